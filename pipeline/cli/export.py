@@ -1,0 +1,75 @@
+"""`pipeline export`: .tflite files of any format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson, Overrides, RunName
+
+
+def export(
+    target: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[TARGET]", help="A run folder, a Keras model or a float .tflite; the newest run by default."
+        ),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Full int8, one weight scale per channel (the default).")] = False,
+    per_tensor: Annotated[bool, typer.Option("--per-tensor", help="Full int8, one weight scale per tensor.")] = False,
+    int16x8: Annotated[bool, typer.Option("--int16x8", help="int16 activations, int8 weights.")] = False,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="int8 weights, float activations.")] = False,
+    float16: Annotated[bool, typer.Option("--float16", help="float16 weights.")] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="float32, as it is quantized from.")] = False,
+    io: Annotated[
+        str | None, typer.Option("--io", help="Inputs and outputs of int8 formats: int8, uint8 or float32.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose data calibrates a model that is no run.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Representative images: a folder, CSV or NPZ (with --set data.preprocess.scale=…)."),
+    ] = None,
+    overrides: Overrides = None,
+    run: RunName = None,
+    json: AsJson = False,
+) -> None:
+    """Write .tflite files and audit each. Several formats may be asked for at once.
+
+    Example: pipeline export --int8
+    Example: pipeline export model.keras --int8 --data photos/ --set data.preprocess.scale=-1..1
+    """
+    from pipeline.cli import show
+    from pipeline.export import target as targets
+    from pipeline.progress import bar
+    from pipeline.tflite.inspect import inspect
+
+    asked = {
+        "int8": int8, "int8_per_tensor": per_tensor, "int16x8": int16x8, "dynamic": dynamic, "float16": float16,
+        "float32": float32,
+    }
+    wanted = [name for name, chosen in asked.items() if chosen] or ["int8"]
+    written = targets.export(
+        targets.Request(target, tuple(wanted), io, recipe, data, tuple(overrides or ()), run), bar, show.say
+    )
+    found = {name: inspect(path) for name, path in written.items()}
+    if json:
+        show.as_json(
+            {
+                name: {
+                    "path": str(written[name]),
+                    "size_bytes": entry.size_bytes,
+                    "verdict": entry.verdict.text,
+                    "per_channel": entry.per_channel,
+                }
+                for name, entry in found.items()
+            }
+        )
+        return
+    show.table(
+        ["file", "size", "what it is"],
+        [(str(written[name]), show.size(entry.size_bytes), entry.verdict.text) for name, entry in found.items()],
+    )

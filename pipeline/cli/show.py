@@ -1,0 +1,58 @@
+"""How results look on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+
+
+def say(message: str) -> None:
+    """A line about what was done, on stderr: stdout is for results."""
+    typer.echo(f"  {message}", err=True)
+
+
+def as_json(content: Any) -> None:
+    """JSON on stdout."""
+    typer.echo(json.dumps(content, indent=1))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """A table on stdout: the first column to the left, numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    sheet = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        sheet.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        sheet.add_row(*row)
+    Console(highlight=False).print(sheet)
+
+
+def percent(share: float | None) -> str:
+    """A fraction as a percentage."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def points(difference: dict[str, float] | None) -> str:
+    """A paired difference with its interval, in percentage points."""
+    if difference is None:
+        return "–"
+    value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def size(number_of_bytes: int) -> str:
+    """Bytes in the unit that fits: KB and MB of 1,000, as download sizes are given."""
+    if number_of_bytes < 1_000_000:
+        return f"{number_of_bytes / 1_000:.0f} KB"
+    return f"{number_of_bytes / 1_000_000:.2f} MB"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency, with three significant digits."""
+    return "–" if value is None else f"{value:.3g} ms"

@@ -1,0 +1,30 @@
+"""The two ways a call can end badly, each with its exit status.
+
+Every message is one paragraph: what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PipelineError(Exception):
+    """The work failed, or a promise (an audit, a parity, a budget) was not kept."""
+
+    exit_status = 1
+
+
+class InputError(PipelineError):
+    """The call or what it was given is wrong: a path, a key, a value, a file."""
+
+    exit_status = 2
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name: `` Did you mean 'epochs'?``, or all of a short list, or nothing."""
+    names = sorted(known)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean '{close[0]}'?"
+    return f" Known: {', '.join(names)}." if 0 < len(names) <= 20 else ""

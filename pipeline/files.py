@@ -1,0 +1,75 @@
+"""Writing files whole or not at all: a temporary file beside the target, then a rename."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, which becomes `path` when the block ends well and vanishes otherwise.
+
+    The temporary name keeps the suffix, by which writers such as Keras choose their format.
+
+    Raises:
+        PipelineError: the disk is full or the folder cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise PipelineError(
+            f"'{path}' cannot be written: {error.strerror or error}. Nothing was left half-written; make room or "
+            "choose another folder and run again."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        PipelineError: the disk is full or the folder cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 file whole or not at all.
+
+    Raises:
+        PipelineError: the disk is full or the folder cannot be written.
+    """
+    write_bytes(path, content.encode())
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all.
+
+    Raises:
+        PipelineError: the disk is full or the folder cannot be written.
+    """
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

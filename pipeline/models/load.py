@@ -1,0 +1,77 @@
+"""A Keras model from a file: `.keras` of Keras 2 or 3, `.h5` of either, or a SavedModel folder."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from pipeline.errors import InputError
+from pipeline.models.backend import tf_keras
+from pipeline.models.from_keras3 import from_keras3
+
+
+def load_file(path: Path) -> Any:
+    """Load a model as `tf_keras`; a Keras 3 file is carried over layer by layer.
+
+    QAT models saved by `tensorflow-model-optimization` load too.
+
+    Raises:
+        InputError: no such file, not a Keras model, or layers that `tf_keras` does not know.
+    """
+    if not path.exists():
+        raise InputError(f"There is no model at '{path}'. Give the path with --set model.path=….")
+    version = _keras_version(path)
+    if version is not None and version.startswith("3"):
+        return from_keras3(path)
+    try:
+        return _load_keras2(path)
+    except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError) as error:
+        raise InputError(
+            f"Keras 2 cannot load '{path}': {_first_sentence(error)} "
+            "For a model with layers of your own, write a function that builds and returns it, and name it with "
+            "--set model.function=module:function."
+        ) from error
+
+
+def _load_keras2(path: Path) -> Any:
+    import tensorflow_model_optimization as tfmot
+
+    from pipeline.training.qat import scheme
+
+    with tfmot.quantization.keras.quantize_scope(scheme.CUSTOM_OBJECTS):
+        return tf_keras.models.load_model(path, compile=False)
+
+
+def _keras_version(path: Path) -> str | None:
+    """The Keras that wrote the file; None for a SavedModel.
+
+    Raises:
+        InputError: neither a Keras file nor a SavedModel, or a file of weights only.
+    """
+    if path.is_dir():
+        if (path / "saved_model.pb").exists():
+            return None
+        raise InputError(f"The folder '{path}' is not a SavedModel: it holds no saved_model.pb.")
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if "metadata.json" in archive.namelist():
+                return str(json.loads(archive.read("metadata.json")).get("keras_version", "2"))
+    elif h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            if "model_config" not in file.attrs:
+                raise InputError(
+                    f"'{path}' holds weights without a model. Name the architecture and give it as weights: "
+                    f"--set model.name=MobileNet --set model.weights={path}."
+                )
+            version = file.attrs.get("keras_version", "2")
+            return version.decode() if isinstance(version, bytes) else str(version)
+    raise InputError(f"'{path}' is not a Keras model: neither .keras, .h5 nor a SavedModel. Is it truncated?")
+
+
+def _first_sentence(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:300] + " …"

@@ -1,0 +1,1 @@
+"""The hub: a float flatbuffer and its activation ranges become a .tflite of any format. No TensorFlow."""

@@ -1,0 +1,307 @@
+"""The recipe: one YAML file that says what a run does, checked before anything heavy starts.
+
+    name: mobilenet
+    model: {name: MobileNetV2, alpha: 0.35}
+    data: {source: digits, preprocess: {size: [32, 32], scale: "-1..1"}}
+    train: {epochs: 20}
+    qat: {epochs: 4}
+
+`train` and `qat` may be left out: a recipe without `train` takes the model's weights as they are, one without
+`qat` goes the post-training road. Relative paths are relative to the current directory, as on the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import InputError, did_you_mean
+
+Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "float16", "float32"]
+"""A .tflite format: what the weights are stored in and what the operators compute in."""
+
+IoType = Literal["int8", "uint8", "float32"]
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(_Section):
+    """Which network, and where its weights come from. Exactly one of `name`, `path`, `function`."""
+
+    name: str | None = Field(None, description="A model of tf_keras.applications, for example MobileNetV2.")
+    path: Path | None = Field(None, description="A .keras file (Keras 2 or 3), an .h5 file or a SavedModel.")
+    function: str | None = Field(None, description="module:function that returns a tf_keras model.")
+    alpha: float | None = Field(None, gt=0, description="Width multiplier of the MobileNets.")
+    weights: str | None = Field(None, description="none (random), 'imagenet' (downloaded) or a weights file.")
+    input_shape: tuple[int, ...] | None = Field(None, description="Without the batch; the data's by default.")
+    classes: Positive | None = Field(None, description="The data's number of classes by default.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Model:
+        given = [key for key in ("name", "path", "function") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"takes one of name, path and function, not {' and '.join(given)}")
+        return self
+
+
+class Preprocess(_Section):
+    """What happens to a stored example before the model sees it; the same in training, calibration, evaluation."""
+
+    size: tuple[Positive, Positive] | None = Field(None, description="[height, width]; as stored by default.")
+    resize: Literal["nearest", "bilinear", "bicubic", "lanczos", "area"] = "bilinear"
+    fit: Literal["stretch", "crop", "pad"] = Field(
+        "stretch", description="What keeps the target's shape: stretch, centre crop, or pad with black."
+    )
+    channels: Literal[1, 3] | None = Field(None, description="Grey to RGB or back; as stored by default.")
+    scale: Literal["-1..1", "0..1", "raw", "mean_std"] = Field(
+        "raw", description="x/127.5 − 1, x/255, x, or (x − mean)/std with mean and std in stored units."
+    )
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _mean_and_std(self) -> Preprocess:
+        if (self.scale == "mean_std") != (self.mean is not None and self.std is not None):
+            raise ValueError("mean and std go with scale: mean_std, and it needs both")
+        if self.std is not None and any(value <= 0 for value in self.std):
+            raise ValueError("std must be positive")
+        return self
+
+
+class Augment(_Section):
+    """Random changes to training images only."""
+
+    flip: bool = Field(False, description="Left–right, half of the time.")
+    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="Up to this share of the size.")
+
+
+class Data(_Section):
+    """Where the examples are and how they are split."""
+
+    source: str = Field(
+        "digits",
+        description="digits | keras:NAME | tfds:NAME | folder | csv | npz | module:function",
+    )
+    path: Path | None = Field(None, description="The folder, CSV or NPZ file.")
+    labels: Path | None = Field(None, description="A text file with one class name a line.")
+    preprocess: Preprocess = Preprocess()
+    augment: Augment = Augment()
+    test: Fraction = Field(0.2, description="Share held out for the test where the source has no test split.")
+    validation: Fraction = Field(0.1, description="Share of the training examples.")
+    calibration: Positive = Field(
+        200, description="Training examples set aside as the representative dataset (at most a fifth of them)."
+    )
+    limit: Positive | None = Field(None, description="Use at most so many examples of each split.")
+    seed: int = 0
+    on_corrupt: Literal["fail", "skip"] = "fail"
+
+
+class Train(_Section):
+    """Float training."""
+
+    epochs: Annotated[int, Field(ge=0)] = 10
+    batch_size: Positive = 32
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0
+    patience: Positive | None = Field(None, description="Stop after so many epochs without improvement.")
+    label_smoothing: Fraction = 0.0
+    seed: int = 0
+
+
+class Qat(_Section):
+    """Quantization-aware fine-tuning of the trained model."""
+
+    epochs: Positive = 4
+    batch_size: Positive = 32
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0
+    patience: Positive | None = None
+    label_smoothing: Fraction = 0.0
+    freeze_batch_norm: bool = Field(True, description="Keep the float training's statistics.")
+    seed: int = 0
+
+
+class Quantize(_Section):
+    """What is written as .tflite."""
+
+    formats: tuple[Format, ...] = ("int8",)
+    io: IoType = Field("int8", description="Type of the inputs and outputs of an int8 model.")
+
+
+class Evaluate(_Section):
+    """Accuracy on the test split."""
+
+    batch_size: Positive = 8
+    threads: Positive = 2
+
+
+class Benchmark(_Section):
+    """Latency on this host."""
+
+    runs: Positive = 50
+    warmup: Annotated[int, Field(ge=0)] = 5
+    threads: Positive = 1
+    xnnpack: bool = True
+
+
+class Recipe(_Section):
+    """A whole run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    description: str = ""
+    model: Model
+    data: Data = Data()
+    train: Train | None = None
+    qat: Qat | None = None
+    quantize: Quantize = Quantize()
+    evaluate: Evaluate = Evaluate()
+    benchmark: Benchmark = Benchmark()
+
+    def digest(self, *sections: str) -> str:
+        """SHA-256 over the given sections (all by default), as JSON with sorted keys."""
+        content = self.model_dump(mode="json", include=set(sections) or None)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def search_path() -> list[Path]:
+    """Folders in which a recipe's bare name is looked up, first match wins."""
+    return [
+        Path("recipes"),
+        Path(__file__).resolve().parent.parent / "recipes",
+        Path(sys.prefix) / "share" / "keras-int8-pipeline" / "recipes",
+    ]
+
+
+def available() -> dict[str, Path]:
+    """Every recipe found by bare name."""
+    found: dict[str, Path] = {}
+    for folder in search_path():
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find(name: str) -> Path:
+    """The file of a recipe given by name or path.
+
+    Raises:
+        InputError: no such recipe.
+    """
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        if Path(name).is_file():
+            return Path(name)
+        raise InputError(f"There is no recipe file '{name}'.")
+    known = available()
+    if name not in known:
+        raise InputError(
+            f"There is no recipe named '{name}' in {search_path()[0]}/.{did_you_mean(name, known)} "
+            "List them with `pipeline recipes list`, or give the path of a .yaml file."
+        )
+    return known[name]
+
+
+def load(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        name: A recipe's bare name (`mobilenet`) or the path of a YAML file.
+        overrides: `section.key=value` settings laid over the file, the value read as YAML.
+
+    Raises:
+        InputError: no such recipe, not YAML, an unknown key or a value out of its bounds.
+    """
+    path = find(name)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"The recipe {path} is not YAML: {_one_line(error)}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"The recipe {path} is not a YAML mapping with the keys name, model, data, …")
+    for override in overrides:
+        lay_over(content, override)
+    return parse(content, origin=str(path))
+
+
+def parse(content: dict[str, Any], origin: str = "the recipe") -> Recipe:
+    """Check a recipe's content.
+
+    Raises:
+        InputError: an unknown key, with the nearest known one, or a value out of its bounds.
+    """
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_explain(error)}") from None
+
+
+def lay_over(content: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in a recipe's content, the value read as YAML.
+
+    Raises:
+        InputError: no equals sign, or a key inside a value.
+    """
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set takes KEY=VALUE, for example train.epochs=3, not '{override}'.")
+    *sections, last = key.strip().split(".")
+    place = content
+    for section in sections:
+        inner = place.get(section)
+        if inner is None:
+            inner = place[section] = {}
+        if not isinstance(inner, dict):
+            raise InputError(f"--set {override}: '{section}' is a value, it has no keys of its own.")
+        place = inner
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {override}: the value is not YAML: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _explain(error: ValidationError) -> str:
+    sentences = []
+    for problem in error.errors():
+        where = [str(part) for part in problem["loc"]]
+        key = ".".join(where) or "the recipe"
+        if problem["type"] == "extra_forbidden":
+            hint = did_you_mean(where[-1], _keys_at(where[:-1]))
+            sentences.append(f"unknown key '{key}'.{hint}")
+        elif problem["type"] == "missing":
+            sentences.append(f"'{key}' is missing.")
+        else:
+            what = problem["msg"].removeprefix("Value error, ").rstrip(".")
+            given = problem["input"]
+            shown = "" if isinstance(given, dict) else f", not {given!r}"
+            sentences.append(f"'{key}': {what[0].lower()}{what[1:]}{shown}.")
+    return " ".join(sentences)
+
+
+def _keys_at(where: list[str]) -> list[str]:
+    section: type[BaseModel] = Recipe
+    for part in where:
+        field = section.model_fields.get(part)
+        if field is None:
+            return []
+        inner = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
+        section = next((t for t in inner if issubclass(t, BaseModel)), section)
+    return list(section.model_fields)

@@ -1,0 +1,339 @@
+"""The main road: recipe → data → float model → QAT → float flatbuffer and ranges → int8 → audit → numbers.
+
+Each stage is a function over a :class:`Trip`. It writes its files into the run folder and records them there; one
+that was done before, from the same recipe, data, parents and versions, is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.files import replacing, write_bytes, write_text
+from pipeline.progress import Track, quiet
+from pipeline.recipe import Format, IoType, Recipe
+from pipeline.run import LABELS, METRICS, Run, identity, key_of, versions
+
+if TYPE_CHECKING:
+    from pipeline.data import Dataset
+    from pipeline.quantize.ranges import Ranges
+
+FLOAT_KERAS, QAT_KERAS = "float.keras", "qat.keras"
+FLOAT, QAT, HUB, RANGES = "float.tflite", "qat.tflite", "hub.tflite", "ranges.json"
+EVALUATION_CHUNK = 32
+"""Images read at a time; the models run them in their own batches."""
+
+
+def silent(message: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Trip:
+    """What every stage needs: the recipe, the folder, the data (opened once), and how to tell of progress."""
+
+    recipe: Recipe
+    run: Run
+    track: Track = quiet
+    say: Callable[[str], None] = silent
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The recipe's data.
+
+        Raises:
+            InputError: it is not there or not usable.
+        """
+        from pipeline.data import load
+
+        return load(self.recipe.data)
+
+
+def run_recipe(trip: Trip, *, ptq: bool = False) -> dict[str, Any]:
+    """The whole recipe: train, QAT (unless `ptq` or the recipe has none), export, audit, evaluate, benchmark.
+
+    Returns:
+        The metrics, a block a model, as in `metrics.json`.
+
+    Raises:
+        InputError: the recipe, its data or its model cannot be used.
+        PipelineError: a stage failed, or a file is not what its name promises.
+    """
+    with_qat = trip.recipe.qat is not None and not ptq
+    describe(trip)
+    train(trip)
+    if with_qat:
+        qat(trip)
+    flatbuffers(trip, with_qat=with_qat)
+    formats(trip, trip.recipe.quantize.formats, trip.recipe.quantize.io)
+    return measure(trip)
+
+
+def describe(trip: Trip) -> None:
+    """Record the recipe and the data in the manifest, and write the labels."""
+    data = trip.data
+    trip.run.describe(
+        name=trip.recipe.name,
+        recipe=trip.recipe.model_dump(mode="json"),
+        data={
+            "fingerprint": data.fingerprint,
+            "input_shape": list(data.input_shape),
+            "splits": {name: len(examples) for name, examples in data.splits.items()},
+        },
+    )
+    write_text(trip.run.path(LABELS), "\n".join(data.class_names) + "\n")
+
+
+def train(trip: Trip) -> str:
+    """Build or load the model and train it in float where the recipe has a `train` section.
+
+    Writes `float.keras`. Returns the stage's key.
+    """
+    recipe, run = trip.recipe, trip.run
+    key = key_of(
+        "train", recipe.digest("model", "data", "train"), trip.data.fingerprint, identity(recipe.model.path), versions()
+    )
+    if run.has("train", key) or run.adopt("train", key, Run(run.folder.parent / recipe.name)):
+        trip.say(f"float model: as trained before ({FLOAT_KERAS})")
+        return key
+    started = time.time()
+    from pipeline.models.build import build
+
+    model = build(recipe.model, trip.data.input_shape, len(trip.data.class_names))
+    facts: dict[str, Any] = {"parameters": int(model.count_params())}
+    if recipe.train is not None and recipe.train.epochs:
+        from pipeline.training.float_training import train_float
+
+        history = train_float(model, trip.data, recipe.train, recipe.data.augment, trip.track)
+        facts["history"] = vars(history)
+        trip.say(f"float training: {_outcome(history, recipe.train.epochs)}, {time.time() - started:.0f} s")
+    else:
+        trip.say(f"float model: {model.name}, {model.count_params():,} parameters, weights as given")
+    _save(model, run.path(FLOAT_KERAS))
+    run.record("train", key, [FLOAT_KERAS], started, **facts)
+    return key
+
+
+def qat(trip: Trip) -> str:
+    """Quantization-aware fine-tuning of `float.keras`. Writes `qat.keras`. Returns the stage's key.
+
+    Raises:
+        InputError: the recipe has no `qat` section, or the model cannot be quantized so.
+    """
+    recipe, run = trip.recipe, trip.run
+    if recipe.qat is None:
+        raise InputError(f"The recipe '{recipe.name}' has no qat section: add one, or take the road with --ptq.")
+    key = key_of("qat", run.manifest["stages"]["train"]["outputs"], recipe.digest("data", "qat"), versions())
+    if run.has("qat", key):
+        trip.say(f"QAT: as trained before ({QAT_KERAS})")
+        return key
+    started = time.time()
+    from pipeline.models.load import load_file
+    from pipeline.training.qat.fine_tune import fine_tune
+
+    model, history = fine_tune(load_file(run.path(FLOAT_KERAS)), trip.data, recipe.qat, recipe.data.augment, trip.track)
+    trip.say(f"QAT: {_outcome(history, recipe.qat.epochs)}, {time.time() - started:.0f} s")
+    _save(model, run.path(QAT_KERAS))
+    run.record("qat", key, [QAT_KERAS], started, history=vars(history))
+    return key
+
+
+def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
+    """Convert to float flatbuffers and bring the activation ranges together.
+
+    Writes `float.tflite`, the hub (`hub.tflite`: the float model that every format is made from) and `ranges.json`;
+    with QAT also `qat.tflite`, which computes what QAT computed. QAT's ranges win, calibration fills the gaps.
+    """
+    recipe, run = trip.recipe, trip.run
+    stages = run.manifest["stages"]
+    parent = stages["qat" if with_qat else "train"]["outputs"]
+    key = key_of("flatbuffers", stages["train"]["outputs"], parent, recipe.digest("data"), with_qat, versions())
+    if run.has("flatbuffers", key):
+        trip.say(f"float flatbuffer and ranges: as made before ({HUB}, {RANGES})")
+        return key
+    started = time.time()
+    from pipeline.export.convert import to_flatbuffer
+    from pipeline.models.load import load_file
+    from pipeline.quantize.learned import take_out_fake_quant
+
+    outputs = [FLOAT]
+    content = to_flatbuffer(load_file(run.path(FLOAT_KERAS)))
+    write_bytes(run.path(FLOAT), _with_metadata(trip, content, "float32"))
+    if with_qat:
+        content = to_flatbuffer(load_file(run.path(QAT_KERAS)))
+        write_bytes(run.path(QAT), _with_metadata(trip, content, "float32 with fake-quant"))
+        outputs.append(QAT)
+    else:
+        run.path(QAT).unlink(missing_ok=True)  # of another road's run in this folder
+    hub, learned = take_out_fake_quant(content)
+    method = _hub(trip, hub, learned)
+    run.record("flatbuffers", key, [*outputs, HUB, RANGES], started, ranges=method)
+    trip.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
+    return key
+
+
+def take_flatbuffer(trip: Trip, path: Path) -> str:
+    """Start from a float .tflite instead of a Keras model: it becomes the run's float model and its hub."""
+    run = trip.run
+    key = key_of("flatbuffers", identity(path), trip.recipe.digest("data"), trip.data.fingerprint, versions())
+    if run.has("flatbuffers", key):
+        return key
+    started = time.time()
+    from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.tflite.flatbuffer import load
+
+    content = load(path)
+    hub, learned = take_out_fake_quant(content)
+    write_bytes(run.path(FLOAT), content)
+    run.record("flatbuffers", key, [FLOAT, HUB, RANGES], started, ranges=_hub(trip, hub, learned))
+    return key
+
+
+def _hub(trip: Trip, content: bytes, learned: Ranges) -> str:
+    """Write the hub and its ranges: what QAT learned, and what calibration measures for the rest."""
+    from pipeline.quantize.calibrate import calibrate
+
+    images = trip.data.size("calibration")
+    batches = (batch.x for batch in trip.data.batches("calibration", EVALUATION_CHUNK))
+    ranges = calibrate(content, batches, examples=images, track=trip.track)
+    if learned:
+        ranges = learned.over(ranges)
+    write_bytes(trip.run.path(HUB), content)
+    ranges.save(trip.run.path(RANGES))
+    return ranges.method
+
+
+def formats(trip: Trip, wanted: Sequence[Format], io_type: IoType = "int8") -> dict[Format, Path]:
+    """Write the formats from the hub and audit each: the file must be what its name promises.
+
+    Returns:
+        The files by format.
+
+    Raises:
+        PipelineError: the writer refuses the model, or the audit breaks the promise (the file is left for a look).
+    """
+    run = trip.run
+    parent = run.manifest["stages"]["flatbuffers"]["outputs"]
+    written: dict[Format, Path] = {}
+    for target in wanted:
+        name = f"{target}.tflite" if target != "float32" else HUB
+        written[target] = run.path(name)
+        key = key_of("format", target, io_type, parent[HUB], parent[RANGES], versions())
+        if target == "float32" or run.has(target, key):
+            continue
+        started = time.time()
+        from pipeline.quantize.formats import write
+        from pipeline.quantize.ranges import Ranges
+
+        ranges = Ranges.load(run.path(RANGES))
+        content = write(run.path(HUB).read_bytes(), target, ranges, io_type)
+        write_bytes(run.path(name), _with_metadata(trip, content, target, ranges.method))
+        run.record(target, key, [name], started, io=io_type)
+    audit(written, io_type)
+    return written
+
+
+def audit(files: dict[Format, Path], io_type: IoType) -> None:
+    """Read each file back and hold it to its name.
+
+    Raises:
+        PipelineError: a file is not what it was written as.
+    """
+    from pipeline.tflite.inspect import inspect
+    from pipeline.tflite.verdict import require
+
+    for target, path in files.items():
+        integer_ends = not (io_type == "float32" and target in ("int8", "int8_per_tensor", "int16x8"))
+        if integer_ends:
+            require(inspect(path), target)
+
+
+def measure(trip: Trip) -> dict[str, Any]:
+    """Accuracy on the test split and latency on this host, of every model of the run, in one pass each.
+
+    Writes and returns `metrics.json`: a block a model (`float`, `qat`, `int8`, …) with `top1`, `n`, `agreement`
+    (with float), `size_bytes`, `latency_p50_ms` and more.
+    """
+    recipe, run = trip.recipe, trip.run
+    names = {"float": FLOAT, "qat": QAT, **{target: f"{target}.tflite" for target in recipe.quantize.formats}}
+    files = {name: run.path(file) for name, file in names.items() if run.path(file).is_file()}
+    stages = run.manifest["stages"]
+    digests = {name: digest for stage in stages.values() for name, digest in stage["outputs"].items()}
+    key = key_of(
+        "measure",
+        {name: digests[path.name] for name, path in files.items()},
+        recipe.digest("data", "evaluate", "benchmark"),
+        versions(),
+    )
+    if run.has("measure", key):
+        trip.say(f"accuracy and latency: as measured before ({METRICS})")
+        return run.metrics
+    started = time.time()
+    from pipeline.benchmark.host import describe_host
+    from pipeline.benchmark.latency import benchmark
+    from pipeline.evaluate.classify import evaluate_many
+
+    scores = evaluate_many(
+        files,
+        trip.data.batches("test", EVALUATION_CHUNK),
+        "float",
+        threads=recipe.evaluate.threads,
+        batch_size=recipe.evaluate.batch_size,
+        track=trip.track,
+    )
+    timings = benchmark(list(files.values()), **recipe.benchmark.model_dump(), track=trip.track)
+    metrics: dict[str, Any] = {
+        name: {**scores[name].to_json(), **timing.to_json(), "model": path.name}
+        for (name, path), timing in zip(files.items(), timings, strict=True)
+    }
+    metrics["float"]["agreement"] = 1.0
+    metrics["host"] = describe_host().to_json()
+    if trip.data.skipped:
+        metrics["skipped_examples"] = dict(trip.data.skipped)
+        trip.say(f"{len(trip.data.skipped)} examples could not be read and were left out ({METRICS} names them)")
+    write_text(run.path(METRICS), json.dumps(metrics, indent=1) + "\n")
+    run.record("measure", key, [METRICS], started)
+    return metrics
+
+
+def _with_metadata(trip: Trip, content: bytes, target: str, ranges: str | None = None) -> bytes:
+    from pipeline.tflite.metadata import Metadata, write
+
+    recipe = trip.recipe
+    return write(
+        content,
+        Metadata(
+            name=recipe.name,
+            description=recipe.description,
+            version=versions()["keras-int8-pipeline"],
+            labels=trip.data.class_names,
+            preprocessing=trip.data.preprocessor.describe(),
+            provenance={
+                "format": target,
+                "recipe_sha256": recipe.digest(),
+                "data_sha256": trip.data.fingerprint,
+                "ranges": ranges,
+                "versions": versions(),
+            },
+        ),
+    )
+
+
+def _save(model: Any, path: Path) -> None:
+    with replacing(path) as temporary:
+        model.save(temporary, include_optimizer=False)
+
+
+def _outcome(history: Any, epochs: int) -> str:
+    done = len(history.loss)
+    early = "" if done == epochs else f" (stopped early of {epochs})"
+    if history.val_accuracy:
+        best = 100 * history.val_accuracy[history.best_epoch - 1]
+        return f"{done} epochs{early}, best validation accuracy {best:.1f} % in epoch {history.best_epoch}"
+    return f"{done} epochs{early}, training accuracy {100 * history.accuracy[-1]:.1f} %"

@@ -1,0 +1,202 @@
+"""The metadata a model carries with it: its labels, its preprocessing, where it came from.
+
+It is written twice. The standard flatbuffer (TFLITE_METADATA, with labels.txt in a zip at the file's end) is
+for Android's Task Library, ML Kit and MediaPipe; these take image inputs of type uint8 or float32, not int8.
+Our own JSON buffer holds everything without loss, and is what `read` prefers.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.schema_py_generated import BufferT, MetadataT, ModelT, TensorT
+
+from pipeline.errors import InputError
+from pipeline.tflite import flatbuffer, metadata_schema
+from pipeline.tflite.metadata_schema import GRAYSCALE, RGB, ModelMetadata, TensorMetadata
+
+STANDARD_BUFFER = "TFLITE_METADATA"
+OUR_BUFFER = "keras-int8-pipeline"
+LABELS_FILE = "labels.txt"
+
+_PIXEL_RANGE = (0.0, 255.0)
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: the same model gives the same bytes
+_ZIP_MODE = 0o644 << 16
+_ZIP_UNIX = 3
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is known of a model besides its arithmetic. Both dicts hold JSON values only."""
+
+    name: str
+    description: str = ""
+    version: str = ""
+    labels: tuple[str, ...] = ()
+    """One class name per output; empty where there are none."""
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    """How a stored example becomes the model's input. `mean` and `std` are lists, one value per channel or
+    one for all, in stored units (0 to 255): normalized = (pixel − mean) / std."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def write(model: bytes, metadata: Metadata) -> bytes:
+    """The model with this metadata instead of what it had, packed files included; its outputs do not change.
+
+    The same model and metadata give the same bytes.
+
+    Raises:
+        InputError: `model` is not a whole TFLite model; no output has one value per label; a label is empty
+            or has a line break; or a dict holds what JSON cannot.
+    """
+    tree = flatbuffer.read(model)
+    main = tree.subgraphs[0]
+    standard = ModelMetadata(
+        name=metadata.name,
+        description=metadata.description,
+        version=metadata.version,
+        inputs=tuple(_input(main.tensors[i], metadata.preprocessing) for i in main.inputs),
+        outputs=_outputs([main.tensors[i] for i in main.outputs], metadata.labels),
+    )
+    try:
+        ours = json.dumps(asdict(metadata), ensure_ascii=False, allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The metadata of '{metadata.name}' cannot be written as JSON: {error}. Its preprocessing and "
+            "provenance take strings, finite numbers, booleans, null, lists and dicts."
+        ) from error
+    _set_buffer(tree, STANDARD_BUFFER, metadata_schema.encode(standard))
+    _set_buffer(tree, OUR_BUFFER, ours.encode())
+    packed = flatbuffer.serialize(tree)
+    return _append_labels(packed, metadata.labels) if metadata.labels else packed
+
+
+def read(source: Path | bytes) -> Metadata | None:
+    """Our metadata if the model has it, else what the standard metadata and its packed labels say, else None.
+
+    Raises:
+        InputError: not a whole TFLite model, corrupt metadata, or packed labels that are named but missing (a
+            file cut at its end, or rewritten by a tool that dropped them).
+    """
+    data = flatbuffer.load(source)
+    tree = flatbuffer.read(data)
+    where = flatbuffer.label(source)
+    standard = _read_standard(_get_buffer(tree, STANDARD_BUFFER), data, where)
+    ours = _get_buffer(tree, OUR_BUFFER)
+    if ours is None:
+        return standard
+    try:
+        fields = json.loads(ours)
+        return Metadata(**fields | {"labels": tuple(fields["labels"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"The '{OUR_BUFFER}' metadata of {where} is not what this program writes: {error!r}. "
+            "Write it again."
+        ) from error
+
+
+def _input(tensor: TensorT, preprocessing: dict[str, Any]) -> TensorMetadata:
+    shape, dtype = flatbuffer.tensor_shape(tensor), flatbuffer.tensor_type(tensor)
+    channels = shape[-1] if len(shape) == 4 else 0
+    color_space = {1: GRAYSCALE, 3: RGB}.get(channels)
+    mean = tuple(float(value) for value in preprocessing.get("mean") or ())
+    std = tuple(float(value) for value in preprocessing.get("std") or ())
+    minimum: tuple[float, ...] = ()
+    maximum: tuple[float, ...] = ()
+    if color_space is None or not mean or not std:
+        mean = std = ()
+    elif dtype.startswith("float"):
+        # The range of what is fed in; for integers it is their type's, as the standard's own writers say.
+        minimum, maximum = (
+            tuple(((pixel - np.asarray(mean)) / np.asarray(std)).tolist()) for pixel in _PIXEL_RANGE
+        )
+    else:
+        limits = np.iinfo(dtype)
+        minimum, maximum = (float(limits.min),), (float(limits.max),)
+    return TensorMetadata(flatbuffer.tensor_name(tensor), color_space, mean, std, minimum, maximum)
+
+
+def _outputs(tensors: list[TensorT], labels: tuple[str, ...]) -> tuple[TensorMetadata, ...]:
+    for label in labels:
+        if not label.strip() or len(label.splitlines()) > 1:
+            raise InputError(
+                f"The label {label!r} cannot be a line of {LABELS_FILE}. Give each class one line."
+            )
+    sizes = [(flatbuffer.tensor_shape(tensor) or (1,))[-1] for tensor in tensors]
+    if labels and len(labels) not in sizes:
+        raise InputError(
+            f"There are {len(labels)} labels, but the model's outputs have {', '.join(map(str, sizes))} "
+            "values. Give one label per class, in the order the model was trained with."
+        )
+    return tuple(
+        TensorMetadata(
+            flatbuffer.tensor_name(tensor),
+            labels_file=LABELS_FILE if labels and size == len(labels) else None,
+        )
+        for tensor, size in zip(tensors, sizes, strict=True)
+    )
+
+
+def _set_buffer(tree: ModelT, name: str, data: bytes) -> None:
+    buffer = BufferT(data=np.frombuffer(data, np.uint8))
+    for entry in tree.metadata or []:
+        if flatbuffer.text(entry.name) == name:
+            tree.buffers[entry.buffer] = buffer
+            return
+    tree.metadata = [*(tree.metadata or []), MetadataT(name=name, buffer=len(tree.buffers))]
+    tree.buffers.append(buffer)
+
+
+def _get_buffer(tree: ModelT, name: str) -> bytes | None:
+    for entry in tree.metadata or []:
+        if flatbuffer.text(entry.name) == name and tree.buffers[entry.buffer].data is not None:
+            return bytes(tree.buffers[entry.buffer].data)
+    return None
+
+
+def _append_labels(model: bytes, labels: tuple[str, ...]) -> bytes:
+    packed = io.BytesIO(model)
+    entry = zipfile.ZipInfo(LABELS_FILE, _ZIP_TIME)
+    entry.external_attr, entry.create_system = _ZIP_MODE, _ZIP_UNIX
+    # Stored, not compressed: Android's reader maps the file and takes the bytes as they lie.
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr(entry, "".join(f"{label}\n" for label in labels))
+    return packed.getvalue()
+
+
+def _read_standard(encoded: bytes | None, data: bytes, where: str) -> Metadata | None:
+    if encoded is None:
+        return None
+    try:
+        standard = metadata_schema.decode(encoded)
+    except ValueError as error:
+        raise InputError(
+            f"The {STANDARD_BUFFER} of {where} cannot be read: {error}. Write it again."
+        ) from error
+    files = [output.labels_file for output in standard.outputs if output.labels_file]
+    normalized = next((tensor for tensor in standard.inputs if tensor.mean and tensor.std), None)
+    return Metadata(
+        name=standard.name,
+        description=standard.description,
+        version=standard.version,
+        labels=_packed_labels(data, files[0], where) if files else (),
+        preprocessing={"mean": list(normalized.mean), "std": list(normalized.std)} if normalized else {},
+    )
+
+
+def _packed_labels(data: bytes, name: str, where: str) -> tuple[str, ...]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return tuple(archive.read(name).decode().splitlines())
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        raise InputError(
+            f"The metadata of {where} names the packed file '{name}', but it is not there ({error}): the "
+            "file was cut at its end, or rewritten by a tool that drops it. Copy it again, or write the labels "
+            "anew."
+        ) from error

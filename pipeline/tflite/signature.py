@@ -1,0 +1,46 @@
+"""Names for a flatbuffer's inputs and outputs, and the signature that callers find them by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from pipeline.tflite.flatbuffer import read, serialize
+
+KEY = "serving_default"
+
+
+def name_ends(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+    """Rename the first subgraph's inputs and outputs and add a `serving_default` signature over them.
+
+    Args:
+        content: A .tflite file's content.
+        inputs: One name an input, in the graph's order.
+        outputs: One name an output, in the graph's order.
+    """
+    model = read(content)
+    graph = model.subgraphs[0]
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = KEY, 0
+    signature.inputs = _name(graph, graph.inputs, inputs)
+    signature.outputs = _name(graph, graph.outputs, outputs)
+    model.signatureDefs = [signature]
+    return serialize(model)
+
+
+def _name(graph: schema.SubGraphT, indices: np.ndarray, names: Sequence[str]) -> list[schema.TensorMapT]:
+    taken = {tensor.name.decode() for tensor in graph.tensors}
+    maps = []
+    for index, name in zip(indices, names, strict=True):
+        tensor = graph.tensors[int(index)]
+        free = name
+        while free in taken and free != tensor.name.decode():
+            free += "_"
+        taken.add(free)
+        tensor.name = free.encode()
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name, int(index)
+        maps.append(entry)
+    return maps

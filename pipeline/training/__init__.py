@@ -1,0 +1,1 @@
+"""Float training and quantization-aware training. Imports TensorFlow."""

@@ -1,0 +1,32 @@
+"""The QAT stage: a trained float model in, a model that learned to live with int8's rounding out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline import recipe
+from pipeline.data.loader import Dataset
+from pipeline.progress import Track, quiet
+from pipeline.training import batch_norm
+from pipeline.training.fit import History, fit
+from pipeline.training.qat.apply import quantize_aware
+
+
+def fine_tune(
+    model: Any,
+    data: Dataset,
+    how: recipe.Qat,
+    augment: recipe.Augment | None = None,
+    track: Track = quiet,
+) -> tuple[Any, History]:
+    """Make a quantization-aware copy of the model and fine-tune it; the float model is left alone.
+
+    Raises:
+        InputError: tfmot cannot quantize the model, or the data has no training split.
+        PipelineError: the loss became NaN.
+    """
+    aware = quantize_aware(model)
+    if how.freeze_batch_norm:
+        batch_norm.freeze(aware)
+    history = fit(aware, data, how, augment, what="QAT", track=track)
+    return aware, history

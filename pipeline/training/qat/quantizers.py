@@ -1,0 +1,81 @@
+"""What QAT puts in place of a weight or an activation: the value int8 will have, with a straight-through gradient.
+
+Straight-through estimator: Bengio et al. 2013, https://arxiv.org/abs/1308.3432. Scheme: Jacob et al. 2018,
+"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+https://arxiv.org/abs/1712.05877.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow_model_optimization as tfmot
+
+from pipeline.models.backend import tf, tf_keras
+
+
+@tf_keras.utils.register_keras_serializable("keras_int8_pipeline")
+class PerChannelWeights(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc]
+    """Symmetric int8 weights, −127..127, one scale per output channel, always from the weights as they are.
+
+    tfmot's own quantizer keeps the range of the last training step in a variable, and knows no output channels of
+    Dense and DepthwiseConv2D. Here the arithmetic is plain, so that the converter folds it into the constant.
+
+    Args:
+        reduce_axes: The axes that share a scale.
+    """
+
+    def __init__(self, reduce_axes: list[int]) -> None:
+        self.reduce_axes = list(reduce_axes)
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        return {}
+
+    def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **kwargs: Any) -> Any:
+        @tf.custom_gradient
+        def straight_through(w: Any) -> Any:
+            largest = tf.reduce_max(tf.abs(w), axis=self.reduce_axes, keepdims=True)
+            scale = tf.where(largest > 0, largest, tf.ones_like(largest)) / 127.0
+            return tf.round(w / scale) * scale, lambda upstream: upstream
+
+        return straight_through(tf.convert_to_tensor(inputs))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"reduce_axes": self.reduce_axes}
+
+
+@tf_keras.utils.register_keras_serializable("keras_int8_pipeline")
+class RunningRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc]
+    """Asymmetric int8 activations whose range follows the batches.
+
+    The mean of the batches' minima and maxima for the first steps, an exponential moving average after that. tfmot's
+    own starts from −6..6 and moves by a thousandth a step: after a short fine-tuning the start is still in it.
+
+    Args:
+        decay: Weight of the past in the moving average.
+    """
+
+    def __init__(self, decay: float = 0.99) -> None:
+        self.decay = decay
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        def variable(suffix: str, initial: float) -> Any:
+            return layer.add_weight(
+                f"{name}_{suffix}", initializer=tf_keras.initializers.Constant(initial), trainable=False
+            )
+
+        return {"min": variable("min", -6.0), "max": variable("max", 6.0), "seen": variable("seen", 0.0)}
+
+    def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **kwargs: Any) -> Any:
+        low, high, seen = weights["min"], weights["max"], weights["seen"]
+        if training:
+            decay = tf.minimum(seen / (seen + 1.0), self.decay)
+            # A range must hold zero: padding and ReLU need it exactly.
+            new_low = decay * low + (1 - decay) * tf.minimum(tf.reduce_min(inputs), 0.0)
+            new_high = decay * high + (1 - decay) * tf.maximum(tf.reduce_max(inputs), 0.0)
+            with tf.control_dependencies([low.assign(new_low), high.assign(new_high), seen.assign_add(1.0)]):
+                low, high = tf.identity(new_low), tf.identity(new_high)
+        return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=8, narrow_range=False)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"decay": self.decay}

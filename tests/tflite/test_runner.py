@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.tflite.runner import Runner, TensorSpec
+from tests import tiny_models
+
+WEIGHTS = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0.5, -0.5]])
+X = np.array([[1, 2, 3], [-4, 5, 6], [0, 0, 1], [7, -7, 0.5], [2, 2, 2]], np.float32)
+
+
+def spec(dtype: str, scale: float | None, zero_point: int) -> TensorSpec:
+    return TensorSpec("x", (1, 3), np.dtype(dtype), scale, zero_point)
+
+
+@pytest.mark.parametrize("xnnpack", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("batch", [None, 1, 2, 5, 8])
+def test_predict_scores_every_example_once(dtype: str, batch: int | None, xnnpack: bool) -> None:
+    runner = Runner(tiny_models.linear(WEIGHTS, dtype=dtype), batch=batch, xnnpack=xnnpack)
+    scores = runner.predict(X)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, X @ WEIGHTS.T, atol=0 if dtype == "float32" else 0.25)
+
+
+def test_predict_of_no_examples() -> None:
+    assert Runner(tiny_models.linear(WEIGHTS)).predict(X[:0]).shape == (0, 3)
+
+
+def test_specs_of_a_quantized_model() -> None:
+    runner = Runner(tiny_models.linear(WEIGHTS, dtype="int8"), batch=4)
+    assert runner.inputs == (TensorSpec("x", (4, 3), np.dtype("int8"), 0.25, -3),)
+    assert runner.outputs == (TensorSpec("y", (4, 3), np.dtype("int8"), 0.5, 5),)
+
+
+def test_run_stays_in_the_models_types() -> None:
+    runner = Runner(tiny_models.linear(WEIGHTS, dtype="int8"))
+    (stored,) = runner.run(np.array([[1, 5, 9]], np.int8))  # 1, 2 and 3 in real terms
+    np.testing.assert_array_equal(stored, np.array([[7, 9, 5]], np.int8))
+
+
+def test_quantize_rounds_halves_away_from_zero_and_clips() -> None:
+    x = np.array([0.5, 1.5, -0.5, -1.5, 0.49999997, 200, -200, np.inf, -np.inf], np.float32)
+    np.testing.assert_array_equal(
+        spec("int8", 1.0, 1).quantize(x), np.array([2, 3, 0, -1, 1, 127, -128, 127, -128], np.int8)
+    )
+
+
+def test_quantize_keeps_the_top_of_int16() -> None:
+    x = np.array([32767, 32766.4, -32768, 40000], np.float32)
+    np.testing.assert_array_equal(spec("int16", 1.0, 0).quantize(x), [32767, 32766, -32768, 32767])
+
+
+def test_quantize_uint8() -> None:
+    np.testing.assert_array_equal(spec("uint8", 0.5, 128).quantize([-64, 0, 63.5, 99]), [0, 128, 255, 255])
+
+
+def test_quantize_then_dequantize_is_within_half_a_step() -> None:
+    x = np.random.default_rng(0).uniform(-6, 6, 1000).astype(np.float32)
+    tensor = spec("int8", 0.05, 7)
+    assert np.abs(tensor.dequantize(tensor.quantize(x)) - x).max() <= 0.025 + 1e-6
+
+
+def test_nan_cannot_be_quantized() -> None:
+    with pytest.raises(InputError, match="hold NaN"):
+        Runner(tiny_models.linear(WEIGHTS, dtype="int8")).predict(np.full((1, 3), np.nan))
+
+
+def test_an_integer_input_without_a_scale_takes_no_floats() -> None:
+    with pytest.raises(InputError, match="without a scale"):
+        spec("int32", None, 0).quantize([1.0])
+
+
+@pytest.mark.parametrize(("model", "why"), [("fixed_batch", "reshape"), ("folds_batch", r"\[1, 18\]")])
+def test_a_model_that_fixes_its_batch(model: str, why: str) -> None:
+    content = getattr(tiny_models, model)(6)
+    with pytest.raises(InputError, match=f"cannot run 3 examples at a time.*{why}"):
+        Runner(content, batch=3)
+    runner = Runner(content, batch=1)
+    x = np.arange(24, dtype=np.float32).reshape(4, *runner.inputs[0].shape[1:])
+    np.testing.assert_array_equal(runner.predict(x), x.reshape(4, 6))
+
+
+@pytest.mark.parametrize("how", ["missing", "folder", "empty", "text", "cut", "half"])
+def test_a_file_that_is_no_model(how: str, tmp_path: Path) -> None:
+    content = tiny_models.linear(WEIGHTS)
+    path = tmp_path / "model.tflite"
+    if how == "folder":
+        path.mkdir()
+    elif how != "missing":
+        contents = {"empty": b"", "text": b"hello\n" * 99, "cut": content[:-1], "half": content[:200]}
+        path.write_bytes(contents[how])
+    with pytest.raises(InputError, match=r"model\.tflite") as caught:
+        Runner(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_content_that_is_no_model() -> None:
+    with pytest.raises(InputError, match=r"model of 0 bytes is not a \.tflite model"):
+        Runner(b"")
+
+
+def test_several_inputs_cannot_be_scored_but_can_be_run() -> None:
+    runner = Runner(tiny_models.sum_of_two(2))
+    with pytest.raises(InputError, match=r"takes 2 inputs .*'first'.*'second'"):
+        runner.predict(np.ones((1, 2)))
+    with pytest.raises(InputError, match="1 arrays were given"):
+        runner.run(np.ones((1, 2), np.float32))
+    (total,) = runner.run(np.ones((1, 2), np.float32), np.full((1, 2), 2, np.float32))
+    np.testing.assert_array_equal(total, [[3, 3]])
+
+
+def test_a_wrong_shape_says_both() -> None:
+    runner = Runner(tiny_models.linear(WEIGHTS))
+    with pytest.raises(InputError, match=r"takes \[batch, 3\] and was given \[5, 4\]"):
+        runner.predict(np.ones((5, 4)))
+    with pytest.raises(InputError, match=r"takes float32 \[1, 3\] as 'x' and was given float64 \[1, 3\]"):
+        runner.run(np.ones((1, 3)))
+
+
+@pytest.mark.parametrize(("threads", "batch"), [(0, 1), (1, 0)])
+def test_numbers_out_of_range(threads: int, batch: int) -> None:
+    with pytest.raises(InputError, match="at least 1"):
+        Runner(tiny_models.linear(WEIGHTS), threads=threads, batch=batch)
+
+
+def test_share_of_delegated_operators() -> None:
+    content = tiny_models.linear(WEIGHTS, ending="SOFTMAX")
+    assert Runner(content).delegated == 1
+    assert Runner(content, xnnpack=False).delegated == 0
+
+
+def test_share_of_delegated_operators_in_part() -> None:
+    graph = tiny_models.Graph()
+    x, mid, y = (graph.tensor(name, [1, 4]) for name in ("x", "mid", "y"))
+    graph.operator("LOGISTIC", [x], [mid])
+    graph.operator("LOG_SOFTMAX", [mid], [y])  # XNNPACK has none
+    assert Runner(graph.build([x], [y])).delegated == 0.5
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    Runner(tiny_models.linear(WEIGHTS)).predict(X)
+    assert capfd.readouterr() == ("", "")

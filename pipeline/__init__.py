@@ -28,7 +28,7 @@ _HOMES = {
 }
 _NAMES = {"load_data": "load", "load_recipe": "load", "write_format": "write"}
 
-__all__ = [*_HOMES]  # noqa: PLE0604
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from pipeline.data import Dataset
     from pipeline.quantize.ranges import Ranges
 
-FLOAT_KERAS, QAT_KERAS = "float.keras", "qat.keras"
+FLOAT_KERAS = "float.keras"
+QAT_KERAS = "qat.h5"
+"""HDF5, the one format that tfmot's layers survive: Keras 2 builds its QuantizeLayer twice from a .keras file."""
 FLOAT, QAT, HUB, RANGES = "float.tflite", "qat.tflite", "hub.tflite", "ranges.json"
 EVALUATION_CHUNK = 32
 """Images read at a time; the models run them in their own batches."""
@@ -121,7 +124,7 @@ def train(trip: Trip) -> str:
 
 
 def qat(trip: Trip) -> str:
-    """Quantization-aware fine-tuning of `float.keras`. Writes `qat.keras`. Returns the stage's key.
+    """Quantization-aware fine-tuning of `float.keras`. Writes `qat.h5`. Returns the stage's key.
 
     Raises:
         InputError: the recipe has no `qat` section, or the model cannot be quantized so.
@@ -326,8 +329,9 @@ def _with_metadata(trip: Trip, content: bytes, target: str, ranges: str | None =
 
 
 def _save(model: Any, path: Path) -> None:
-    with replacing(path) as temporary:
-        model.save(temporary, include_optimizer=False)
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's advice against HDF5
+        model.save(temporary)
 
 
 def _outcome(history: Any, epochs: int) -> str:

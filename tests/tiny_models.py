@@ -60,9 +60,7 @@ class Graph:
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
-    def operator(
-        self, name: str, inputs: list[int], outputs: list[int], options: str = "", **values: Any
-    ) -> None:
+    def operator(self, name: str, inputs: list[int], outputs: list[int], options: str = "", **values: Any) -> None:
         """Add an operator, for example `FULLY_CONNECTED` with `FullyConnectedOptions`."""
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, name)

@@ -127,16 +127,13 @@ def benchmark(
     if not models:
         raise InputError("There is nothing to benchmark. Give one or more .tflite files.")
     if runs < 1 or warmup < 0 or threads < 1:
-        raise InputError(
-            f"A benchmark takes runs ≥ 1, warmup ≥ 0 and threads ≥ 1, not {runs}, {warmup} and {threads}."
-        )
+        raise InputError(f"A benchmark takes runs ≥ 1, warmup ≥ 0 and threads ≥ 1, not {runs}, {warmup} and {threads}.")
     for model in models:
         if not model.is_file():
             raise InputError(f"There is no file {model}. Give the path of a .tflite model.")
     baseline = peak_memory(None)
     peaks = [
-        peak_memory(model, threads=threads, xnnpack=xnnpack)
-        for model in track(models, "memory", total=len(models))
+        peak_memory(model, threads=threads, xnnpack=xnnpack) for model in track(models, "memory", total=len(models))
     ]
     loaded = [_load(model, threads, xnnpack) for model in models]
     calls = [entry.runner.invoke for entry in loaded]

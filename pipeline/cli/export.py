@@ -17,7 +17,9 @@ def export(
             metavar="[TARGET]", help="A run folder, a Keras model or a float .tflite; the newest run by default."
         ),
     ] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Full int8, one weight scale per channel (the default).")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Full int8, one weight scale per channel (the default).")
+    ] = False,
     per_tensor: Annotated[bool, typer.Option("--per-tensor", help="Full int8, one weight scale per tensor.")] = False,
     int16x8: Annotated[bool, typer.Option("--int16x8", help="int16 activations, int8 weights.")] = False,
     dynamic: Annotated[bool, typer.Option("--dynamic", help="int8 weights, float activations.")] = False,
@@ -31,7 +33,9 @@ def export(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Representative images: a folder, CSV or NPZ (with --set data.preprocess.scale=…)."),
+        typer.Option(
+            "--data", help="Representative images: a folder, CSV or NPZ (with --set data.preprocess.scale=…)."
+        ),
     ] = None,
     overrides: Overrides = None,
     run: RunName = None,
@@ -48,7 +52,11 @@ def export(
     from pipeline.tflite.inspect import inspect
 
     asked = {
-        "int8": int8, "int8_per_tensor": per_tensor, "int16x8": int16x8, "dynamic": dynamic, "float16": float16,
+        "int8": int8,
+        "int8_per_tensor": per_tensor,
+        "int16x8": int16x8,
+        "dynamic": dynamic,
+        "float16": float16,
         "float32": float32,
     }
     wanted = [name for name, chosen in asked.items() if chosen] or ["int8"]

@@ -51,10 +51,14 @@ def show_metrics(metrics: dict[str, Any]) -> None:
             show.percent(block["agreement"]),
             show.size(block["size_bytes"]),
             # A simulation's time says nothing about the model that it stands for.
-            *(("–", "–") if name == "qat" else (
-                show.milliseconds(block["latency_p50_ms"]),
-                f"{reference / block['latency_p50_ms']:.2f}x",
-            )),
+            *(
+                ("–", "–")
+                if name == "qat"
+                else (
+                    show.milliseconds(block["latency_p50_ms"]),
+                    f"{reference / block['latency_p50_ms']:.2f}x",
+                )
+            ),
         )
         for name, block in models.items()
     ]

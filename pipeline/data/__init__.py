@@ -34,9 +34,7 @@ def load(data: Data) -> Dataset:
     preprocessor = Preprocessor(data.preprocess)
     skipped: dict[str, str] = {}
     shape, where = _input_shape(splits, preprocessor, skipped if data.on_corrupt == "skip" else None)
-    return Dataset(
-        splits, source.class_names, preprocessor, source.fingerprint, shape, where, data.on_corrupt, skipped
-    )
+    return Dataset(splits, source.class_names, preprocessor, source.fingerprint, shape, where, data.on_corrupt, skipped)
 
 
 def _input_shape(

@@ -66,8 +66,7 @@ def class_indices(y: Any, where: Callable[[int], str]) -> tuple[Labels, int]:
     if wrong.any():
         first = int(np.argmax(wrong))
         raise InputError(
-            f"{where(first)} has the label {labels[first]}; a label is a class index, "
-            "a whole number counted from 0."
+            f"{where(first)} has the label {labels[first]}; a label is a class index, a whole number counted from 0."
         )
     return labels.astype(np.int64), width or int(labels.max()) + 1
 
@@ -76,9 +75,7 @@ def _from_one_hot(rows: NDArray[Any], where: Callable[[int], str]) -> Labels:
     wrong = ~(((rows == 0) | (rows == 1)).all(axis=1) & (rows.sum(axis=1) == 1))
     if wrong.any():
         first = int(np.argmax(wrong))
-        raise InputError(
-            f"The label of {where(first)} is not one-hot: a row needs a single 1 and else zeros."
-        )
+        raise InputError(f"The label of {where(first)} is not one-hot: a row needs a single 1 and else zeros.")
     indices: Labels = rows.argmax(axis=1)
     return indices
 
@@ -114,9 +111,7 @@ def name_classes(
     return names
 
 
-def order_classes(
-    found: Iterable[str], given: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], dict[str, int]]:
+def order_classes(found: Iterable[str], given: tuple[str, ...] | None) -> tuple[tuple[str, ...], dict[str, int]]:
     """The classes of a source whose labels are names, and the index of each name found.
 
     Without `data.labels` they are numbered in the order of `sorted`, as Keras and torchvision do with

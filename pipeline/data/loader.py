@@ -122,9 +122,7 @@ class Dataset:
         if augment is not None and not (augment.flip or augment.shift):
             augment = None
         if augment is not None and len(self.input_shape) != 3:
-            raise InputError(
-                f"data.augment is for images; these have the shape {list(self.input_shape)}. Remove it."
-            )
+            raise InputError(f"data.augment is for images; these have the shape {list(self.input_shape)}. Remove it.")
         return self._batches(examples, batch_size, shuffle_seed, augment, workers, drop_remainder)
 
     def _batches(
@@ -146,9 +144,7 @@ class Dataset:
                 rest = rest[batch_size:]
         if not some and len(examples):
             first = examples.where(0)
-            raise InputError(
-                f"None of the {len(examples)} examples can be read. The first is {first}: {self.skipped[first]}."
-            )
+            raise InputError(f"None of the {len(examples)} examples can be read. {first}: {self.skipped[first]}.")
         if rest and not drop_remainder:
             yield _batch(rest)
 

@@ -107,12 +107,8 @@ def evaluate_many(
         PipelineError: a model gives NaN.
     """
     if reference is not None and reference not in models:
-        raise InputError(
-            f"The reference '{reference}' is not among the models.{did_you_mean(reference, models)}"
-        )
-    scorers = {
-        name: _Scorer(path, _open(path, threads, batch_size, xnnpack)) for name, path in models.items()
-    }
+        raise InputError(f"The reference '{reference}' is not among the models.{did_you_mean(reference, models)}")
+    scorers = {name: _Scorer(path, _open(path, threads, batch_size, xnnpack)) for name, path in models.items()}
     for examples, labels in track(batches, "evaluate"):
         if np.shape(labels) != np.shape(examples)[:1]:
             raise InputError(

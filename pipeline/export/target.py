@@ -45,7 +45,9 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
         PipelineError: the model cannot be converted, or a file is not what it was written as.
     """
     if request.io is not None and request.io not in get_args(IoType):
-        raise InputError(f"--io takes int8, uint8 or float32, not '{request.io}'.{did_you_mean(request.io, get_args(IoType))}")
+        raise InputError(
+            f"--io takes int8, uint8 or float32, not '{request.io}'.{did_you_mean(request.io, get_args(IoType))}"
+        )
     if request.recipe and request.data:
         raise InputError("--recipe and --data both name the data: give one of them.")
     target = request.target if request.target is not None else newest(root()).folder

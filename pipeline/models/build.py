@@ -57,7 +57,9 @@ def build(model: recipe.Model, input_shape: tuple[int, ...], classes: int) -> An
 def _from_zoo(model: recipe.Model, input_shape: tuple[int, ...], classes: int) -> Any:
     known = zoo()
     if model.name not in known:
-        raise InputError(f"There is no tf_keras.applications model '{model.name}'.{did_you_mean(str(model.name), known)}")
+        raise InputError(
+            f"There is no tf_keras.applications model '{model.name}'.{did_you_mean(str(model.name), known)}"
+        )
     factory = known[model.name]
     options: dict[str, Any] = {"input_shape": input_shape, "weights": None, "classes": classes}
     if model.alpha is not None:
@@ -134,5 +136,7 @@ def _check_input(model: Any, input_shape: tuple[int, ...]) -> None:
     if not fits:
         hint = ""
         if len(wanted) == 3 and None not in wanted:
-            hint = f" Set data.preprocess.size to [{wanted[0]}, {wanted[1]}] and data.preprocess.channels to {wanted[2]}."
+            hint = (
+                f" Set data.preprocess.size to [{wanted[0]}, {wanted[1]}] and data.preprocess.channels to {wanted[2]}."
+            )
         raise InputError(f"The model takes inputs of shape {wanted}, the data gives {input_shape}.{hint}")

@@ -52,9 +52,7 @@ def write(content: bytes, target: Format, ranges: Ranges | None = None, io_type:
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be turned off
             result = writer.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
-        raise PipelineError(
-            f"ai-edge-quantizer cannot write {target}: {' '.join(str(error).split())[:600]}"
-        ) from error
+        raise PipelineError(f"ai-edge-quantizer cannot write {target}: {' '.join(str(error).split())[:600]}") from error
     return bytes(result.quantized_model)
 
 
@@ -71,9 +69,7 @@ def rules(target: Format, io_type: IoType = "int8") -> Rules:
         activation_num_bits=16 if target == "int16x8" else 8,
         weight_num_bits=8,
         weight_granularity=(
-            qtyping.QuantGranularity.TENSORWISE
-            if target == "int8_per_tensor"
-            else qtyping.QuantGranularity.CHANNELWISE
+            qtyping.QuantGranularity.TENSORWISE if target == "int8_per_tensor" else qtyping.QuantGranularity.CHANNELWISE
         ),
     )
     [base] = manager.get_quantization_recipe()

@@ -31,12 +31,8 @@ _IDENTIFIER = b"TFL3"
 _TOO_LARGE = 2**31
 _BUFFER_ALIGNMENT = 16  # the schema's force_align for constants; kernels may rely on it
 
-_OPERATOR_NAMES: dict[int, str] = {
-    code: name for name, code in vars(BuiltinOperator).items() if isinstance(code, int)
-}
-_TYPE_NAMES: dict[int, str] = {
-    code: name.lower() for name, code in vars(TensorType).items() if isinstance(code, int)
-}
+_OPERATOR_NAMES: dict[int, str] = {code: name for name, code in vars(BuiltinOperator).items() if isinstance(code, int)}
+_TYPE_NAMES: dict[int, str] = {code: name.lower() for name, code in vars(TensorType).items() if isinstance(code, int)}
 
 CORRUPT = (
     struct.error,

@@ -196,9 +196,7 @@ def _port(tensor: TensorT) -> Port:
     return Port(
         name=flatbuffer.tensor_name(tensor),
         shape=shape,
-        shape_signature=tuple(int(n) for n in signature)
-        if signature is not None and len(signature)
-        else shape,
+        shape_signature=tuple(int(n) for n in signature) if signature is not None and len(signature) else shape,
         dtype=flatbuffer.tensor_type(tensor),
         scale=float(quantized.scales[0]) if quantized else None,
         zero_point=int(quantized.zero_points[0]) if quantized else None,
@@ -269,9 +267,7 @@ def _weights(model: ModelT, subgraph: SubGraphT, operator: OperatorT, name: str)
         channels=channels,
         scales=scales,
         axis=quantized.axis if quantized else None,
-        per_channel=scales == channels and (scales == 1 or quantized.axis == channel_axis)
-        if quantized
-        else False,
+        per_channel=scales == channels and (scales == 1 or quantized.axis == channel_axis) if quantized else False,
         symmetric=not quantized.zero_points.any() if quantized else None,
         dequantized=stored != read,
     )

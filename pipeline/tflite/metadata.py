@@ -96,8 +96,7 @@ def read(source: Path | bytes) -> Metadata | None:
         return Metadata(**fields | {"labels": tuple(fields["labels"])})
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"The '{OUR_BUFFER}' metadata of {where} is not what this program writes: {error!r}. "
-            "Write it again."
+            f"The '{OUR_BUFFER}' metadata of {where} is not what this program writes: {error!r}. Write it again."
         ) from error
 
 
@@ -113,9 +112,7 @@ def _input(tensor: TensorT, preprocessing: dict[str, Any]) -> TensorMetadata:
         mean = std = ()
     elif dtype.startswith("float"):
         # The range of what is fed in; for integers it is their type's, as the standard's own writers say.
-        minimum, maximum = (
-            tuple(((pixel - np.asarray(mean)) / np.asarray(std)).tolist()) for pixel in _PIXEL_RANGE
-        )
+        minimum, maximum = (tuple(((pixel - np.asarray(mean)) / np.asarray(std)).tolist()) for pixel in _PIXEL_RANGE)
     else:
         limits = np.iinfo(dtype)
         minimum, maximum = (float(limits.min),), (float(limits.max),)
@@ -125,9 +122,7 @@ def _input(tensor: TensorT, preprocessing: dict[str, Any]) -> TensorMetadata:
 def _outputs(tensors: list[TensorT], labels: tuple[str, ...]) -> tuple[TensorMetadata, ...]:
     for label in labels:
         if not label.strip() or len(label.splitlines()) > 1:
-            raise InputError(
-                f"The label {label!r} cannot be a line of {LABELS_FILE}. Give each class one line."
-            )
+            raise InputError(f"The label {label!r} cannot be a line of {LABELS_FILE}. Give each class one line.")
     sizes = [(flatbuffer.tensor_shape(tensor) or (1,))[-1] for tensor in tensors]
     if labels and len(labels) not in sizes:
         raise InputError(
@@ -176,9 +171,7 @@ def _read_standard(encoded: bytes | None, data: bytes, where: str) -> Metadata |
     try:
         standard = metadata_schema.decode(encoded)
     except ValueError as error:
-        raise InputError(
-            f"The {STANDARD_BUFFER} of {where} cannot be read: {error}. Write it again."
-        ) from error
+        raise InputError(f"The {STANDARD_BUFFER} of {where} cannot be read: {error}. Write it again.") from error
     files = [output.labels_file for output in standard.outputs if output.labels_file]
     normalized = next((tensor for tensor in standard.inputs if tensor.mean and tensor.std), None)
     return Metadata(

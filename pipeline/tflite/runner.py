@@ -102,9 +102,7 @@ class Runner:
             raise InputError(f"A model runs on at least 1 thread, not {threads}.")
         if batch is not None and batch < 1:
             raise InputError(f"A batch holds at least 1 example, not {batch}.")
-        self._name = (
-            f"The model {model}" if isinstance(model, Path) else f"The given model of {len(model)} bytes"
-        )
+        self._name = f"The model {model}" if isinstance(model, Path) else f"The given model of {len(model)} bytes"
         with _without_chatter():
             self._interpreter = self._load(model, threads, xnnpack)
             details = self._interpreter.get_input_details()
@@ -242,9 +240,7 @@ class Runner:
     def _resize(self, details: list[dict[str, Any]], batch: int | None) -> None:
         for entry in details:
             if len(entry["shape"]) == 0:
-                raise InputError(
-                    f"{self._name} has no batch: its input '{entry['name']}' is a single number."
-                )
+                raise InputError(f"{self._name} has no batch: its input '{entry['name']}' is a single number.")
             try:
                 self._interpreter.resize_tensor_input(entry["index"], [batch, *entry["shape"][1:]])
             except (ValueError, RuntimeError) as error:

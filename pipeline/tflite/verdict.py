@@ -80,9 +80,7 @@ def require(inspection: Inspection, promise: str) -> None:
         InputError: there is no promise of that name.
     """
     if promise not in _PROMISES:
-        raise InputError(
-            f"'{promise}' is not a format a model can be held to.{did_you_mean(promise, _PROMISES)}"
-        )
+        raise InputError(f"'{promise}' is not a format a model can be held to.{did_you_mean(promise, _PROMISES)}")
     found = inspection.verdict
     weights = [op.weights for op in inspection.operators if op.weights]
     reasons: Sequence[str] = found.breaks
@@ -185,9 +183,7 @@ def _io_breaks(inputs: Sequence[Port], outputs: Sequence[Port]) -> list[str]:
     """Inputs and outputs that carry values, not indices, in another type than 8-bit integers."""
     ports = [("input", port) for port in inputs] + [("output", port) for port in outputs]
     return [
-        f"{what} '{port.name}' is {port.dtype}"
-        for what, port in ports
-        if is_float(port.dtype) or port.dtype == "int16"
+        f"{what} '{port.name}' is {port.dtype}" for what, port in ports if is_float(port.dtype) or port.dtype == "int16"
     ]
 
 

@@ -30,8 +30,13 @@ class History:
 
 
 def fit(
-    model: Any, data: Dataset, how: recipe.Train | recipe.Qat, augment: recipe.Augment | None = None, *,
-    what: str = "training", track: Track = quiet,
+    model: Any,
+    data: Dataset,
+    how: recipe.Train | recipe.Qat,
+    augment: recipe.Augment | None = None,
+    *,
+    what: str = "training",
+    track: Track = quiet,
 ) -> History:
     """Train in place and leave the weights of the best validation epoch in the model.
 
@@ -74,6 +79,7 @@ def fit(
             "learning rate (--set train.learning_rate=… or qat.learning_rate=…) and check the preprocessing's scale."
         )
     best.restore()
+    model.compile()  # lets go of the optimizer's slots, which would triple the saved file
     return History(
         loss=[float(value) for value in result.history["loss"]],
         accuracy=[float(value) for value in result.history["accuracy"]],

@@ -82,9 +82,7 @@ def test_models_take_turns() -> None:
     assert samples[2] == pytest.approx([1e-5] * 3)
 
 
-@pytest.mark.parametrize(
-    ("duration", "group"), [(1_000_000, 1), (50_000, 1), (49_999, 2), (1_000, 64), (0, 1024)]
-)
+@pytest.mark.parametrize(("duration", "group"), [(1_000_000, 1), (50_000, 1), (49_999, 2), (1_000, 64), (0, 1024)])
 def test_short_calls_are_timed_in_groups(duration: int, group: int) -> None:
     clock = Clock()
     assert latency._group(clock.call("a", [duration]), clock) == group

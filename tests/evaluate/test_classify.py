@@ -79,9 +79,7 @@ def test_many_models_in_one_pass(exact: Path, coarse: Path) -> None:
         return items
 
     models = {"int8": coarse, "float": exact, "again": exact}
-    found = evaluate_many(
-        models, batches(), "float", track=track
-    )  # a generator: a second pass would be empty
+    found = evaluate_many(models, batches(), "float", track=track)  # a generator: a second pass would be empty
     assert list(found) == ["int8", "float", "again"]
     assert {result.n for result in found.values()} == {50}
     assert found["float"].agreement is None

@@ -61,9 +61,7 @@ def _build(folder: Path) -> None:
             layers.Softmax(),
         ]
     )
-    examples = [
-        np.random.default_rng(i).uniform(-1, 1, (1, *INPUT_SHAPE)).astype("float32") for i in range(8)
-    ]
+    examples = [np.random.default_rng(i).uniform(-1, 1, (1, *INPUT_SHAPE)).astype("float32") for i in range(8)]
 
     saved = str(folder / "saved_model")
     tf.saved_model.save(model, saved)  # once: it takes most of a conversion's time

@@ -99,9 +99,7 @@ def test_bytes_after_the_flatbuffer_are_left_alone(variant: Variant) -> None:
 def test_constants_and_scales_give_the_float_weights(variant: Variant) -> None:
     exact, model = flatbuffer.read(variant("float32")), flatbuffer.read(variant("int8"))
     for i in range(3):
-        wanted = flatbuffer.tensor_data(
-            exact, exact.subgraphs[0].tensors[exact.subgraphs[0].operators[i].inputs[1]]
-        )
+        wanted = flatbuffer.tensor_data(exact, exact.subgraphs[0].tensors[exact.subgraphs[0].operators[i].inputs[1]])
         tensor = model.subgraphs[0].tensors[model.subgraphs[0].operators[i].inputs[1]]
         stored, quantized = flatbuffer.tensor_data(model, tensor), flatbuffer.quantization(tensor)
         assert wanted is not None

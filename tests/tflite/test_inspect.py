@@ -65,9 +65,7 @@ def test_promises_are_kept_by_their_own_format_only(variant: Variant, promise: s
 
 
 def test_a_broken_promise_names_the_operator(variant: Variant) -> None:
-    with pytest.raises(
-        PipelineError, match=r"What breaks it: operator 6 SOFTMAX \('.+'\) computes in float32"
-    ):
+    with pytest.raises(PipelineError, match=r"What breaks it: operator 6 SOFTMAX \('.+'\) computes in float32"):
         require(inspect(variant("mixed")), "int8")
 
 

@@ -30,9 +30,7 @@ def open_source(data: Data) -> Source:
     read = SOURCES_WITH_NAME.get(kind, function.read) if colon else SOURCES.get(kind)
     if read is None:
         known = [*SOURCES, *(f"{name}:NAME" for name in SOURCES_WITH_NAME), "module:function"]
-        raise InputError(
-            f"data.source: there is no source '{data.source}'.{did_you_mean(data.source, known)}"
-        )
+        raise InputError(f"data.source: there is no source '{data.source}'.{did_you_mean(data.source, known)}")
     if data.path is not None and (kind in WITHOUT_PATH or read is function.read):
         raise InputError(
             f"data.path is '{data.path}', but data.source '{data.source}' reads no path. Set data.source to "

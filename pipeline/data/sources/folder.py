@@ -69,9 +69,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
     for child in splits:
         split = SPLIT_OF[child.name.lower()]
         if split in by_split:
-            raise InputError(
-                f"data.path: {by_split[split]} and {child} are both the {split} split; keep one."
-            )
+            raise InputError(f"data.path: {by_split[split]} and {child} are both the {split} split; keep one.")
         by_split[split] = child
     return by_split
 

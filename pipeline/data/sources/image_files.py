@@ -23,9 +23,7 @@ def source_of_files(root: Path, listing: Listing, class_names: tuple[str, ...], 
     have the others' shape. `data.preprocess.channels` decides without looking at the files.
     """
     checked: dict[str, tuple[Sequence[str], Labels]] = {
-        split: (names, np.asarray(labels, dtype=np.int64))
-        for split, (names, labels) in listing.items()
-        if names
+        split: (names, np.asarray(labels, dtype=np.int64)) for split, (names, labels) in listing.items() if names
     }
     paths = (root / name for names, _ in checked.values() for name in names)
     mode = _mode(data.preprocess.channels, paths)

@@ -47,9 +47,7 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
             except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
                 raise InputError(f"data.path: '{name}' in {path} cannot be read: {error}.") from error
             if array.ndim == 0:
-                raise InputError(
-                    f"data.path: '{name}' in {path} is a single value, not an array of examples."
-                )
+                raise InputError(f"data.path: '{name}' in {path} is a single value, not an array of examples.")
             pair.append(array)
         arrays[split] = (pair[0], pair[1])
     return source_of_arrays(arrays, names)

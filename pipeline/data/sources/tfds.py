@@ -77,9 +77,7 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
             continue
         split = SPLIT_OF[tfds_split]
         labels, shown[split] = _labels(builder, tfds_split, image, label)
-        splits[split] = TfdsExamples(
-            builder.as_data_source(tfds_split), image, labels, f"{name}/{tfds_split}"
-        )
+        splits[split] = TfdsExamples(builder.as_data_source(tfds_split), image, labels, f"{name}/{tfds_split}")
     if not splits:
         raise InputError(f"data.source: tfds:{name} has none of the splits {', '.join(SPLIT_OF)}.")
     native = tuple(getattr(builder.info.features[label], "names", None) or ()) or None

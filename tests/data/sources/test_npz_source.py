@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data import load, open_source
+from pipeline.data.sources.npz import open_member
+from pipeline.errors import InputError
+from pipeline.recipe import Data
+
+X = np.arange(4 * 5 * 6 * 3, dtype=np.uint8).reshape(4, 5, 6, 3)
+Y = np.array([0, 1, 2, 1])
+
+
+def open_npz(path: Path):
+    return open_source(Data(source="npz", path=path))
+
+
+def member(path: Path, name: str) -> zipfile.ZipInfo:
+    with zipfile.ZipFile(path) as archive:
+        return archive.getinfo(f"{name}.npy")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_are_read_compressed_or_not(tmp_path, save):
+    save(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2, None])
+    source = open_npz(tmp_path / "a.npz")
+    assert set(source.splits) == {"train", "test"}
+    assert np.array_equal(source.splits["train"][3], X[3])
+    assert source.splits["test"].labels.tolist() == [0, 1]
+    assert source.splits["test"].where(1) == "x_test[1]"
+    assert source.class_names == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("x", [X, np.asfortranarray(X.astype(np.float64)), np.zeros((0, 3))], ids=["C", "F", "0"])
+def test_an_uncompressed_array_is_mapped_in_place(tmp_path, cache, x):
+    np.savez(tmp_path / "a.npz", y=Y, x=x)
+    array = open_member(tmp_path / "a.npz", member(tmp_path / "a.npz", "x"))
+    assert np.array_equal(array, x)
+    assert array.dtype == x.dtype
+    if x.size:
+        assert isinstance(array, np.memmap)
+        assert Path(array.filename) == tmp_path / "a.npz"
+    assert not cache.exists()
+
+
+def test_a_compressed_array_is_unpacked_once_to_the_cache_and_mapped(tmp_path, cache):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=X, y=Y)
+    first, second = (open_member(path, member(path, "x")) for _ in range(2))
+    assert isinstance(first, np.memmap)
+    assert first.filename == second.filename
+    assert len(list(cache.rglob("*.npy"))) == 1
+    np.savez_compressed(path, x=X + 1, y=Y)
+    assert np.array_equal(open_member(path, member(path, "x")), X + 1)
+
+
+def test_x_and_y_alone_are_split_by_seed(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((50, 2)), y=np.arange(50) % 2)
+    data = load(Data(source="npz", path=tmp_path / "a.npz"))
+    assert set(data.splits) == {"train", "calibration", "validation", "test"}
+
+
+def test_validation_and_calibration_are_read_by_either_name(tmp_path):
+    np.savez(tmp_path / "a.npz", x_test=X, y_test=Y, x_val=X, y_val=Y, x_calibration=X, y_calibration=Y)
+    assert set(open_npz(tmp_path / "a.npz").splits) == {"test", "validation", "calibration"}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": X}, "has the keys images; it needs x_train"),
+        ({"x_train": X}, "'x_train' but not its labels 'y_train'"),
+        ({"x": X}, "'x' but not its labels 'y'"),
+        ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "train split under two names"),
+        ({"x_val": X, "y_val": Y, "x_validation": X, "y_validation": Y}, "validation split under two names"),
+        ({"x_train": X, "y_train": Y[:3]}, "train split has 4 examples but 3 labels"),
+        ({"x_train": X, "y_train": [0, 1, -2, 0]}, r"x_train\[2\] has the label -2"),
+        (
+            {"x_train": X, "y_train": Y, "x_test": X, "y_test": [0, 1, 2, 9]},
+            r"x_test\[3\] has the label 9.* 3 classes",
+        ),
+        ({"x_train": X[:0], "y_train": Y[:0]}, "no examples at all"),
+        ({"x_train": np.array([{}] * 4), "y_train": Y}, "'x_train' in .*Python objects"),
+        ({"x_train": np.array(["a"] * 4), "y_train": Y}, "x_train must be an array of numbers"),
+        ({"x_train": 3, "y_train": Y}, "'x_train' in .* is a single value"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_archive_is_refused(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        open_npz(tmp_path / "a.npz")
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    np.save(tmp_path / "a.npz.npy", X)
+    with pytest.raises(InputError, match="is not an NPZ file"):
+        open_npz(tmp_path / "a.npz.npy")
+
+
+def test_a_damaged_archive_is_refused_and_leaves_nothing_in_the_cache(tmp_path, cache):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).random(5000), y=np.zeros(5000))
+    content = bytearray(path.read_bytes())
+    content[1000:1100] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"'x' in .* cannot be read"):
+        open_npz(path)
+    assert [entry for entry in cache.rglob("*") if entry.is_file()] == []

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.examples import ArrayExamples, CorruptExampleError, FileExamples, SequenceExamples, Subset
+
+ZERO = np.zeros(1, np.int64)
+
+
+def file_example(path: Path, mode: str = "RGB") -> np.ndarray:
+    return FileExamples(path.parent, [path.name], ZERO, mode)[0]
+
+
+def test_an_array_is_read_by_its_first_axis():
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    examples = ArrayExamples(x, np.array([0, 1, 0, 1]), "x_test")
+    assert len(examples) == 4
+    assert examples[2].tolist() == [6, 7, 8]
+    assert examples.where(2) == "x_test[2]"
+
+
+def test_grey_uint8_images_get_a_channel_and_other_arrays_keep_their_rank():
+    assert ArrayExamples(np.zeros((1, 5, 4), np.uint8), ZERO, "x")[0].shape == (5, 4, 1)
+    assert ArrayExamples(np.zeros((1, 5, 4), np.float32), ZERO, "x")[0].shape == (5, 4)
+    assert SequenceExamples([np.zeros((5, 4), np.uint8)], ZERO, "x")[0].shape == (5, 4, 1)
+
+
+def test_what_someone_elses_sequence_raises_is_a_broken_example():
+    class Broken:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            raise KeyError("no such record")
+
+    with pytest.raises(CorruptExampleError, match=r"x_train\[0\] cannot be read: KeyError: 'no such record'"):
+        SequenceExamples(Broken(), ZERO, "x_train")[0]
+
+
+def test_someone_elses_sequence_is_read_by_one_thread_at_a_time():
+    class Counting:
+        inside = 0
+
+        def __len__(self) -> int:
+            return 64
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            self.inside += 1
+            together = self.inside
+            sum(range(2000))
+            self.inside -= 1
+            return np.array([together])
+
+    examples = SequenceExamples(Counting(), np.zeros(64, np.int64), "x")
+    with ThreadPoolExecutor(8) as pool:
+        assert {int(example[0]) for example in pool.map(examples.__getitem__, range(64))} == {1}
+
+
+def test_an_example_that_is_no_number_is_broken():
+    with pytest.raises(CorruptExampleError, match="not an array of numbers"):
+        SequenceExamples(["a word"], ZERO, "x")[0]
+
+
+@pytest.mark.parametrize(("mode", "shape"), [("RGB", (6, 6, 3)), ("L", (6, 6, 1))])
+def test_a_file_is_decoded_to_the_mode_asked_for(tmp_path, make_image, mode, shape):
+    example = file_example(make_image(tmp_path / "a.png", colour=9), mode)
+    assert example.dtype == np.uint8
+    assert example.shape == shape
+    assert (example == 9).all()
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90° for viewing
+    Image.new("RGB", (8, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert file_example(tmp_path / "a.jpg").shape == (8, 4, 3)
+
+
+def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path):
+    Image.fromarray(np.full((2, 2), 0x1234, np.uint16)).save(tmp_path / "a.png")
+    assert (file_example(tmp_path / "a.png", "L") == 0x12).all()
+
+
+def test_a_truncated_file_is_a_broken_example_named_by_its_path(tmp_path, make_image):
+    path = make_image(tmp_path / "a.jpg", size=(64, 64))
+    path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(CorruptExampleError, match="truncated") as raised:
+        file_example(path)
+    assert raised.value.where == str(path)
+    assert "--set data.on_corrupt=skip" in str(raised.value)
+
+
+def test_a_subset_keeps_labels_and_names_with_their_examples():
+    examples = ArrayExamples(np.arange(5.0), np.arange(5), "x")
+    subset = Subset(Subset(examples, np.array([4, 2, 0])), np.array([1, 2]))
+    assert [float(subset[i]) for i in range(len(subset))] == [2, 0]
+    assert subset.labels.tolist() == [2, 0]
+    assert [subset.where(i) for i in range(2)] == ["x[2]", "x[0]"]

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from pipeline.data import load
+from pipeline.data.examples import ArrayExamples, Examples
+from pipeline.data.sources.source import Source
+from pipeline.data.splits import split, stratified
+from pipeline.errors import InputError
+from pipeline.recipe import Data
+
+
+def source(**counts: int) -> Source:
+    """A source whose examples are all different numbers, in two classes, a quarter in the second."""
+    number = itertools.count()
+    splits = {}
+    for name, count in counts.items():
+        x = np.array([next(number) for _ in range(count)], np.float32)
+        splits[name] = ArrayExamples(x, (np.arange(count) % 4 == 0).astype(np.int64), name)
+    return Source(splits, ("a", "b"), "fingerprint")
+
+
+def content(examples: Examples) -> list[float]:
+    return [float(examples[i]) for i in range(len(examples))]
+
+
+def sizes(splits: dict[str, Examples]) -> dict[str, int]:
+    return {name: len(examples) for name, examples in splits.items()}
+
+
+def test_all_splits_are_taken_out_of_training_examples_where_the_source_has_no_others():
+    splits = split(source(train=1000), Data(test=0.2, validation=0.1, calibration=100))
+    assert sizes(splits) == {"train": 620, "calibration": 100, "validation": 80, "test": 200}
+
+
+@pytest.mark.parametrize("counts", [{"train": 100}, {"train": 100, "test": 30}, {"train": 7, "validation": 3}])
+def test_splits_never_overlap_and_lose_nothing(counts):
+    splits = split(source(**counts), Data())
+    everything = list(itertools.chain.from_iterable(content(examples) for examples in splits.values()))
+    assert sorted(everything) == list(range(sum(counts.values())))
+
+
+def test_splits_of_the_source_are_used_as_they_are():
+    original = source(train=100, calibration=10, validation=10, test=10)
+    splits = split(original, Data())
+    assert {name: content(examples) for name, examples in splits.items()} == {
+        name: content(examples) for name, examples in original.splits.items()
+    }
+
+
+@pytest.mark.parametrize("counts", [{"calibration": 5, "test": 9}, {"test": 9}])
+def test_without_training_examples_the_other_splits_are_absent(counts):
+    assert sizes(split(source(**counts), Data())) == counts
+
+
+def test_calibration_takes_at_most_a_fifth_and_at_least_one():
+    assert len(split(source(train=100, test=1, validation=1), Data(calibration=500))["calibration"]) == 20
+    assert len(split(source(train=3, test=1, validation=1), Data())["calibration"]) == 1
+
+
+def test_a_single_training_example_stays_one():
+    assert sizes(split(source(train=1), Data())) == {"train": 1}
+
+
+def test_a_share_of_nothing_makes_no_split():
+    assert set(split(source(train=100), Data(test=0, validation=0))) == {"train", "calibration"}
+
+
+def test_the_seed_decides():
+    first, again, other = (split(source(train=100), Data(seed=seed)) for seed in (1, 1, 2))
+    assert content(first["test"]) == content(again["test"])
+    assert content(first["test"]) != content(other["test"])
+
+
+def test_another_number_of_calibration_examples_leaves_test_and_validation_alone():
+    few, many = (split(source(train=100), Data(calibration=count)) for count in (2, 10))
+    assert content(few["test"]) == content(many["test"])
+    assert content(few["validation"]) == content(many["validation"])
+
+
+def test_every_split_has_its_share_of_each_class():
+    splits = split(source(train=400), Data(calibration=40))
+    for examples in splits.values():
+        assert abs(np.mean(examples.labels) - 0.25) < 0.03
+
+
+def test_a_limit_holds_for_each_split():
+    splits = split(source(train=400, test=50), Data(limit=20))
+    assert sizes(splits) == {"train": 20, "calibration": 20, "validation": 20, "test": 20}
+    assert splits["test"].labels.sum() == 5
+
+
+def test_stratified_counts_are_proportional_within_one():
+    labels = np.repeat([0, 1, 2], [600, 300, 7])
+    chosen = stratified(labels, 100, np.random.default_rng(0))
+    assert len(set(chosen.tolist())) == 100
+    assert np.abs(np.bincount(labels[chosen]) - 100 * np.bincount(labels) / 907).max() <= 1
+
+
+def test_asking_for_a_split_that_is_absent_says_what_to_do(tmp_path):
+    np.savez(tmp_path / "a.npz", x_test=np.zeros((4, 2)), y_test=[0, 1, 0, 1])
+    dataset = load(Data(source="npz", path=tmp_path / "a.npz"))
+    with pytest.raises(InputError, match=r"no calibration split, only test \(4\)\. Add a calibration split"):
+        dataset.split("calibration")

@@ -264,7 +264,11 @@ def measure(trip: Trip) -> dict[str, Any]:
     (with float), `size_bytes`, `latency_p50_ms` and more.
     """
     recipe, run = trip.recipe, trip.run
-    names = {"float": FLOAT, "qat": QAT, **{target: f"{target}.tflite" for target in recipe.quantize.formats}}
+    names: dict[str, str] = {
+        "float": FLOAT,
+        "qat": QAT,
+        **{str(target): f"{target}.tflite" for target in recipe.quantize.formats},
+    }
     files = {name: run.path(file) for name, file in names.items() if run.path(file).is_file()}
     stages = run.manifest["stages"]
     digests = {name: digest for stage in stages.values() for name, digest in stage["outputs"].items()}

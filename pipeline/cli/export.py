@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import AsJson, Overrides, RunName
+
+if TYPE_CHECKING:
+    from pipeline.recipe import Format
 
 
 def export(
@@ -33,9 +36,7 @@ def export(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data", help="Representative images: a folder, CSV or NPZ (with --set data.preprocess.scale=…)."
-        ),
+        typer.Option("--data", help="Representative images: folder, CSV or NPZ (with --set data.preprocess.scale=…)."),
     ] = None,
     overrides: Overrides = None,
     run: RunName = None,
@@ -51,7 +52,7 @@ def export(
     from pipeline.progress import bar
     from pipeline.tflite.inspect import inspect
 
-    asked = {
+    asked: dict[Format, bool] = {
         "int8": int8,
         "int8_per_tensor": per_tensor,
         "int16x8": int16x8,
@@ -59,9 +60,9 @@ def export(
         "float16": float16,
         "float32": float32,
     }
-    wanted = [name for name, chosen in asked.items() if chosen] or ["int8"]
+    wanted = tuple(name for name, chosen in asked.items() if chosen) or ("int8",)
     written = targets.export(
-        targets.Request(target, tuple(wanted), io, recipe, data, tuple(overrides or ()), run), bar, show.say
+        targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run), bar, show.say
     )
     found = {name: inspect(path) for name, path in written.items()}
     if json:

@@ -45,7 +45,7 @@ def show_metrics(metrics: dict[str, Any]) -> None:
     reference = models["float"]["latency_p50_ms"]
     rows = [
         (
-            name + (" (fake-quant)" if name == "qat" else ""),
+            name,
             show.percent(block["top1"]),
             show.points(block["difference"]),
             show.percent(block["agreement"]),
@@ -64,8 +64,8 @@ def show_metrics(metrics: dict[str, Any]) -> None:
     ]
     host = metrics["host"]
     images = models["float"]["n"]
-    show.table(["model", "top-1", "vs float, points", "agreement", "size", "p50", "speed"], rows)
+    show.table(["model", "top-1", "vs float", "agreement", "size", "p50", "speed"], rows)
     typer.echo(
-        f"{images} test examples; 95 % intervals of the paired difference; latency on this host "
+        f"{images} test examples; vs float in points, with the 95 % interval of the paired difference; latency on this host "
         f"({host['cpu']}, {models['float']['threads']} thread, XNNPACK), not on a phone."
     )

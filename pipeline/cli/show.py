@@ -43,7 +43,7 @@ def points(difference: dict[str, float] | None) -> str:
     if difference is None:
         return "–"
     value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{value:+.1f} [{low:+.1f}\u00a0{high:+.1f}]"
 
 
 def size(number_of_bytes: int) -> str:

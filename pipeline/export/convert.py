@@ -14,7 +14,7 @@ from typing import Any
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import PipelineError
-from pipeline.models.backend import hidden_native_output, tf
+from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.tflite.signature import name_ends
 
 
@@ -44,10 +44,9 @@ def to_flatbuffer(model: Any) -> bytes:
     function = tf.function(call, input_signature=specs)
     frozen = convert_variables_to_constants_v2(function.get_concrete_function(), lower_control_flow=False)
     # The model itself as the trackable object would start the detour over a SavedModel again.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     try:
-        with hidden_native_output(), contextlib.redirect_stdout(io.StringIO()):
-            content = converter.convert()
+        with quiet_tensorflow(), contextlib.redirect_stdout(io.StringIO()):
+            content = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
     except Exception as error:
         raise PipelineError(
             f"TensorFlow's converter refuses '{model.name}': {' '.join(str(error).split())[:600]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pipeline import recipe as recipes
 from pipeline import road
@@ -23,7 +23,7 @@ class Request:
     target: Path | None
     """A run folder, a Keras model or a float .tflite; None: the newest run."""
     formats: Sequence[Format]
-    io: IoType | None
+    io: str | None
     """None: the recipe's."""
     recipe: str | None
     """Whose data calibrates a target that is no run."""
@@ -45,9 +45,8 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
         PipelineError: the model cannot be converted, or a file is not what it was written as.
     """
     if request.io is not None and request.io not in get_args(IoType):
-        raise InputError(
-            f"--io takes int8, uint8 or float32, not '{request.io}'.{did_you_mean(request.io, get_args(IoType))}"
-        )
+        hint = did_you_mean(request.io, get_args(IoType))
+        raise InputError(f"--io takes int8, uint8 or float32, not '{request.io}'.{hint}")
     if request.recipe and request.data:
         raise InputError("--recipe and --data both name the data: give one of them.")
     target = request.target if request.target is not None else newest(root()).folder
@@ -60,6 +59,10 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
         recipe = _recipe_for(target, request)
         return _from_file(road.Trip(recipe, run, track, say), target, request)
     return _without_data(run, target, request)
+
+
+def _io(request: Request, recipe: Recipe) -> IoType:
+    return cast(IoType, request.io) if request.io is not None else recipe.quantize.io
 
 
 def _from_run(run: Run, request: Request, track: Track, say: Callable[[str], None]) -> dict[Format, Path]:
@@ -76,7 +79,7 @@ def _from_run(run: Run, request: Request, track: Track, say: Callable[[str], Non
         road.flatbuffers(trip, with_qat="qat" in stages)
     elif "flatbuffers" not in stages:
         raise InputError(f"The run '{run.folder}' was stopped before it had a model: run its recipe again.")
-    return road.formats(trip, request.formats, request.io or recipe.quantize.io)
+    return road.formats(trip, request.formats, _io(request, recipe))
 
 
 def _from_file(trip: road.Trip, target: Path, request: Request) -> dict[Format, Path]:
@@ -86,7 +89,7 @@ def _from_file(trip: road.Trip, target: Path, request: Request) -> dict[Format, 
     else:
         road.train(trip)
         road.flatbuffers(trip, with_qat=False)
-    return road.formats(trip, request.formats, request.io or trip.recipe.quantize.io)
+    return road.formats(trip, request.formats, _io(request, trip.recipe))
 
 
 def _recipe_for(target: Path, request: Request) -> Recipe:

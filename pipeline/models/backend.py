@@ -7,6 +7,7 @@ before TensorFlow is imported.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextlib.contextmanager
-def hidden_native_output() -> Iterator[None]:
+def quiet_tensorflow() -> Iterator[None]:
     """TensorFlow's C++ side writes to file descriptor 2 whatever the log level says."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -30,10 +31,11 @@ def hidden_native_output() -> Iterator[None]:
         os.close(nowhere)
 
 
-with hidden_native_output():
+with quiet_tensorflow():
     import tensorflow as tf
     import tf_keras
 
 tf.get_logger().setLevel("ERROR")
+logging.getLogger("absl").setLevel("ERROR")
 
-__all__ = ["hidden_native_output", "tf", "tf_keras"]
+__all__ = ["quiet_tensorflow", "tf", "tf_keras"]

@@ -57,9 +57,8 @@ def build(model: recipe.Model, input_shape: tuple[int, ...], classes: int) -> An
 def _from_zoo(model: recipe.Model, input_shape: tuple[int, ...], classes: int) -> Any:
     known = zoo()
     if model.name not in known:
-        raise InputError(
-            f"There is no tf_keras.applications model '{model.name}'.{did_you_mean(str(model.name), known)}"
-        )
+        hint = did_you_mean(str(model.name), known)
+        raise InputError(f"There is no tf_keras.applications model '{model.name}'.{hint}")
     factory = known[model.name]
     options: dict[str, Any] = {"input_shape": input_shape, "weights": None, "classes": classes}
     if model.alpha is not None:

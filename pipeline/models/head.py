@@ -41,8 +41,8 @@ def replace_head(model: Any, classes: int) -> Any:
         layer = None
     if layer is None:
         raise InputError(
-            f"The model '{model.name}' answers {number_of_classes(model)} classes, the data has {classes}, and its head "
-            "cannot be replaced: it does not end in a Dense or 1x1 Conv2D layer."
+            f"The model '{model.name}' answers {number_of_classes(model)} classes, the data has {classes}, and "
+            "its head cannot be replaced: it does not end in a Dense or 1x1 Conv2D layer."
         )
     features = layer.input
     if len(features.shape) == 4:

@@ -62,8 +62,8 @@ def calibrate(
         seen += len(piece)
     if not seen:
         raise InputError("The representative dataset is empty: give at least one example, better some hundred.")
-    values = {name: (float(low[index]), float(high[index])) for index, name in enumerate(names)}
-    return Ranges({runners.entry: (entry_low, entry_high), **values}, f"min-max of {seen} examples")
+    measured = {name: (float(low[index]), float(high[index])) for index, name in enumerate(names)}
+    return Ranges({runners.entry: (entry_low, entry_high), **measured}, f"min-max of {seen} examples")
 
 
 def tap(content: bytes) -> tuple[list[str], bytes]:

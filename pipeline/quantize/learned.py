@@ -90,7 +90,8 @@ def _range(tensor: Any) -> tuple[float, float]:
 def _rounded(weights: np.ndarray, tensor: Any) -> np.ndarray:
     scale, zero, low, high = _parameters(tensor)
     steps = np.clip(np.rint(weights / scale) + zero, low, high)
-    return ((steps - zero) * scale).astype(np.float32)
+    rounded: np.ndarray = ((steps - zero) * scale).astype(np.float32)
+    return rounded
 
 
 def _parameters(tensor: Any) -> tuple[np.ndarray, np.ndarray, int, int]:

@@ -16,25 +16,25 @@ from pipeline.files import write_text
 class Ranges(Mapping[str, tuple[float, float]]):
     """(min, max) in real units by tensor name; `method` says where they come from."""
 
-    values: dict[str, tuple[float, float]] = field(default_factory=dict)
+    pairs: dict[str, tuple[float, float]] = field(default_factory=dict)
     method: str = "min-max"
 
     def __getitem__(self, tensor: str) -> tuple[float, float]:
-        return self.values[tensor]
+        return self.pairs[tensor]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.values)
+        return iter(self.pairs)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.pairs)
 
     def over(self, other: Ranges) -> Ranges:
         """These ranges, and the other's for the tensors that these do not know."""
-        return Ranges({**other.values, **self.values}, f"{self.method}, else {other.method}")
+        return Ranges({**other.pairs, **self.pairs}, f"{self.method}, else {other.method}")
 
     def save(self, path: Path) -> None:
         """Write as JSON: `{"method": …, "ranges": {tensor: [min, max]}}`."""
-        content = {"method": self.method, "ranges": {name: list(pair) for name, pair in self.values.items()}}
+        content = {"method": self.method, "ranges": {name: list(pair) for name, pair in self.pairs.items()}}
         write_text(path, json.dumps(content, indent=1) + "\n")
 
     @classmethod

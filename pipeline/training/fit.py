@@ -151,7 +151,8 @@ def _stream(data: Dataset, split: str, how: Any, classes: int, augment: recipe.A
 def _targets(labels: np.ndarray, classes: int) -> np.ndarray:
     if classes == 1:
         return labels[:, None].astype(np.float32)
-    return np.eye(classes, dtype=np.float32)[labels]
+    one_hot: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
+    return one_hot
 
 
 class _Progress(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -175,7 +176,8 @@ class _BestWeights(tf_keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, monitor: str, patience: int | None) -> None:
         super().__init__()
         self._monitor, self._patience = monitor, patience
-        self._best, self._weights = -math.inf, None
+        self._best = -math.inf
+        self._weights: list[np.ndarray] | None = None
         self.epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

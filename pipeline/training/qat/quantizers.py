@@ -32,7 +32,7 @@ class PerChannelWeights(tfmot.quantization.keras.quantizers.Quantizer):  # type:
         return {}
 
     def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **kwargs: Any) -> Any:
-        @tf.custom_gradient
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
         def straight_through(w: Any) -> Any:
             largest = tf.reduce_max(tf.abs(w), axis=self.reduce_axes, keepdims=True)
             scale = tf.where(largest > 0, largest, tf.ones_like(largest)) / 127.0

@@ -66,6 +66,7 @@ def show_metrics(metrics: dict[str, Any]) -> None:
     images = models["float"]["n"]
     show.table(["model", "top-1", "vs float", "agreement", "size", "p50", "speed"], rows)
     typer.echo(
-        f"{images} test examples; vs float in points, with the 95 % interval of the paired difference; latency on this host "
+        f"{images} test examples; vs float in points, with the 95 % interval of the paired difference; "
+        "latency on this host "
         f"({host['cpu']}, {models['float']['threads']} thread, XNNPACK), not on a phone."
     )

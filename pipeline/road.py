@@ -108,7 +108,8 @@ def train(trip: Trip) -> str:
     started = time.time()
     from pipeline.models.build import build
 
-    model = build(recipe.model, trip.data.input_shape, len(trip.data.class_names))
+    will_train = recipe.train is not None and recipe.train.epochs > 0
+    model = build(recipe.model, trip.data.input_shape, len(trip.data.class_names), trainable=will_train)
     facts: dict[str, Any] = {"parameters": int(model.count_params())}
     if recipe.train is not None and recipe.train.epochs:
         from pipeline.training.float_training import train_float
@@ -189,10 +190,11 @@ def take_flatbuffer(trip: Trip, path: Path) -> str:
         return key
     started = time.time()
     from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.tflite.constant_reshapes import constant_reshapes
     from pipeline.tflite.flatbuffer import load
 
     content = load(path)
-    hub, learned = take_out_fake_quant(content)
+    hub, learned = take_out_fake_quant(constant_reshapes(content))
     write_bytes(run.path(FLOAT), content)
     run.record("flatbuffers", key, [FLOAT, HUB, RANGES], started, ranges=_hub(trip, hub, learned))
     return key
@@ -319,7 +321,7 @@ def _with_metadata(trip: Trip, content: bytes, target: str, ranges: str | None =
             name=recipe.name,
             description=recipe.description,
             version=versions()["keras-int8-pipeline"],
-            labels=trip.data.class_names,
+            labels=_labels(content, trip.data.class_names),
             preprocessing=trip.data.preprocessor.describe(),
             provenance={
                 "format": target,
@@ -330,6 +332,16 @@ def _with_metadata(trip: Trip, content: bytes, target: str, ranges: str | None =
             },
         ),
     )
+
+
+def _labels(content: bytes, names: tuple[str, ...]) -> tuple[str, ...]:
+    """A name for every class the model answers: the data may show fewer, those are named by their number."""
+    from pipeline.tflite.inspect import inspect
+
+    classes = inspect(content).outputs[0].shape[-1]
+    if classes < len(names):
+        return ()  # one sigmoid unit for two classes
+    return (*names, *(str(index) for index in range(len(names), classes)))
 
 
 def _save(model: Any, path: Path) -> None:

@@ -41,21 +41,21 @@ def benchmark(
         show.as_json({**single, "host": host.to_json()})
         return
     show.table(
-        ["model", "p50", "p90", "p99", "first", "load", "memory", "size", "XNNPACK", "time ratio"],
+        ["model", "p50", "p90", "p99", "first", "load", "memory", "size", "XNNPACK", "ratio"],
         [
             (
                 name,
-                *(show.milliseconds(timing.percentile_ms(percent)) for percent in (50, 90, 99)),
-                show.milliseconds(timing.first_inference_ms),
-                show.milliseconds(timing.load_ms),
+                *(f"{timing.percentile_ms(percent):.3g}" for percent in (50, 90, 99)),
+                f"{timing.first_inference_ms:.3g}",
+                f"{timing.load_ms:.3g}",
                 show.size(timing.peak_memory_bytes),
                 show.size(timing.size_bytes),
-                show.percent(timing.delegated),
+                f"{timing.delegated:.0%}",
                 f"{timing.ratio_to_first:.3f}",
             )
             for name, timing in zip(files, timings, strict=True)
         ],
-        title=f"{runs} rounds in turns, {threads} thread{'s' * (threads > 1)}",
+        title=f"{runs} rounds in turns, {threads} thread{'s' * (threads > 1)}; times in ms",
     )
     typer.echo(
         f"{host.cpu}, {host.cores} cores, int8 instructions: {', '.join(host.int8) or 'none'}; "

@@ -90,6 +90,6 @@ def _traits(op: Operator) -> tuple[str, ...]:
         weights = op.weights.dtype
         if op.weights.scales:
             kind = "per-channel" if op.weights.per_channel else "per-tensor"
-            scales = f"{kind}, {'symmetric' if op.weights.symmetric else 'asymmetric'}"
+            scales = f"{kind}{'' if op.weights.symmetric else ', asymmetric'}"
     fused = "" if op.fused_activation in (None, "NONE") else str(op.fused_activation)
     return op.compute or "–", weights, scales, op.bias or "", fused

@@ -22,7 +22,8 @@ def list_(json: AsJson = False) -> None:
     if json:
         show.as_json({name: entry.model_dump(mode="json") for name, entry in found.items()})
         return
-    show.table(["recipe", "what it does"], [(name, entry.description) for name, entry in found.items()])
+    for name, entry in found.items():
+        typer.echo(f"{name:22}{entry.description}")
 
 
 @app.command("show")

@@ -27,7 +27,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | No
 
     sheet = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
-        sheet.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        sheet.add_column(column, justify="right" if index else "left", overflow="fold", no_wrap=not index)
     for row in rows:
         sheet.add_row(*row)
     Console(highlight=False).print(sheet)

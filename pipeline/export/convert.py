@@ -15,6 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from pipeline.errors import PipelineError
 from pipeline.models.backend import quiet_tensorflow, tf
+from pipeline.tflite.constant_reshapes import constant_reshapes
 from pipeline.tflite.signature import name_ends
 
 
@@ -51,4 +52,5 @@ def to_flatbuffer(model: Any) -> bytes:
         raise PipelineError(
             f"TensorFlow's converter refuses '{model.name}': {' '.join(str(error).split())[:600]}"
         ) from error
+    content = constant_reshapes(content)
     return name_ends(content, list(model.input_names), list(model.output_names))

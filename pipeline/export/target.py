@@ -139,6 +139,9 @@ def _input_shape(target: Path) -> tuple[int | None, ...]:
 
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
     from pipeline.quantize.formats import NEEDS_RANGES, write
+    from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.tflite import flatbuffer
+    from pipeline.tflite.constant_reshapes import constant_reshapes
 
     starving = [name for name in request.formats if name in NEEDS_RANGES]
     if starving:
@@ -147,11 +150,10 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
             f"--recipe RECIPE, or --data FOLDER with --set data.preprocess.scale=…, beside '{target}'."
         )
     if target.suffix == ".tflite":
-        content = target.read_bytes()
+        content, _ = take_out_fake_quant(constant_reshapes(flatbuffer.load(target)))
     else:
         from pipeline.export.convert import to_flatbuffer
         from pipeline.models.load import load_file
-        from pipeline.quantize.learned import take_out_fake_quant
 
         content, _ = take_out_fake_quant(to_flatbuffer(load_file(target)))
     written = {name: run.path(f"{name}.tflite") for name in request.formats}

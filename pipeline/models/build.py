@@ -23,13 +23,15 @@ def zoo() -> dict[str, Any]:
     return {name: value for name, value in vars(applications).items() if name[0].isupper() and callable(value)}
 
 
-def build(model: recipe.Model, input_shape: tuple[int, ...], classes: int) -> Any:
-    """Build or load the model and give it a new head where its classes are not the data's.
+def build(model: recipe.Model, input_shape: tuple[int, ...], classes: int, *, trainable: bool = True) -> Any:
+    """Build or load the model and, where it will be trained, give it a new head if its classes are not the data's.
 
     Args:
         model: The recipe's section.
         input_shape: The data's shape after preprocessing, without the batch.
         classes: The data's number of classes, unless the recipe sets its own.
+        trainable: Whether training follows. A new head is random, so without training none is made, and a model
+            may know more classes than the data shows.
 
     Raises:
         InputError: unknown name, missing file, a function that returns no model, or a model whose input does not
@@ -49,8 +51,16 @@ def build(model: recipe.Model, input_shape: tuple[int, ...], classes: int) -> An
             "--set model.path=FILE or --set model.function=module:function."
         )
     _check_input(built, input_shape)
-    if number_of_classes(built) not in (classes, 1 if classes == 2 else classes):
-        built = replace_head(built, classes)
+    found = number_of_classes(built)
+    if found == classes or (found == 1 and classes == 2):
+        return built
+    if trainable:
+        return replace_head(built, classes)
+    if found < classes:
+        raise InputError(
+            f"The model '{built.name}' answers {found} classes, the data has {classes}, and the recipe trains no new "
+            "head: add a train section, or give the data that belongs to the model."
+        )
     return built
 
 

@@ -18,6 +18,9 @@ from pipeline.models.backend import tf, tf_keras
 TOLERANCE = 1e-5
 """Largest difference allowed between both models' outputs, relative to the largest output."""
 
+TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
+"""Configuration that Keras 3 writes in its own way; the weights are there already."""
+
 
 def from_keras3(path: Path) -> Any:
     """Load a Keras 3 file as a `tf_keras` model.
@@ -83,9 +86,13 @@ def _class_of(layer: Any) -> Any:
 
 def _twin(layer: Any) -> Any:
     kind = _class_of(layer)
-    config = {key: _simplify(value) for key, value in layer.get_config().items()}
     known = _accepted(kind)
-    return kind(**{key: value for key, value in config.items() if key in known})
+    config = {
+        key: _simplify(value)
+        for key, value in layer.get_config().items()
+        if key in known and not key.endswith(TRAINING_ONLY)
+    }
+    return kind(**config)
 
 
 def _accepted(kind: Any) -> set[str]:

@@ -1,7 +1,8 @@
 """Reshapes to a computed shape, turned into reshapes to a constant one.
 
-With an open batch Keras's Reshape becomes SHAPE → STRIDED_SLICE → PACK → RESHAPE. XNNPACK does not take such a chain,
-and a quantizer gives SHAPE a dequantized copy of the activation. Where one dimension only is computed, −1 says the same.
+With an open batch Keras's Reshape becomes SHAPE → STRIDED_SLICE → PACK → RESHAPE. XNNPACK does not take such a
+chain, and a quantizer gives SHAPE a dequantized copy of the activation. Where one dimension only is computed, −1 says
+the same.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _SHAPE_ARITHMETIC = ("SHAPE", "STRIDED_SLICE", "PACK")
 
 
 def constant_reshapes(content: bytes) -> bytes:
-    """The model with −1 in place of a computed dimension of its RESHAPE operators; the content itself if it has none."""
+    """The model with −1 in place of a computed dimension of its RESHAPEs; the content itself if it has none."""
     model = flatbuffer.read(content)
     changed = False
     for graph in model.subgraphs:

@@ -192,9 +192,10 @@ def take_flatbuffer(trip: Trip, path: Path) -> str:
     from pipeline.quantize.learned import take_out_fake_quant
     from pipeline.tflite.constant_reshapes import constant_reshapes
     from pipeline.tflite.flatbuffer import load
+    from pipeline.tflite.metadata import take_out
 
     content = load(path)
-    hub, learned = take_out_fake_quant(constant_reshapes(content))
+    hub, learned = take_out_fake_quant(constant_reshapes(take_out(content)[0]))
     write_bytes(run.path(FLOAT), content)
     run.record("flatbuffers", key, [FLOAT, HUB, RANGES], started, ranges=_hub(trip, hub, learned))
     return key
@@ -203,7 +204,9 @@ def take_flatbuffer(trip: Trip, path: Path) -> str:
 def _hub(trip: Trip, content: bytes, learned: Ranges) -> str:
     """Write the hub and its ranges: what QAT learned, and what calibration measures for the rest."""
     from pipeline.quantize.calibrate import calibrate
+    from pipeline.quantize.formats import check_is_float
 
+    check_is_float(content)
     images = trip.data.size("calibration")
     batches = (batch.x for batch in trip.data.batches("calibration", EVALUATION_CHUNK))
     ranges = calibrate(content, batches, examples=images, track=trip.track)

@@ -80,5 +80,6 @@ def export(
         return
     show.table(
         ["file", "size", "what it is"],
-        [(str(written[name]), show.size(entry.size_bytes), entry.verdict.text) for name, entry in found.items()],
+        [(written[name].name, show.size(entry.size_bytes), entry.verdict.text) for name, entry in found.items()],
     )
+    typer.echo(f"in {next(iter(written.values())).parent}/")

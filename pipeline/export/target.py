@@ -140,7 +140,7 @@ def _input_shape(target: Path) -> tuple[int | None, ...]:
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
     from pipeline.quantize.formats import NEEDS_RANGES, write
     from pipeline.quantize.learned import take_out_fake_quant
-    from pipeline.tflite import flatbuffer
+    from pipeline.tflite import flatbuffer, metadata
     from pipeline.tflite.constant_reshapes import constant_reshapes
 
     starving = [name for name in request.formats if name in NEEDS_RANGES]
@@ -150,7 +150,9 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
             f"--recipe RECIPE, or --data FOLDER with --set data.preprocess.scale=…, beside '{target}'."
         )
     if target.suffix == ".tflite":
-        content, _ = take_out_fake_quant(constant_reshapes(flatbuffer.load(target)))
+        content, described = metadata.take_out(flatbuffer.load(target))
+        content, _ = take_out_fake_quant(constant_reshapes(content))
+        content = metadata.write(content, described) if described else content
     else:
         from pipeline.export.convert import to_flatbuffer
         from pipeline.models.load import load_file

@@ -14,7 +14,9 @@ from ai_edge_quantizer import recipe as standard
 from pipeline.errors import InputError, PipelineError
 from pipeline.quantize.ranges import Ranges
 from pipeline.recipe import Format, IoType
+from pipeline.tflite import metadata
 from pipeline.tflite.flatbuffer import read, tensor_name
+from pipeline.tflite.runner import without_chatter
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 NEEDS_RANGES: frozenset[Format] = frozenset({"int8", "int8_per_tensor", "int16x8"})
@@ -33,27 +35,30 @@ def write(content: bytes, target: Format, ranges: Ranges | None = None, io_type:
         io_type: Type of the inputs and outputs of the int8 formats. int16x8 takes int16 for `int8`.
 
     Returns:
-        The quantized .tflite content. Operators that the format does not know stay float.
+        The quantized .tflite content, with the metadata that the float one had. Operators that the format does not
+        know stay float.
 
     Raises:
         InputError: ranges are needed and missing, or name none of the model's tensors; the model is quantized
             already.
         PipelineError: ai-edge-quantizer refuses the model.
     """
-    _check_is_float(content)
+    check_is_float(content)
+    content, described = metadata.take_out(content)
     if target == "float32":
-        return content
+        return metadata.write(content, described) if described else content
     if target in NEEDS_RANGES and not ranges:
         raise InputError(f"The format {target} needs activation ranges: give a representative dataset or ranges.json.")
     writer = quantizer.Quantizer(bytearray(content))
     writer.load_quantization_recipe(rules(target, io_type))
     statistics = _statistics(content, ranges) if target in NEEDS_RANGES and ranges else None
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be turned off
+        with without_chatter(), contextlib.redirect_stderr(io.StringIO()):  # its bar cannot be turned off
             result = writer.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise PipelineError(f"ai-edge-quantizer cannot write {target}: {' '.join(str(error).split())[:600]}") from error
-    return bytes(result.quantized_model)
+    quantized = bytes(result.quantized_model)
+    return metadata.write(quantized, described) if described else quantized
 
 
 def rules(target: Format, io_type: IoType = "int8") -> Rules:
@@ -108,7 +113,12 @@ def _float16_rule() -> dict[str, Any]:
     }
 
 
-def _check_is_float(content: bytes) -> None:
+def check_is_float(content: bytes) -> None:
+    """Refuse a model with quantized tensors.
+
+    Raises:
+        InputError: there are some; the first is named.
+    """
     quantized = [
         tensor_name(tensor)
         for graph in read(content).subgraphs

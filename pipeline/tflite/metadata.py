@@ -20,6 +20,7 @@ from ai_edge_litert.schema_py_generated import BufferT, MetadataT, ModelT, Tenso
 from pipeline.errors import InputError
 from pipeline.tflite import flatbuffer, metadata_schema
 from pipeline.tflite.metadata_schema import GRAYSCALE, RGB, ModelMetadata, TensorMetadata
+from pipeline.tflite.prune import prune
 
 STANDARD_BUFFER = "TFLITE_METADATA"
 OUR_BUFFER = "keras-int8-pipeline"
@@ -75,6 +76,25 @@ def write(model: bytes, metadata: Metadata) -> bytes:
     _set_buffer(tree, OUR_BUFFER, ours.encode())
     packed = flatbuffer.serialize(tree)
     return _append_labels(packed, metadata.labels) if metadata.labels else packed
+
+
+def take_out(model: bytes) -> tuple[bytes, Metadata | None]:
+    """The model without its metadata and packed files, and what they said; the content itself where it has none.
+
+    For whoever rewrites a model: the packed files would be lost, and the metadata would name what is not there.
+
+    Raises:
+        InputError: as `read`.
+    """
+    found = read(model)
+    if found is None:
+        return model, None
+    tree = flatbuffer.read(model)
+    tree.metadata = [
+        entry for entry in tree.metadata if flatbuffer.text(entry.name) not in (STANDARD_BUFFER, OUR_BUFFER)
+    ]
+    prune(tree)
+    return flatbuffer.serialize(tree), found
 
 
 def read(source: Path | bytes) -> Metadata | None:

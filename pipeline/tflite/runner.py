@@ -103,7 +103,7 @@ class Runner:
         if batch is not None and batch < 1:
             raise InputError(f"A batch holds at least 1 example, not {batch}.")
         self._name = f"The model {model}" if isinstance(model, Path) else f"The given model of {len(model)} bytes"
-        with _without_chatter():
+        with without_chatter():
             self._interpreter = self._load(model, threads, xnnpack)
             details = self._interpreter.get_input_details()
             resized = batch is not None and any(tuple(i["shape"])[:1] != (batch,) for i in details)
@@ -304,7 +304,7 @@ _redirecting = threading.Lock()
 
 
 @contextmanager
-def _without_chatter() -> Iterator[None]:
+def without_chatter() -> Iterator[None]:
     """Keep the runtime's INFO lines off the terminal.
 
     They come from C++ straight on file descriptor 2 and no setting turns them off, so what is written there

@@ -1,0 +1,25 @@
+"""Tiny tf_keras models for the tests that need TensorFlow; import it inside a test or fixture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.models.backend import tf_keras
+
+
+def model() -> Any:
+    """Convolution, depthwise convolution, Dense, with batch-norm, a shortcut and softmax; 8x8x1 in, 10 classes out."""
+    layers = tf_keras.layers
+    inputs = tf_keras.Input((8, 8, 1))
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
+    y = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+    y = layers.ReLU(6.0)(layers.BatchNormalization()(y))
+    x = layers.Add()([x, y])
+    x = layers.GlobalAveragePooling2D()(x)
+    return tf_keras.Model(inputs, layers.Dense(10, activation="softmax")(x), name="tiny")
+
+
+def no_model() -> str:
+    """What a wrong model.function returns."""
+    return "not a model"

@@ -162,3 +162,17 @@ def of_strings() -> bytes:
     shape = graph.tensor("shape", [1], "int32", data=np.array([1]))
     graph.operator("RESHAPE", [x, shape], [y], "ReshapeOptions", newShape=[1])
     return graph.build([x], [y])
+
+
+def digits() -> bytes:
+    """Random linear scores of digits: float32 [B, 8, 8, 1] → [B, 10], open batch."""
+    graph = Graph()
+    x = graph.tensor("x", [1, 8, 8, 1], open_batch=True)
+    shape = graph.tensor("shape", [2], "int32", data=np.array([-1, 64]))
+    flat = graph.tensor("flat", [1, 64], open_batch=True)
+    w = graph.tensor("w", [10, 64], data=np.random.default_rng(0).normal(size=(10, 64)))
+    b = graph.tensor("b", [10], data=np.zeros(10))
+    y = graph.tensor("y", [1, 10], open_batch=True)
+    graph.operator("RESHAPE", [x, shape], [flat], "ReshapeOptions", newShape=[-1, 64])
+    graph.operator("FULLY_CONNECTED", [flat, w, b], [y], "FullyConnectedOptions")
+    return graph.build([x], [y])

@@ -12,6 +12,7 @@ from pipeline.cli import benchmark, evaluate, export, inspect, recipes, run, tra
 from pipeline.errors import PipelineError
 
 INTERRUPTED = 130
+_INTERRUPTION = "Interrupted. What was finished is kept; the same command goes on from there."
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +42,11 @@ def main() -> None:
     except PipelineError as error:
         _fail(str(error), error.exit_status, debug)
     except KeyboardInterrupt:
-        _fail("Interrupted. What was finished is kept; the same command goes on from there.", INTERRUPTED, debug)
+        _fail(_INTERRUPTION, INTERRUPTED, debug)
+    except SystemExit as end:  # Typer turns Ctrl-C into an exit of its own, without a word
+        if end.code == INTERRUPTED:
+            _fail(_INTERRUPTION, INTERRUPTED, debug)
+        raise
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
-from pipeline.quantize.ranges import Ranges
+from pipeline.quantize.ranges import Ranges, holding_zero
 from pipeline.tflite.flatbuffer import read, serialize, tensor_name
 from pipeline.tflite.runner import Runner
 
@@ -30,6 +30,8 @@ def calibrate(
     track: Track = quiet,
 ) -> Ranges:
     """Smallest and largest value of every float activation over the representative dataset.
+
+    The input's range is widened so that zero is one of its steps (`ranges.holding_zero`).
 
     Args:
         content: A float .tflite file's content; one input.
@@ -63,7 +65,7 @@ def calibrate(
     if not seen:
         raise InputError("The representative dataset is empty: give at least one example, better some hundred.")
     measured = {name: (float(low[index]), float(high[index])) for index, name in enumerate(names)}
-    return Ranges({runners.entry: (entry_low, entry_high), **measured}, f"min-max of {seen} examples")
+    return Ranges({runners.entry: holding_zero(entry_low, entry_high), **measured}, f"min-max of {seen} examples")
 
 
 def tap(content: bytes) -> tuple[list[str], bytes]:

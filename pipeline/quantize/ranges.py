@@ -12,6 +12,27 @@ from pipeline.errors import InputError
 from pipeline.files import write_text
 
 
+def holding_zero(low: float, high: float) -> tuple[float, float]:
+    """The smallest int8 range around [low, high] in which zero is one of the 256 steps.
+
+    Zero must be exact. Usually the range is shifted to make it so, which for pixels scaled to −1..1 puts every pixel
+    halfway between two steps: whoever rounds halves differently answers a step apart, on every pixel. Widened by
+    1/254 instead, nothing is clipped and nothing lies halfway.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        return low, high
+    place = -low / (high - low) * 255
+    candidates = []
+    for below in {math.floor(place), math.ceil(place)}:
+        sides = [-low / below if below else 0.0, high / (255 - below) if below < 255 else 0.0]
+        if (below or low == 0) and (below < 255 or high == 0):
+            scale = max(sides)
+            candidates.append((scale, -below))
+    scale, first = min(candidates)
+    return first * scale, (first + 255) * scale
+
+
 @dataclass(frozen=True)
 class Ranges(Mapping[str, tuple[float, float]]):
     """(min, max) in real units by tensor name; `method` says where they come from."""

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.quantize.calibrate import calibrate, tap
 from pipeline.quantize.formats import FORMATS, write
 from pipeline.quantize.learned import take_out_fake_quant
-from pipeline.quantize.ranges import Ranges
+from pipeline.quantize.ranges import Ranges, holding_zero
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import require
@@ -105,6 +105,22 @@ def test_a_damaged_ranges_file_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_learned_ranges_win_over_measured_ones() -> None:
     assert dict(Ranges({"a": (0, 1)}).over(Ranges({"a": (0, 9), "b": (0, 2)}))) == {"a": (0, 1), "b": (0, 2)}
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 255), (-2.1, 2.6), (-3, 0), (-0.001, 5), (-5, 0.001), (0.5, 1)])
+def test_the_inputs_range_holds_zero_and_clips_nothing(low: float, high: float) -> None:
+    wide_low, wide_high = holding_zero(low, high)
+    scale = (wide_high - wide_low) / 255
+    assert wide_low <= low
+    assert wide_high >= high - 1e-12
+    assert abs(wide_low / scale - round(wide_low / scale)) < 1e-9
+    assert wide_high - wide_low <= (max(high, 0) - min(low, 0)) * 1.01
+
+
+def test_no_pixel_of_minus_one_to_one_lies_between_two_steps() -> None:
+    low, high = holding_zero(-1, 1)
+    steps = (np.arange(256) / 127.5 - 1) / ((high - low) / 255)
+    assert (np.abs(steps % 1 - 0.5) < 1e-6).sum() <= 1
 
 
 def test_a_model_without_fake_quant_is_its_own_hub(flatbuffer: bytes, examples: Examples) -> None:

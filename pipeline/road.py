@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 from pipeline.files import replacing, write_bytes, write_text
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Format, IoType, Recipe
@@ -24,6 +24,7 @@ from pipeline.run import LABELS, METRICS, Run, identity, key_of, versions
 if TYPE_CHECKING:
     from pipeline.data import Dataset
     from pipeline.quantize.ranges import Ranges
+    from pipeline.tflite.inspect import Inspection
 
 FLOAT_KERAS = "float.keras"
 QAT_KERAS = "qat.h5"
@@ -102,7 +103,11 @@ def train(trip: Trip) -> str:
     key = key_of(
         "train", recipe.digest("model", "data", "train"), trip.data.fingerprint, identity(recipe.model.path), versions()
     )
-    if run.has("train", key) or run.adopt("train", key, Run(run.folder.parent / recipe.name)):
+    if run.has("train", key):
+        trip.say(f"float model: as trained before ({FLOAT_KERAS})")
+        return key
+    if run.adopt("train", key, Run(run.folder.parent / recipe.name)):
+        run.forget("qat", "flatbuffers")
         trip.say(f"float model: as trained before ({FLOAT_KERAS})")
         return key
     started = time.time()
@@ -120,6 +125,7 @@ def train(trip: Trip) -> str:
     else:
         trip.say(f"float model: {model.name}, {model.count_params():,} parameters, weights as given")
     _save(model, run.path(FLOAT_KERAS))
+    run.forget("qat", "flatbuffers")  # they were made from the float model that was here before
     run.record("train", key, [FLOAT_KERAS], started, **facts)
     return key
 
@@ -257,9 +263,20 @@ def audit(files: dict[Format, Path], io_type: IoType) -> None:
     from pipeline.tflite.verdict import require
 
     for target, path in files.items():
-        integer_ends = not (io_type == "float32" and target in ("int8", "int8_per_tensor", "int16x8"))
-        if integer_ends:
-            require(inspect(path), target)
+        found = inspect(path)
+        if io_type == "float32" and target in ("int8", "int8_per_tensor"):
+            _require_float_ends(found, target)
+        else:
+            require(found, target)
+
+
+def _require_float_ends(found: Inspection, target: Format) -> None:
+    """int8 between a QUANTIZE at the inputs and a DEQUANTIZE at the outputs, with the scales that were promised."""
+    if found.verdict.kind != "int8_float_io" or (target == "int8" and not found.per_channel):
+        raise PipelineError(
+            f"{found.file} is not {target} with float inputs and outputs. It is {found.verdict.text}. "
+            f"{'; '.join(found.verdict.breaks)}"
+        )
 
 
 def measure(trip: Trip) -> dict[str, Any]:

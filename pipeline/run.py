@@ -53,7 +53,15 @@ class Run:
         Raises:
             InputError: the file is damaged.
         """
-        return _read_json(self.path(MANIFEST))
+        content = _read_json(self.path(MANIFEST))
+        stages = content.get("stages", {})
+        records = stages.values() if isinstance(stages, dict) else [None]
+        if not all(isinstance(r, dict) and "key" in r and isinstance(r.get("outputs"), dict) for r in records):
+            raise InputError(
+                f"'{self.path(MANIFEST)}' is damaged: its stages are not what this program writes. Remove it to start "
+                "this run anew."
+            )
+        return content
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -98,6 +106,12 @@ class Run:
             **facts,
         }
         self._write({**manifest, "stages": stages})
+
+    def forget(self, *stages: str) -> None:
+        """Drop the records of stages whose parent was made anew; they no longer belong to this run."""
+        manifest = self.manifest
+        kept = {name: record for name, record in manifest.get("stages", {}).items() if name not in stages}
+        self._write({**manifest, "stages": kept})
 
     def adopt(self, stage: str, key: str, other: Run) -> bool:
         """Take a stage over from another run that did the same; False where it did not."""
@@ -198,7 +212,8 @@ def model_files(targets: list[Path]) -> dict[str, Path]:
         else:
             found = [target]
         for path in found:
-            name = path.stem if path.stem not in files else str(path)
+            # "host" is the machine's own block beside the models' in the JSON.
+            name = path.stem if path.stem not in files and path.stem != "host" else str(path)
             files[name] = path
     return files
 

@@ -40,8 +40,9 @@ def evaluate(
     files = run.model_files(models or [])
     data = load(run.recipe_of(recipe, overrides or [], list(files.values())).data)
     against = "float" if reference is None and "float" in files else None
+    shown = list(files)
     if reference is not None:
-        against = next((name for name, path in files.items() if path == reference), "reference")
+        against = next((name for name, path in files.items() if path == reference), f"reference {reference}")
         files[against] = reference
     results = evaluate_many(
         files, data.batches(split, 32), against, threads=threads, batch_size=batch, track=bar, xnnpack=xnnpack
@@ -49,7 +50,7 @@ def evaluate(
     if data.skipped:
         show.say(f"{len(data.skipped)} examples could not be read and were left out: {', '.join(data.skipped)}")
     if json:
-        blocks = {name: result.to_json() for name, result in results.items() if name != "reference"}
+        blocks = {name: result.to_json() for name, result in results.items() if name in shown}
         show.as_json(next(iter(blocks.values())) if len(blocks) == 1 else blocks)
         return
     show.table(

@@ -126,9 +126,12 @@ def _from_function(reference: str) -> Any:
         sys.path.insert(0, "")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"model.function '{reference}' cannot be imported: {error}") from error
-    built = function()
+    except Exception as error:  # whatever is wrong in the user's file is the user's to mend
+        raise InputError(f"model.function '{reference}' cannot be imported: {type(error).__name__}: {error}") from error
+    try:
+        built = function()
+    except Exception as error:
+        raise InputError(f"model.function '{reference}' raised {type(error).__name__}: {error}") from error
     if not isinstance(built, tf_keras.Model):
         raise InputError(
             f"model.function '{reference}' returned {type(built).__module__}.{type(built).__name__}, not a tf_keras "

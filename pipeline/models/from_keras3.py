@@ -7,6 +7,7 @@ both models on the same random input are compared.
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from pipeline.models.backend import tf, tf_keras
 
 TOLERANCE = 1e-5
 """Largest difference allowed between both models' outputs, relative to the largest output."""
+
+RENAMED = {"LeakyReLU": {"negative_slope": "alpha"}}
+"""Arguments by Keras 3's name, and Keras 2's."""
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 """Configuration that Keras 3 writes in its own way; the weights are there already."""
@@ -34,7 +38,7 @@ def from_keras3(path: Path) -> Any:
 
     try:
         source = keras.saving.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    except (ValueError, TypeError, OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"Keras 3 cannot load '{path}': {' '.join(str(error).split())[:300]}") from error
     model = carry(source)
     _compare(source, model)
@@ -53,10 +57,11 @@ def carry(source: Any) -> Any:
             f"The Keras 3 model '{source.name}' is subclassed: its graph cannot be read. Write a function that "
             "builds the same model with tf_keras and name it with --set model.function=module:function."
         )
+    # Arithmetic on tensors is among the operations, but not among the layers.
     strange = [
-        f"{layer.name} ({type(layer).__name__})"
-        for layer in source.layers
-        if _is_nested(layer) or _class_of(layer) is None
+        f"{entry.name} ({type(entry).__name__})"
+        for entry in getattr(source, "operations", source.layers)
+        if _is_nested(entry) or _class_of(entry) is None or entry not in source.layers
     ]
     if strange:
         raise InputError(
@@ -87,12 +92,19 @@ def _class_of(layer: Any) -> Any:
 def _twin(layer: Any) -> Any:
     kind = _class_of(layer)
     known = _accepted(kind)
+    renamed = RENAMED.get(type(layer).__name__, {})
     config = {
-        key: _simplify(value)
+        renamed.get(key, key): _simplify(value)
         for key, value in layer.get_config().items()
-        if key in known and not key.endswith(TRAINING_ONLY)
+        if renamed.get(key, key) in known and not key.endswith(TRAINING_ONLY)
     }
-    return kind(**config)
+    try:
+        return kind(**config)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"Keras 2 has no '{layer.name}' ({type(layer).__name__}) as Keras 3 configures it: {error}. Write a "
+            "function that builds the model with tf_keras and name it with --set model.function=module:function."
+        ) from error
 
 
 def _accepted(kind: Any) -> set[str]:

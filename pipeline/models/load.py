@@ -24,12 +24,19 @@ def load_file(path: Path) -> Any:
     """
     if not path.exists():
         raise InputError(f"There is no model at '{path}'. Give the path with --set model.path=….")
-    version = _keras_version(path)
+    try:
+        version = _keras_version(path)
+    except InputError:
+        raise
+    except (OSError, ValueError, AttributeError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"'{path}' is damaged or truncated: {_first_sentence(error)}. Copy or save it again."
+        ) from error
     if version is not None and version.startswith("3"):
         return from_keras3(path)
     try:
         return _load_keras2(path)
-    except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError) as error:
+    except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:
         raise InputError(
             f"Keras 2 cannot load '{path}': {_first_sentence(error)} "
             "For a model with layers of your own, write a function that builds and returns it, and name it with "

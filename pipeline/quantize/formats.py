@@ -17,6 +17,7 @@ from pipeline.recipe import Format, IoType
 from pipeline.tflite import metadata
 from pipeline.tflite.flatbuffer import read, tensor_name
 from pipeline.tflite.runner import without_chatter
+from pipeline.tflite.signature import with_signature
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 NEEDS_RANGES: frozenset[Format] = frozenset({"int8", "int8_per_tensor", "int16x8"})
@@ -49,7 +50,8 @@ def write(content: bytes, target: Format, ranges: Ranges | None = None, io_type:
         return metadata.write(content, described) if described else content
     if target in NEEDS_RANGES and not ranges:
         raise InputError(f"The format {target} needs activation ranges: give a representative dataset or ranges.json.")
-    writer = quantizer.Quantizer(bytearray(content))
+    # ai-edge-quantizer updates the signature of inputs and outputs that it retypes, and expects one.
+    writer = quantizer.Quantizer(bytearray(with_signature(content)))
     writer.load_quantization_recipe(rules(target, io_type))
     statistics = _statistics(content, ranges) if target in NEEDS_RANGES and ranges else None
     try:

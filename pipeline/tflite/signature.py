@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from pipeline.tflite.flatbuffer import read, serialize
+from pipeline.tflite.flatbuffer import read, serialize, tensor_name
 
 KEY = "serving_default"
 
@@ -28,6 +28,16 @@ def name_ends(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> 
     signature.outputs = _name(graph, graph.outputs, outputs)
     model.signatureDefs = [signature]
     return serialize(model)
+
+
+def with_signature(content: bytes) -> bytes:
+    """The model with a `serving_default` signature over the names that it has; the content itself if it has one."""
+    model = read(content)
+    if model.signatureDefs:
+        return content
+    graph = model.subgraphs[0]
+    inputs, outputs = ([tensor_name(graph.tensors[index]) for index in ends] for ends in (graph.inputs, graph.outputs))
+    return name_ends(content, inputs, outputs)
 
 
 def _name(graph: schema.SubGraphT, indices: np.ndarray, names: Sequence[str]) -> list[schema.TensorMapT]:

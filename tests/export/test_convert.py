@@ -34,3 +34,45 @@ def test_inputs_and_outputs_have_keras_names_a_signature_and_an_open_batch() -> 
     assert found.inputs[0].shape_signature == (-1, 8, 8, 1)
     [signature] = found.signatures
     assert (signature.key, list(signature.outputs)) == ("serving_default", built.output_names)
+
+
+def test_several_inputs_and_outputs_keep_their_names_order_and_answers() -> None:
+    from pipeline.export.convert import to_flatbuffer
+    from pipeline.models.backend import tf_keras
+
+    layers = tf_keras.layers
+    first, second = tf_keras.Input((3,), name="first"), tf_keras.Input((5,), name="second")
+    x = layers.Concatenate()([first, second])
+    model = tf_keras.Model([first, second], [layers.Dense(2, name="two")(x), layers.Dense(7, name="seven")(x)])
+    content = to_flatbuffer(model)
+    found = inspect(content)
+    assert [(port.name, port.shape_signature) for port in found.inputs] == [("first", (-1, 3)), ("second", (-1, 5))]
+    assert [(port.name, port.shape_signature) for port in found.outputs] == [("two", (-1, 2)), ("seven", (-1, 7))]
+    feeds = [np.random.default_rng(0).normal(size=(1, side)).astype(np.float32) for side in (3, 5)]
+    for expected, answered in zip(model(feeds), Runner(content).run(*feeds), strict=True):
+        np.testing.assert_allclose(answered, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_any_batch_runs_through_a_flatten_and_a_reshape(batch: int) -> None:
+    from pipeline.export.convert import to_flatbuffer
+    from pipeline.models.backend import tf_keras
+
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [tf_keras.Input((4, 4, 1)), layers.Flatten(), layers.Reshape((8, 2)), layers.Flatten(), layers.Dense(3)]
+    )
+    x = np.random.default_rng(0).normal(size=(batch, 4, 4, 1)).astype(np.float32)
+    runner = Runner(to_flatbuffer(model), batch=batch)
+    np.testing.assert_allclose(runner.predict(x), model(x), atol=1e-5)
+
+
+def test_what_the_converter_refuses_is_said_in_one_paragraph() -> None:
+    from pipeline.errors import PipelineError
+    from pipeline.export.convert import to_flatbuffer
+    from pipeline.models.backend import tf, tf_keras
+
+    inverse = tf_keras.layers.Lambda(tf.linalg.inv)
+    with pytest.raises(PipelineError, match="refuses 'odd'") as caught:
+        to_flatbuffer(tf_keras.Sequential([tf_keras.Input((4, 4)), inverse], name="odd"))
+    assert "\n" not in str(caught.value)

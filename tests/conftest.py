@@ -1,0 +1,51 @@
+"""What the tests share: a tiny model as a flatbuffer and a finished run, each made once a worker."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import recipe, road
+from pipeline.run import Run
+
+TINY = {
+    "name": "small",
+    "model": {"function": "tests.tiny_keras:model"},
+    "data": {"source": "digits", "preprocess": {"scale": "0..1"}, "calibration": 20, "limit": 60},
+    "train": {"epochs": 1, "learning_rate": 0.01},
+    "qat": {"epochs": 1},
+    "benchmark": {"runs": 3, "warmup": 1},
+}
+"""A recipe whose run takes seconds."""
+
+
+@pytest.fixture(scope="session")
+def tiny_flatbuffer() -> bytes:
+    """tests.tiny_keras.model, as it is converted."""
+    from pipeline.export.convert import to_flatbuffer
+    from tests.tiny_keras import model
+
+    return to_flatbuffer(model())
+
+
+@pytest.fixture(scope="session")
+def images() -> np.ndarray:
+    """float32 [21, 8, 8, 1] between 0 and 1."""
+    return np.random.default_rng(0).uniform(0, 1, (21, 8, 8, 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made_once") / "small"
+    road.run_recipe(road.Trip(recipe.parse(TINY), Run(folder)))
+    return folder
+
+
+@pytest.fixture
+def small_run(made_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A finished run of TINY, a test's own copy, the only one under PIPELINE_RUNS."""
+    monkeypatch.setenv("PIPELINE_RUNS", str(tmp_path / "runs"))
+    return Run(Path(shutil.copytree(made_once, tmp_path / "runs" / "small")))

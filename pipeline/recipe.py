@@ -24,10 +24,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.errors import InputError, did_you_mean
 
-Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "float16", "float32"]
+Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16", "float32"]
 """A .tflite format: what the weights are stored in and what the operators compute in."""
 
+Compute = Literal["float32", "float16", "int16x8", "int8"]
+"""What one operator computes in; `float16` stores its weights in half and computes in float32."""
+
 IoType = Literal["int8", "uint8", "float32"]
+
+Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entropy", "mse"]
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -137,11 +142,48 @@ class Qat(_Section):
     seed: int = 0
 
 
+class Keep(_Section):
+    """Operators of an int8 or int16x8 model that compute in another type than the rest."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    match: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="Shell pattern that fits the operator's name or layers in it; its whole name means it alone.",
+    )
+    type: Annotated[str, Field(min_length=1)] | None = Field(None, description="For example SOFTMAX.")
+    to: Compute = Field("float32", alias="as", description="float16: weights in half, computed in float32.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Keep:
+        if self.match is None and self.type is None:
+            raise ValueError("needs match (a pattern over names) or type (an operator), or both")
+        return self
+
+    def __str__(self) -> str:
+        what = [self.match or "", *([f"type:{self.type}"] if self.type else [])]
+        return f"{' '.join(filter(None, what))}={self.to}"
+
+
 class Quantize(_Section):
     """What is written as .tflite."""
 
     formats: tuple[Format, ...] = ("int8",)
     io: IoType = Field("int8", description="Type of the inputs and outputs of an int8 model.")
+    keep: tuple[Keep, ...] = Field(
+        (), description="Operators of the int8 and int16x8 formats to keep in float or int16; the later rule wins."
+    )
+    calibration: Calibration = Field(
+        "auto", description="Range estimator of PTQ; auto tries them and keeps what agrees best with the float model."
+    )
+    percentile: Annotated[float, Field(gt=50, le=100)] = Field(99.99, description="Of the estimator of that name.")
+    bias_correction: bool = Field(True, description="Take back the mean error that rounding brings to each layer.")
+    equalize: bool | None = Field(None, description="Scale channels to fill their tensor's range; null: auto decides.")
+    rounding: Literal["nearest", "learned"] | None = Field(
+        None, description="learned: so that the layers' outputs change least; null: auto decides."
+    )
+    weight_scales: Literal["max", "mse"] = Field("max", description="By the largest weight or the least squared error.")
+    budget: Annotated[float, Field(gt=0)] = Field(60, description="Seconds after which auto begins nothing more.")
 
 
 class Evaluate(_Section):
@@ -299,9 +341,11 @@ def _explain(error: ValidationError) -> str:
 def _keys_at(where: list[str]) -> list[str]:
     section: type[BaseModel] = Recipe
     for part in where:
+        if part.isdigit():  # a place in a list
+            continue
         field = section.model_fields.get(part)
         if field is None:
             return []
         inner = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
         section = next((t for t in inner if issubclass(t, BaseModel)), section)
-    return list(section.model_fields)
+    return [field.alias or name for name, field in section.model_fields.items()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import replacing, write_bytes, write_text
 from pipeline.progress import Track, quiet
-from pipeline.recipe import Format, IoType, Recipe
+from pipeline.quantize.keep import BASE, plan
+from pipeline.recipe import Format, IoType, Keep, Recipe
 from pipeline.run import LABELS, METRICS, Run, identity, key_of, versions
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pipeline.data import Dataset
     from pipeline.quantize.ranges import Ranges
     from pipeline.tflite.inspect import Inspection
@@ -30,6 +34,8 @@ FLOAT_KERAS = "float.keras"
 QAT_KERAS = "qat.h5"
 """HDF5, the one format that tfmot's layers survive: Keras 2 builds its QuantizeLayer twice from a .keras file."""
 FLOAT, QAT, HUB, RANGES = "float.tflite", "qat.tflite", "hub.tflite", "ranges.json"
+CALIBRATION = "calibration.json"
+"""How PTQ was done: the settings, what else was tried, what was scaled. Not written for QAT, which learned its own."""
 EVALUATION_CHUNK = 32
 """Images read at a time; the models run them in their own batches."""
 
@@ -75,7 +81,7 @@ def run_recipe(trip: Trip, *, ptq: bool = False) -> dict[str, Any]:
     if with_qat:
         qat(trip)
     flatbuffers(trip, with_qat=with_qat)
-    formats(trip, trip.recipe.quantize.formats, trip.recipe.quantize.io)
+    formats(trip, trip.recipe.quantize.formats, trip.recipe.quantize.io, trip.recipe.quantize.keep)
     return measure(trip)
 
 
@@ -163,7 +169,8 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
     recipe, run = trip.recipe, trip.run
     stages = run.manifest["stages"]
     parent = stages["qat" if with_qat else "train"]["outputs"]
-    key = key_of("flatbuffers", stages["train"]["outputs"], parent, recipe.digest("data"), with_qat, versions())
+    how = _calibration_key(recipe)
+    key = key_of("flatbuffers", stages["train"]["outputs"], parent, recipe.digest("data"), how, with_qat, versions())
     if run.has("flatbuffers", key):
         trip.say(f"float flatbuffer and ranges: as made before ({HUB}, {RANGES})")
         return key
@@ -182,8 +189,8 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
     else:
         run.path(QAT).unlink(missing_ok=True)  # of another road's run in this folder
     hub, learned = take_out_fake_quant(content)
-    method = _hub(trip, hub, learned)
-    run.record("flatbuffers", key, [*outputs, HUB, RANGES], started, ranges=method)
+    method, files = _hub(trip, hub, learned)
+    run.record("flatbuffers", key, [*outputs, *files], started, ranges=method)
     trip.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
     return key
 
@@ -191,7 +198,8 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
 def take_flatbuffer(trip: Trip, path: Path) -> str:
     """Start from a float .tflite instead of a Keras model: it becomes the run's float model and its hub."""
     run = trip.run
-    key = key_of("flatbuffers", identity(path), trip.recipe.digest("data"), trip.data.fingerprint, versions())
+    how = _calibration_key(trip.recipe)
+    key = key_of("flatbuffers", identity(path), trip.recipe.digest("data"), trip.data.fingerprint, how, versions())
     if run.has("flatbuffers", key):
         return key
     started = time.time()
@@ -203,33 +211,72 @@ def take_flatbuffer(trip: Trip, path: Path) -> str:
     content = load(path)
     hub, learned = take_out_fake_quant(constant_reshapes(take_out(content)[0]))
     write_bytes(run.path(FLOAT), content)
-    run.record("flatbuffers", key, [FLOAT, HUB, RANGES], started, ranges=_hub(trip, hub, learned))
+    method, files = _hub(trip, hub, learned)
+    run.record("flatbuffers", key, [FLOAT, *files], started, ranges=method)
     return key
 
 
-def _hub(trip: Trip, content: bytes, learned: Ranges) -> str:
-    """Write the hub and its ranges: what QAT learned, and what calibration measures for the rest."""
-    from pipeline.quantize.calibrate import calibrate
+def _calibration_key(recipe: Recipe) -> dict[str, Any]:
+    return recipe.quantize.model_dump(mode="json", exclude={"formats", "io", "keep"})
+
+
+def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
+    """Write the hub and its ranges: what QAT learned, and what calibration measures for the rest.
+
+    Returns:
+        How the ranges came about, and the files written.
+    """
+    from pipeline.quantize.auto import choose
     from pipeline.quantize.formats import check_is_float
+    from pipeline.quantize.ptq import Settings, prepare
+    from pipeline.tflite.global_pooling import mean_for_global_pooling
 
     check_is_float(content)
+    content = mean_for_global_pooling(content)
+    section, run = trip.recipe.quantize, trip.run
     images = trip.data.size("calibration")
-    batches = (batch.x for batch in trip.data.batches("calibration", EVALUATION_CHUNK))
-    ranges = calibrate(content, batches, examples=images, track=trip.track)
+    settings, report = Settings.of(section), {}
     if learned:
-        ranges = learned.over(ranges)
-    write_bytes(trip.run.path(HUB), content)
-    ranges.save(trip.run.path(RANGES))
-    return ranges.method
+        settings = Settings()
+    elif section.calibration == "auto":
+        choice = choose(
+            content,
+            lambda: _calibration_inputs(trip),
+            images,
+            base=settings,
+            equalizing=section.equalize is None,
+            learning=section.rounding is None,
+            budget=section.budget,
+            track=trip.track,
+        )
+        settings, report = choice.settings, choice.to_json()
+        trip.say(f"calibration: {settings}; {choice.reason}")
+    hub = prepare(content, lambda: _calibration_inputs(trip), settings, examples=images, track=trip.track)
+    write_bytes(run.path(HUB), hub.content)
+    ranges = learned.over(hub.ranges) if learned else hub.ranges
+    ranges.save(run.path(RANGES))
+    if learned:
+        run.path(CALIBRATION).unlink(missing_ok=True)
+        return ranges.method, [HUB, RANGES]
+    report |= {"settings": settings.to_json(), "equalized": [pair.to_json() for pair in hub.equalized]}
+    write_text(run.path(CALIBRATION), json.dumps(report, indent=1) + "\n")
+    return ranges.method, [HUB, RANGES, CALIBRATION]
 
 
-def formats(trip: Trip, wanted: Sequence[Format], io_type: IoType = "int8") -> dict[Format, Path]:
-    """Write the formats from the hub and audit each: the file must be what its name promises.
+def _calibration_inputs(trip: Trip) -> Iterator[NDArray[np.float32]]:
+    return (batch.x for batch in trip.data.batches("calibration", EVALUATION_CHUNK))
+
+
+def formats(
+    trip: Trip, wanted: Sequence[Format], io_type: IoType = "int8", keep: Sequence[Keep] = ()
+) -> dict[Format, Path]:
+    """Write the formats from the hub and audit each: the file must be what its name and the keep rules promise.
 
     Returns:
         The files by format.
 
     Raises:
+        InputError: a keep rule matches no operator, or asks for what the operator does not come in.
         PipelineError: the writer refuses the model, or the audit breaks the promise (the file is left for a look).
     """
     run = trip.run
@@ -238,33 +285,51 @@ def formats(trip: Trip, wanted: Sequence[Format], io_type: IoType = "int8") -> d
     for target in wanted:
         name = f"{target}.tflite" if target != "float32" else HUB
         written[target] = run.path(name)
-        key = key_of("format", target, io_type, parent[HUB], parent[RANGES], versions())
+        rules = keep if target in BASE else ()
+        key = key_of("format", target, io_type, [str(rule) for rule in rules], parent, versions())
         if target == "float32" or run.has(target, key):
             continue
         started = time.time()
-        from pipeline.quantize.formats import write
+        from pipeline.quantize.ptq import Hub, Settings, quantize
         from pipeline.quantize.ranges import Ranges
 
-        ranges = Ranges.load(run.path(RANGES))
-        content = write(run.path(HUB).read_bytes(), target, ranges, io_type)
-        write_bytes(run.path(name), _with_metadata(trip, content, target, ranges.method))
-        run.record(target, key, [name], started, io=io_type)
-    audit(written, io_type)
+        hub = Hub(run.path(HUB).read_bytes(), Ranges.load(run.path(RANGES)))
+        settings = Settings(bias_correction=False)  # QAT has trained against rounding already
+        if CALIBRATION in parent:
+            settings = Settings(**json.loads(run.path(CALIBRATION).read_text(encoding="utf-8"))["settings"])
+        content, corrected = quantize(
+            hub, target, lambda: _calibration_inputs(trip), settings, io_type=io_type, keep=rules, track=trip.track
+        )
+        write_bytes(run.path(name), _with_metadata(trip, content, target, hub.ranges.method, rules))
+        changes = [change.to_json() for change in corrected.changes] if corrected else []
+        run.record(target, key, [name], started, io=io_type, keep=[str(rule) for rule in rules], corrected=changes)
+    audit(written, io_type, keep, run.path(HUB))
     return written
 
 
-def audit(files: dict[Format, Path], io_type: IoType) -> None:
-    """Read each file back and hold it to its name.
+def audit(files: dict[Format, Path], io_type: IoType, keep: Sequence[Keep] = (), hub: Path | None = None) -> None:
+    """Read each file back and hold it to its name and to the keep rules.
+
+    Args:
+        files: By format.
+        io_type: Type of the inputs and outputs that the int8 formats were written with.
+        keep: The rules they were written with.
+        hub: The float model that the rules were read against; needed with rules.
 
     Raises:
         PipelineError: a file is not what it was written as.
     """
+    from pipeline.tflite.hybrid import require_hybrid
     from pipeline.tflite.inspect import inspect
     from pipeline.tflite.verdict import require
 
+    operators = inspect(hub).operators if keep and hub is not None else ()
     for target, path in files.items():
         found = inspect(path)
-        if io_type == "float32" and target in ("int8", "int8_per_tensor"):
+        kept = plan(operators, keep, target) if operators and target in BASE else {}
+        if kept:
+            require_hybrid(found, {operator.output: compute for operator, compute in kept.items()}, target, io_type)
+        elif io_type == "float32" and target in ("int8", "int8_per_tensor"):
             _require_float_ends(found, target)
         else:
             require(found, target)
@@ -331,7 +396,9 @@ def measure(trip: Trip) -> dict[str, Any]:
     return metrics
 
 
-def _with_metadata(trip: Trip, content: bytes, target: str, ranges: str | None = None) -> bytes:
+def _with_metadata(
+    trip: Trip, content: bytes, target: str, ranges: str | None = None, keep: Sequence[Keep] = ()
+) -> bytes:
     from pipeline.tflite.metadata import Metadata, write
 
     recipe = trip.recipe
@@ -348,6 +415,7 @@ def _with_metadata(trip: Trip, content: bytes, target: str, ranges: str | None =
                 "recipe_sha256": recipe.digest(),
                 "data_sha256": trip.data.fingerprint,
                 "ranges": ranges,
+                "keep": [str(rule) for rule in keep],
                 "versions": versions(),
             },
         ),

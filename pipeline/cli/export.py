@@ -26,10 +26,22 @@ def export(
     per_tensor: Annotated[bool, typer.Option("--per-tensor", help="Full int8, one weight scale per tensor.")] = False,
     int16x8: Annotated[bool, typer.Option("--int16x8", help="int16 activations, int8 weights.")] = False,
     dynamic: Annotated[bool, typer.Option("--dynamic", help="int8 weights, float activations.")] = False,
+    weight_only: Annotated[
+        bool, typer.Option("--weight-only", help="int8 weights, dequantized: computed in float.")
+    ] = False,
     float16: Annotated[bool, typer.Option("--float16", help="float16 weights.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="float32, as it is quantized from.")] = False,
     io: Annotated[
         str | None, typer.Option("--io", help="Inputs and outputs of int8 formats: int8, uint8 or float32.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="RULE",
+            help="Keep operators of int8 and int16x8 models in another type: 'PATTERN=float32' over their names, or "
+            "'type:SOFTMAX=float32' (or float16, int16x8, int8). The later rule wins. Repeatable.",
+        ),
     ] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose data calibrates a model that is no run.")
@@ -45,11 +57,13 @@ def export(
     """Write .tflite files and audit each. Several formats may be asked for at once.
 
     Example: pipeline export --int8
+    Example: pipeline export --int8 --keep 'conv_pw_13*=float32' --keep type:SOFTMAX
     Example: pipeline export model.keras --int8 --data photos/ --set data.preprocess.scale=-1..1
     """
     from pipeline.cli import show
     from pipeline.export import target as targets
     from pipeline.progress import bar
+    from pipeline.quantize.keep import parse
     from pipeline.tflite.inspect import inspect
 
     asked: dict[Format, bool] = {
@@ -57,12 +71,15 @@ def export(
         "int8_per_tensor": per_tensor,
         "int16x8": int16x8,
         "dynamic": dynamic,
+        "weight_only": weight_only,
         "float16": float16,
         "float32": float32,
     }
     wanted = tuple(name for name, chosen in asked.items() if chosen) or ("int8",)
     written = targets.export(
-        targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run), bar, show.say
+        targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run, tuple(map(parse, keep or ()))),
+        bar,
+        show.say,
     )
     found = {name: inspect(path) for name, path in written.items()}
     if json:

@@ -61,8 +61,11 @@ def _print(found: Inspection, every_operator: bool) -> None:
     )
     if every_operator:
         show.table(
-            ["#", "operator", "computes in", "weights", "scales", "bias", "fused"],
-            [(str(op.index), op.name, *_traits(op)) for op in found.operators],
+            ["name", "#", "operator", "computes in", "weights", "scales", "bias", "fused"],
+            [
+                (name, str(op.index), op.name, *_traits(op))
+                for op, name in zip(found.operators, _names(found), strict=True)
+            ],
         )
         return
     groups = Counter((op.name, *_traits(op)) for op in found.operators)
@@ -70,6 +73,15 @@ def _print(found: Inspection, every_operator: bool) -> None:
         ["operator", "count", "computes in", "weights", "scales", "bias", "fused"],
         [(name, str(count), *rest) for (name, *rest), count in groups.most_common()],
     )
+
+
+def _names(found: Inspection) -> list[str]:
+    """What `--keep` takes: the layers, or nothing where no rule applies."""
+    from pipeline.tflite.operator_names import short_names
+
+    computing = [op for op in found.operators if op.compute]
+    short = dict(zip(computing, short_names([(op.output, op.name) for op in computing]), strict=True))
+    return [short.get(op, "") for op in found.operators]
 
 
 def _provenance(found: Inspection) -> str:

@@ -12,7 +12,8 @@ from pipeline import road
 from pipeline.errors import InputError, did_you_mean
 from pipeline.files import write_bytes
 from pipeline.progress import Track, quiet
-from pipeline.recipe import Format, IoType, Recipe
+from pipeline.quantize.keep import BASE
+from pipeline.recipe import Format, IoType, Keep, Recipe
 from pipeline.run import MANIFEST, Run, newest, root
 
 
@@ -32,6 +33,8 @@ class Request:
     overrides: Sequence[str]
     run: str | None
     """Name of the run folder; the target's stem by default."""
+    keep: Sequence[Keep] = ()
+    """Rules after the recipe's: operators of the int8 and int16x8 formats that compute in another type."""
 
 
 def export(request: Request, track: Track = quiet, say: Callable[[str], None] = road.silent) -> dict[Format, Path]:
@@ -47,6 +50,11 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
     if request.io is not None and request.io not in get_args(IoType):
         hint = did_you_mean(request.io, get_args(IoType))
         raise InputError(f"--io takes int8, uint8 or float32, not '{request.io}'.{hint}")
+    if request.keep and not any(name in BASE for name in request.formats):
+        raise InputError(
+            f"--keep is for formats that compute in integers ({', '.join(BASE)}); {' and '.join(request.formats)} "
+            "computes in float."
+        )
     if request.recipe and request.data:
         raise InputError("--recipe and --data both name the data: give one of them.")
     target = request.target if request.target is not None else newest(root()).folder
@@ -65,6 +73,10 @@ def _io(request: Request, recipe: Recipe) -> IoType:
     return cast(IoType, request.io) if request.io is not None else recipe.quantize.io
 
 
+def _keep(request: Request, recipe: Recipe) -> tuple[Keep, ...]:
+    return (*recipe.quantize.keep, *request.keep)
+
+
 def _from_run(run: Run, request: Request, track: Track, say: Callable[[str], None]) -> dict[Format, Path]:
     if request.recipe or request.data or request.overrides or request.run:
         raise InputError(
@@ -79,7 +91,7 @@ def _from_run(run: Run, request: Request, track: Track, say: Callable[[str], Non
         road.flatbuffers(trip, with_qat="qat" in stages)
     elif "flatbuffers" not in stages:
         raise InputError(f"The run '{run.folder}' was stopped before it had a model: run its recipe again.")
-    return road.formats(trip, request.formats, _io(request, recipe))
+    return road.formats(trip, request.formats, _io(request, recipe), _keep(request, recipe))
 
 
 def _from_file(trip: road.Trip, target: Path, request: Request) -> dict[Format, Path]:
@@ -89,7 +101,7 @@ def _from_file(trip: road.Trip, target: Path, request: Request) -> dict[Format, 
     else:
         road.train(trip)
         road.flatbuffers(trip, with_qat=False)
-    return road.formats(trip, request.formats, _io(request, trip.recipe))
+    return road.formats(trip, request.formats, _io(request, trip.recipe), _keep(request, trip.recipe))
 
 
 def _recipe_for(target: Path, request: Request) -> Recipe:

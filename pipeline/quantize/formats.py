@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
-from ai_edge_quantizer import algorithm_manager, qtyping, quantizer, recipe_manager
-from ai_edge_quantizer import recipe as standard
+from ai_edge_quantizer import quantizer
 
 from pipeline.errors import InputError, PipelineError
+from pipeline.quantize.keep import BASE, plan
 from pipeline.quantize.ranges import Ranges
-from pipeline.recipe import Format, IoType
+from pipeline.quantize.rules import Rules, of_format, of_operator
+from pipeline.recipe import Format, IoType, Keep
 from pipeline.tflite import metadata
-from pipeline.tflite.flatbuffer import read, tensor_name
+from pipeline.tflite.flatbuffer import read, serialize, tensor_name
+from pipeline.tflite.inspect import inspect
+from pipeline.tflite.own_constants import own_constants
 from pipeline.tflite.runner import without_chatter
 from pipeline.tflite.signature import with_signature
 
 FORMATS: tuple[Format, ...] = get_args(Format)
-NEEDS_RANGES: frozenset[Format] = frozenset({"int8", "int8_per_tensor", "int16x8"})
-"""Formats whose activations are integers: they need calibration or QAT."""
+NEEDS_RANGES: frozenset[Format] = frozenset(BASE)
+"""Formats whose activations are integers: they need calibration or QAT, and only they have operators to keep."""
 
-Rules = list[dict[str, Any]]
+Statistics = Mapping[str, Mapping[str, np.ndarray]]
+"""`{tensor: {"min": array, "max": array}}`, each with as many dimensions as the tensor has."""
 
 
-def write(content: bytes, target: Format, ranges: Ranges | None = None, io_type: IoType = "int8") -> bytes:
+def write(
+    content: bytes,
+    target: Format,
+    ranges: Ranges | None = None,
+    io_type: IoType = "int8",
+    keep: Sequence[Keep] = (),
+) -> bytes:
     """Quantize a float flatbuffer.
 
     Args:
@@ -34,6 +44,8 @@ def write(content: bytes, target: Format, ranges: Ranges | None = None, io_type:
         target: What to write; `int8` has one weight scale per output channel.
         ranges: (min, max) of every activation; needed by the formats of `NEEDS_RANGES`.
         io_type: Type of the inputs and outputs of the int8 formats. int16x8 takes int16 for `int8`.
+        keep: Operators of the formats of `NEEDS_RANGES` that compute in another type; the later rule wins. The other
+            formats compute in float and take no notice.
 
     Returns:
         The quantized .tflite content, with the metadata that the float one had. Operators that the format does not
@@ -41,78 +53,69 @@ def write(content: bytes, target: Format, ranges: Ranges | None = None, io_type:
 
     Raises:
         InputError: ranges are needed and missing, or name none of the model's tensors; the model is quantized
-            already.
+            already; a keep rule matches no operator, or asks for a type that the operator does not come in.
         PipelineError: ai-edge-quantizer refuses the model.
     """
     check_is_float(content)
     content, described = metadata.take_out(content)
     if target == "float32":
         return metadata.write(content, described) if described else content
-    if target in NEEDS_RANGES and not ranges:
+    if target not in NEEDS_RANGES:
+        quantized = quantize(content, of_format(target), None)
+    elif not ranges:
         raise InputError(f"The format {target} needs activation ranges: give a representative dataset or ranges.json.")
-    # ai-edge-quantizer updates the signature of inputs and outputs that it retypes, and expects one.
-    writer = quantizer.Quantizer(bytearray(with_signature(content)))
-    writer.load_quantization_recipe(rules(target, io_type))
-    statistics = _statistics(content, ranges) if target in NEEDS_RANGES and ranges else None
-    try:
-        with without_chatter(), contextlib.redirect_stderr(io.StringIO()):  # its bar cannot be turned off
-            result = writer.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
-    except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
-        raise PipelineError(f"ai-edge-quantizer cannot write {target}: {' '.join(str(error).split())[:600]}") from error
-    quantized = bytes(result.quantized_model)
+    else:
+        content, kept = _keep(content, target, io_type, keep) if keep else (content, [])
+        quantized = quantize(content, [*of_format(target, io_type), *kept], statistics(content, ranges))
     return metadata.write(quantized, described) if described else quantized
 
 
-def rules(target: Format, io_type: IoType = "int8") -> Rules:
-    """ai-edge-quantizer's recipe for a format: a list of rules, of which the later one wins."""
-    if target == "dynamic":
-        return list(standard.dynamic_wi8_afp32())
-    if target == "float16":
-        return [_float16_rule()]
-    manager = recipe_manager.RecipeManager()
-    manager.add_static_config(
-        regex=".*",
-        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
-        activation_num_bits=16 if target == "int16x8" else 8,
-        weight_num_bits=8,
-        weight_granularity=(
-            qtyping.QuantGranularity.TENSORWISE if target == "int8_per_tensor" else qtyping.QuantGranularity.CHANNELWISE
-        ),
-    )
-    [base] = manager.get_quantization_recipe()
-    return [base, *_io_rules(base, target, io_type)]
+def quantize(content: bytes, rules: Rules, measured: Statistics | None) -> bytes:
+    """Apply ai-edge-quantizer's rules.
+
+    Args:
+        content: A float .tflite without metadata. A signature is added where it has none.
+        rules: See `pipeline.quantize.rules`.
+        measured: :func:`statistics`; needed where a rule makes activations integers.
+
+    Raises:
+        PipelineError: ai-edge-quantizer refuses the model or the rules.
+    """
+    # ai-edge-quantizer updates the signature of inputs and outputs that it retypes, and expects one.
+    writer = quantizer.Quantizer(bytearray(with_signature(content)))
+    # It writes into the ranges where a kernel fixes the scale.
+    own = None if measured is None else {name: dict(pair) for name, pair in measured.items()}
+    try:
+        writer.load_quantization_recipe(rules)
+        with without_chatter(), contextlib.redirect_stderr(io.StringIO()):  # its bar cannot be turned off
+            result = writer.quantize(own, enable_progress_bar=False, enable_progress_report=False)
+    except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
+        raise PipelineError(
+            f"ai-edge-quantizer cannot write this model: {' '.join(str(error).split())[:600]}"
+        ) from error
+    return bytes(result.quantized_model)
 
 
-def _io_rules(base: dict[str, Any], target: Format, io_type: IoType) -> Rules:
-    ends = (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT)
-    if io_type == "float32":
-        keep = algorithm_manager.AlgorithmName.NO_QUANTIZE
-        return [{"regex": ".*", "operation": end, "algorithm_key": keep, "op_config": {}} for end in ends]
-    if io_type == "uint8":
-        if target == "int16x8":
-            raise InputError("int16x8 models take int16 or float32 inputs and outputs, not uint8: use --io float32.")
-        unsigned = copy.deepcopy(base)
-        unsigned["op_config"]["activation_tensor_config"]["dtype"] = qtyping.TensorDataType.UINT
-        return [{**unsigned, "operation": end} for end in ends]
-    return []
+def statistics(content: bytes, ranges: Ranges) -> Statistics:
+    """The ranges as ai-edge-quantizer takes them, each widened to hold zero.
 
-
-def _float16_rule() -> dict[str, Any]:
-    return {
-        "regex": ".*",
-        "operation": qtyping.TFLOperationName.ALL_SUPPORTED,
-        "algorithm_key": algorithm_manager.AlgorithmName.FLOAT_CASTING,
-        "op_config": {
-            "weight_tensor_config": {
-                "num_bits": 16,
-                "symmetric": True,
-                "granularity": qtyping.QuantGranularity.TENSORWISE,
-                "dtype": qtyping.TensorDataType.FLOAT,
-            },
-            "compute_precision": qtyping.ComputePrecision.FLOAT,
-            "explicit_dequantize": True,
-        },
-    }
+    Raises:
+        InputError: they name none of the model's tensors.
+    """
+    found = {}
+    for graph in read(content).subgraphs:
+        for tensor in graph.tensors:
+            name = tensor_name(tensor)
+            if name in ranges:
+                shape = (1,) * (0 if tensor.shape is None else len(tensor.shape))
+                low, high = ranges[name]
+                found[name] = {
+                    "min": np.full(shape, min(low, 0.0), np.float32),
+                    "max": np.full(shape, max(high, 0.0), np.float32),
+                }
+    if not found:
+        raise InputError("The ranges name none of this model's tensors: they were made for another model.")
+    return found
 
 
 def check_is_float(content: bytes) -> None:
@@ -134,19 +137,19 @@ def check_is_float(content: bytes) -> None:
         )
 
 
-def _statistics(content: bytes, ranges: Ranges) -> dict[str, dict[str, np.ndarray]]:
-    """The ranges as ai-edge-quantizer takes them: arrays of as many dimensions as the tensor has."""
-    found = {}
-    for graph in read(content).subgraphs:
-        for tensor in graph.tensors:
-            name = tensor_name(tensor)
-            if name in ranges:
-                shape = (1,) * (0 if tensor.shape is None else len(tensor.shape))
-                low, high = ranges[name]
-                found[name] = {
-                    "min": np.full(shape, min(low, 0.0), np.float32),
-                    "max": np.full(shape, max(high, 0.0), np.float32),
-                }
-    if not found:
-        raise InputError("The ranges name none of this model's tensors: they were made for another model.")
-    return found
+def _keep(content: bytes, target: Format, io_type: IoType, keep: Sequence[Keep]) -> tuple[bytes, Rules]:
+    """The rules of the kept operators, and the model in which they share no constants with others."""
+    model = read(content)
+    changed = False
+    rules: Rules = []
+    for operator, compute in plan(inspect(content).operators, keep, target).items():
+        graph = model.subgraphs[operator.subgraph]
+        own = graph.operators[operator.index]
+        if compute == "int16x8" and io_type == "uint8" and not set(own.outputs).isdisjoint(graph.outputs):
+            raise InputError(
+                f"'{operator.output}' gives an output of the model and is to compute in int16x8: no kernel turns "
+                "int16 into uint8. Take --io int8 or float32, or keep it in float32."
+            )
+        rules += of_operator(graph, own, operator.name, compute)
+        changed |= own_constants(model, graph, [own])
+    return serialize(model) if changed else content, rules

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +87,7 @@ class Runner:
         threads: CPU threads for the kernels that can use several.
         batch: Examples in one call: the first dimension of every input is resized to it, and one trial run
             shows that the model can. By default the batch the model was written with, or 1 where it is open.
+        shapes: The whole shape of every input instead, for a model that leaves more than its batch open.
         xnnpack: Let the XNNPACK delegate take the operators it can; without it, TFLite's own kernels run.
 
     Raises:
@@ -96,7 +97,13 @@ class Runner:
     """
 
     def __init__(
-        self, model: Path | bytes, *, threads: int = 1, batch: int | None = None, xnnpack: bool = True
+        self,
+        model: Path | bytes,
+        *,
+        threads: int = 1,
+        batch: int | None = None,
+        shapes: Sequence[Sequence[int]] | None = None,
+        xnnpack: bool = True,
     ) -> None:
         if threads < 1:
             raise InputError(f"A model runs on at least 1 thread, not {threads}.")
@@ -106,9 +113,11 @@ class Runner:
         with without_chatter():
             self._interpreter = self._load(model, threads, xnnpack)
             details = self._interpreter.get_input_details()
-            resized = batch is not None and any(tuple(i["shape"])[:1] != (batch,) for i in details)
+            resized = batch is not None and shapes is None and any(tuple(i["shape"])[:1] != (batch,) for i in details)
             if resized:
-                self._resize(details, batch)
+                self._resize(details, [[batch, *entry["shape"][1:]] for entry in details], batch)
+            elif shapes is not None:
+                self._resize(details, shapes, None)
             self._allocate(batch if resized else None)
         details = self._interpreter.get_input_details()
         self._input_indices = [int(i["index"]) for i in details]
@@ -156,6 +165,10 @@ class Runner:
         self.feed(*arrays)
         self.invoke()
         return [self._interpreter.get_tensor(index) for index in self._output_indices]
+
+    def views(self) -> list[Array]:
+        """What `invoke` left in the outputs, without a copy: read-only use, and gone with the next `invoke`."""
+        return [self._interpreter.tensor(index)() for index in self._output_indices]
 
     def predict(self, x: ArrayLike) -> NDArray[np.float32]:
         """Scores for any number of examples, through a model with one input and one output.
@@ -237,12 +250,12 @@ class Runner:
                 f"(LiteRT: {_one_line(error)})"
             ) from error
 
-    def _resize(self, details: list[dict[str, Any]], batch: int | None) -> None:
-        for entry in details:
-            if len(entry["shape"]) == 0:
+    def _resize(self, details: list[dict[str, Any]], shapes: Sequence[Sequence[Any]], batch: int | None) -> None:
+        for entry, shape in zip(details, shapes, strict=True):
+            if batch is not None and len(entry["shape"]) == 0:
                 raise InputError(f"{self._name} has no batch: its input '{entry['name']}' is a single number.")
             try:
-                self._interpreter.resize_tensor_input(entry["index"], [batch, *entry["shape"][1:]])
+                self._interpreter.resize_tensor_input(entry["index"], list(shape))
             except (ValueError, RuntimeError) as error:
                 raise self._refused(batch, _one_line(error)) from error
 
@@ -270,6 +283,8 @@ class Runner:
                 raise self._refused(batch, f"the output '{output['name']}' becomes {_show(shape)}")
 
     def _refused(self, batch: int | None, why: str) -> InputError:
+        if batch is None:
+            return InputError(f"{self._name} cannot take inputs of the shape that it was given ({why}).")
         return InputError(
             f"{self._name} cannot run {batch} examples at a time: its graph fixes the batch ({why}). "
             "Run it with the batch it was written with."

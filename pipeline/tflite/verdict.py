@@ -27,6 +27,7 @@ _PROMISES = {
     "int8_float_io": "int8 with float inputs/outputs, per-channel",
     "int16x8": "int16 activations, int8 weights (16x8)",
     "dynamic": "dynamic range",
+    "weight_only": "weight-only int8, per-channel",
     "float16": "float16 weights",
     "float32": "float32",
 }
@@ -69,11 +70,13 @@ def verdict(operators: Sequence[Operator], inputs: Sequence[Port], outputs: Sequ
 
 
 def require(inspection: Inspection, promise: str) -> None:
-    """Holds a model to a promise: int8, int8_per_tensor, int8_float_io, int16x8, dynamic, float16 or float32.
+    """Holds a model to a promise: int8, int8_per_tensor, int8_float_io, int16x8, dynamic, weight_only, float16 or
+    float32.
 
     'int8' is kept when every operator computes in int8, all weights are per channel and symmetric, and inputs
     and outputs are int8 or uint8; 'int8_per_tensor' when all weights have one scale instead; 'int8_float_io'
-    when nothing but inputs or outputs is float.
+    when nothing but inputs or outputs is float; 'weight_only' when the operators compute in float and all their
+    weights are int8, per channel.
 
     Raises:
         PipelineError: the model is something else; the message names what breaks the promise.
@@ -92,6 +95,14 @@ def require(inspection: Inspection, promise: str) -> None:
     elif promise == "int8_float_io":
         expected = _io_breaks(inspection.inputs, inspection.outputs)
         reasons = [reason for reason in found.breaks if reason not in expected]
+        kept = found.kind == promise and not reasons
+    elif promise == "weight_only":
+        reasons = [f"weights '{w.tensor}' are {w.dtype}" for w in weights if w.dtype != "int8"]
+        reasons += [
+            f"weights '{w.tensor}' have {_scales(w)} for {w.channels} output channels"
+            for w in weights
+            if w.dtype == "int8" and not w.per_channel
+        ]
         kept = found.kind == promise and not reasons
     else:
         # Reasons against int8 are none against another format.

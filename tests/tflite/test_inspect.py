@@ -46,6 +46,7 @@ KEPT = {
     "int8_float_io": {"int8_float_io"},
     "int16x8": {"int16x8"},
     "dynamic": {"dynamic"},
+    "weight_only": {"weight_only"},
     "float16": {"float16"},
     "float32": {"float32"},
 }

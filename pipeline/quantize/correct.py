@@ -1,0 +1,223 @@
+"""Make up for what rounding does to a network, layer by layer, without training.
+
+Rounded weights and activations shift the mean of a layer's outputs: in depthwise networks by as much as the outputs
+vary. Empirical bias correction (M. Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
+Correction, ICCV 2019, §4.2) measures that shift on calibration data and takes it back through the bias. It goes from
+the first layer to the last: each sees the activations of the network whose earlier layers are rounded and corrected.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from ai_edge_litert.schema_py_generated import ModelT
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError
+from pipeline.progress import Track, quiet
+from pipeline.quantize import rounding
+from pipeline.quantize.layers import KINDS, Layer, constant, layers
+from pipeline.quantize.patches import Patches
+from pipeline.quantize.tap import Tapped, check_finite
+from pipeline.quantize.walk import Walk, add_mean, mean_of_last
+from pipeline.quantize.weights import QuantizedWeights, WeightScales, nearest, scales
+from pipeline.tflite import flatbuffer
+from pipeline.tflite.edit import Editor
+from pipeline.tflite.prune import prune
+from pipeline.tflite.runner import Runner
+
+Rounding = Literal["nearest", "learned"]
+
+EXAMPLES = 200
+"""Means settle within some hundred examples; more only take time."""
+MEMORY = 512 * 2**20
+"""Bytes of kept activations, which bound the number of examples for large models."""
+FEWEST = 8
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """What correction did to one layer."""
+
+    layer: str
+    kind: str
+    shift: float
+    """Root mean square over the channels of the mean error that rounding brought, before it was taken back, as a share
+    of the root mean square of the channels' means in float."""
+    moved: float
+    """Share of weights that learned rounding put elsewhere than on the nearest step."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"layer": self.layer, "kind": self.kind, "shift": self.shift, "moved": self.moved}
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """Int8 weights and float biases of a model's layers."""
+
+    weights: dict[str, QuantizedWeights]
+    """By the weights' tensor name."""
+    biases: dict[str, NDArray[np.float32]]
+    """float32 [channels] by layer name; empty without bias correction."""
+    changes: tuple[LayerChange, ...]
+
+    def apply(self, content: bytes) -> bytes:
+        """The float model with the rounded weights' real values and the corrected biases."""
+        model = flatbuffer.read(content)
+        editor = Editor(model)
+        for layer in layers(model):
+            name = flatbuffer.tensor_name(editor.graph.tensors[layer.weights])
+            if name in self.weights:
+                editor.fill(layer.weights, self.weights[name].real())
+            if layer.name in self.biases:
+                _set_bias(editor, layer, self.biases[layer.name])
+        prune(model)
+        return flatbuffer.serialize(model)
+
+
+def correct(
+    content: bytes,
+    inputs: Iterable[NDArray[np.float32]],
+    activations: Mapping[str, tuple[float, int]],
+    *,
+    per_channel: bool = True,
+    weight_scales: WeightScales = "max",
+    how: Rounding = "nearest",
+    bias: bool = True,
+    exclude: AbstractSet[str] = frozenset(),
+    threads: int = 2,
+    track: Track = quiet,
+) -> Corrected:
+    """Round a model's weights and correct its biases.
+
+    Args:
+        content: A float .tflite file's content; one input.
+        inputs: float32 [B, ...] batches of calibration examples; the first `EXAMPLES` are used, fewer of models with
+            large activations.
+        activations: Scale and zero point of those that will be int8 (`walk.activation_scales`); empty where they stay
+            float or become int16, which rounds next to nothing.
+        per_channel: One weight scale an output channel, or one a tensor.
+        how: To the nearest step, or as :mod:`pipeline.quantize.rounding` learns it.
+        bias: Whether to correct the biases.
+        exclude: Names of layers that will stay float.
+
+    Raises:
+        InputError: no examples, or such as are not finite; weights that are not finite; an operator that cannot be
+            run alone.
+    """
+    model = flatbuffer.read(content)
+    todo = {layer.place: layer for layer in layers(model) if layer.name not in exclude}
+    _check_weights(model, todo.values())
+    pieces = _take(content, inputs, _affordable(model, kept_bytes=1 if activations else 4), threads)
+    wanted = _means_in_float(content, todo, pieces, threads) if bias else {}
+    walk = Walk(model, activations, pieces, threads)
+    weights: dict[str, QuantizedWeights] = {}
+    biases: dict[str, NDArray[np.float32]] = {}
+    changes = []
+    editor = Editor(model)
+    for place, operator in enumerate(track(editor.graph.operators, "correcting", len(editor.graph.operators))):
+        layer = todo.get(place)
+        if layer is not None:
+            name = flatbuffer.tensor_name(editor.graph.tensors[layer.weights])
+            real = constant(model, layer.weights)
+            moved = 0.0
+            if name not in weights:  # else two layers share them, and the first has decided
+                found = scales(real, layer.channel_axis, per_channel=per_channel, method=weight_scales)
+                weights[name] = simple = nearest(real, found, layer.channel_axis)
+                if how == "learned" and layer.kind != "TRANSPOSE_CONV":
+                    seen = _patches(walk, layer, operator, real.shape, len(pieces))
+                    weights[name] = rounding.learned(real, found, layer.channel_axis, seen)
+                    moved = float(np.mean(weights[name].stored != simple.stored))
+                editor.fill(layer.weights, weights[name].real())
+            shift = np.zeros(1)
+            if bias and _takes_bias(layer):
+                shift = wanted[layer.name] - walk.means(operator)
+                before = 0 if layer.bias is None else constant(model, layer.bias)
+                biases[layer.name] = (before + shift).astype(np.float32)
+                _set_bias(editor, layer, biases[layer.name])
+            size = float(np.sqrt(np.mean(wanted[layer.name] ** 2))) if bias else 0.0
+            share = float(np.sqrt(np.mean(shift**2))) / size if size else 0.0
+            changes.append(LayerChange(layer.name, layer.kind, share, moved))
+        walk.step(place)
+    return Corrected(weights, biases, tuple(changes))
+
+
+def _check_weights(model: ModelT, found: Iterable[Layer]) -> None:
+    for layer in found:
+        for index in (layer.weights, layer.bias):
+            if index is not None and not np.isfinite(constant(model, index)).all():
+                name = flatbuffer.tensor_name(model.subgraphs[0].tensors[index])
+                raise InputError(f"The weights '{name}' hold NaN or infinite values: train or copy the model again.")
+
+
+def _affordable(model: ModelT, kept_bytes: int) -> int:
+    """How many examples' activations may be kept at once."""
+    graph = model.subgraphs[0]
+    last = {tensor: max(places) for tensor, places in flatbuffer.consumers(graph).items()}
+    live: dict[int, int] = {int(index): _elements(model, index) for index in graph.inputs}
+    peak = sum(live.values())
+    for place, operator in enumerate(graph.operators):
+        live.update({index: _elements(model, index) for index in operator.outputs})
+        peak = max(peak, sum(live.values()))
+        live = {index: size for index, size in live.items() if last.get(index, -1) > place}
+    return min(EXAMPLES, max(FEWEST, MEMORY // max(peak * kept_bytes, 1)))
+
+
+def _elements(model: ModelT, index: int) -> int:
+    return int(np.prod(flatbuffer.tensor_shape(model.subgraphs[0].tensors[index]), dtype=np.int64))
+
+
+def _take(content: bytes, inputs: Iterable[NDArray[np.float32]], examples: int, threads: int) -> list[NDArray[Any]]:
+    """The first examples, in pieces of one shape that the graph can run."""
+    model = Tapped(content, threads)
+    pieces = list(itertools.islice(model.pieces(inputs), -(-examples // model.batch)))
+    if not pieces:
+        raise InputError("The representative dataset is empty: give at least one example, better some hundred.")
+    kept = [piece for piece in pieces if piece.shape == pieces[0].shape]
+    for number, piece in enumerate(kept):
+        check_finite(piece, number * len(piece))
+    return kept
+
+
+def _means_in_float(
+    content: bytes, todo: dict[int, Layer], pieces: Sequence[NDArray[Any]], threads: int
+) -> dict[str, NDArray[np.float64]]:
+    """The mean of each layer's output before its activation, [channels], in the float model."""
+    model = flatbuffer.read(content)
+    editor = Editor(model)
+    ends = []
+    for place in sorted(todo, reverse=True):  # from the end, as splitting moves the places behind
+        before = editor.split_activation(place)
+        ends.append(todo[place].output if before is None else before)
+    tapped = [add_mean(editor, tensor, f"mean_{number}") for number, tensor in enumerate(ends)]
+    editor.graph.outputs, model.signatureDefs = tapped, []
+    runner = Runner(flatbuffer.serialize(model), threads=threads, shapes=[pieces[0].shape])
+    found = [[mean_of_last(values) for values in runner.run(piece)] for piece in pieces]
+    names = [todo[place].name for place in sorted(todo, reverse=True)]
+    return {name: np.mean(values, axis=0) for name, values in zip(names, zip(*found, strict=True), strict=True)}
+
+
+def _patches(walk: Walk, layer: Layer, operator: Any, shape: Sequence[int], pieces: int) -> Patches:
+    found = Patches(layer.kind, operator, shape, pieces)
+    for number in range(pieces):
+        found.add(walk[layer.activations].real(number))
+    return found
+
+
+def _takes_bias(layer: Layer) -> bool:
+    return layer.bias is not None or layer.kind != "TRANSPOSE_CONV"
+
+
+def _set_bias(editor: Editor, layer: Layer, values: NDArray[np.float32]) -> None:
+    """A bias of its own for a layer, which may have had none or shared one."""
+    operator = editor.graph.operators[layer.place]
+    inputs = list(operator.inputs)
+    position = KINDS[layer.kind].bias
+    inputs += [-1] * (position + 1 - len(inputs))
+    inputs[position] = editor.constant(f"{layer.name}/corrected_bias", values)
+    operator.inputs = inputs

@@ -1,0 +1,75 @@
+"""Keep rules: which operators of an integer model compute in another type than the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, get_args
+
+from pipeline.errors import InputError, did_you_mean
+from pipeline.recipe import Compute, Format, Keep
+from pipeline.tflite.operator_names import matches, nearest
+
+if TYPE_CHECKING:
+    from pipeline.tflite.inspect import Operator
+
+BASE: dict[Format, Compute] = {"int8": "int8", "int8_per_tensor": "int8", "int16x8": "int16x8"}
+"""What the operators of each format with integer activations compute in, where no rule says otherwise."""
+
+
+def plan(operators: Sequence[Operator], rules: Sequence[Keep], target: Format = "int8") -> dict[Operator, Compute]:
+    """The operators that leave the format, by the rules; the later rule wins.
+
+    A pattern that is the whole name of an operator names that one alone.
+
+    Args:
+        operators: Of the float model, as `pipeline.tflite.inspect` lists them.
+        rules: In the recipe's order.
+        target: One of `BASE`. A rule that asks for the format's own type takes earlier rules back.
+
+    Raises:
+        InputError: a rule that no operator matches; the nearest names are told.
+    """
+    found: dict[Operator, Compute] = {}
+    computing = [operator for operator in operators if operator.compute]
+    for rule in rules:
+        for operator in _matched(rule, computing):
+            found[operator] = rule.to
+    return {operator: compute for operator, compute in found.items() if compute != BASE[target]}
+
+
+def parse(text: str) -> Keep:
+    """A rule as `--keep` takes it: `PATTERN` or `type:TYPE`, then `=float32` (the default), `=int16x8`, ….
+
+    Raises:
+        InputError: nothing before the equals sign, or no such type to compute in.
+    """
+    what, equals, to = text.rpartition("=")
+    if not equals:
+        what, to = text, "float32"
+    if to not in get_args(Compute):
+        raise InputError(f"--keep {text}: an operator cannot be kept as '{to}'.{did_you_mean(to, get_args(Compute))}")
+    kind = what.removeprefix("type:") if what.startswith("type:") else None
+    if not (what if kind is None else kind):
+        raise InputError(f"--keep takes PATTERN[=TYPE] or type:OPERATOR[=TYPE], for example 'conv_1*', not '{text}'.")
+    return Keep.model_validate({"match": what, "as": to} if kind is None else {"type": kind, "as": to})
+
+
+def _matched(rule: Keep, operators: Sequence[Operator]) -> list[Operator]:
+    chosen = list(operators)
+    if rule.type is not None:
+        chosen = [operator for operator in chosen if operator.name == rule.type]
+        if not chosen:
+            hint = did_you_mean(rule.type.upper(), {operator.name for operator in operators})
+            raise InputError(f"The keep rule '{rule}': no operator of the model is a {rule.type}.{hint}")
+    if rule.match is None:
+        return chosen
+    exact = [operator for operator in chosen if operator.output == rule.match]
+    fitting = exact or [operator for operator in chosen if matches(rule.match, operator.output)]
+    if not fitting:
+        close = nearest(rule.match, (operator.output for operator in chosen))
+        hint = f" The nearest names are {', '.join(map(repr, close))}." if close else ""
+        among = "" if rule.type is None else f" among the {len(chosen)} {rule.type}"
+        raise InputError(
+            f"The keep rule '{rule}' matches no operator{among}.{hint} `pipeline inspect --operators` lists them all."
+        )
+    return fitting

@@ -1,0 +1,162 @@
+"""Post-training quantization in one place: equalize → measure ranges → round and correct → write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.progress import Track, quiet
+from pipeline.quantize.calibrate import calibrate
+from pipeline.quantize.correct import Corrected, Rounding, correct
+from pipeline.quantize.equalize import Equalized, equalize
+from pipeline.quantize.formats import NEEDS_RANGES, write
+from pipeline.quantize.keep import plan
+from pipeline.quantize.observers import Estimator
+from pipeline.quantize.place import place
+from pipeline.quantize.ranges import Ranges
+from pipeline.quantize.walk import activation_scales
+from pipeline.quantize.weights import WeightScales
+from pipeline.recipe import Format, IoType, Keep, Quantize
+
+Inputs = Callable[[], Iterable[NDArray[np.float32]]]
+"""Goes through the calibration examples once a call: float32 [B, ...] batches."""
+
+CORRECTED: frozenset[Format] = frozenset({"int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only"})
+"""Formats with int8 weights."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is quantized after training."""
+
+    estimator: Estimator = "min_max"
+    percentile: float = 99.99
+    """For the estimator of that name."""
+    equalize: bool = False
+    weight_scales: WeightScales = "max"
+    rounding: Rounding = "nearest"
+    bias_correction: bool = True
+
+    def __str__(self) -> str:
+        """In words, for tables."""
+        estimator = self.estimator.replace("_", "-")
+        parts = [f"{estimator} {self.percentile:g}" if estimator == "percentile" else estimator]
+        parts += ["equalized"] * self.equalize
+        parts += ["MSE weight scales"] * (self.weight_scales == "mse")
+        parts += ["learned rounding"] * (self.rounding == "learned")
+        parts += ["bias correction"] * self.bias_correction
+        return " + ".join(parts)
+
+    @classmethod
+    def of(cls, section: Quantize) -> Settings:
+        """A recipe's settings; what it leaves to auto is as simple as can be."""
+        return cls(
+            estimator="min_max" if section.calibration == "auto" else section.calibration,
+            percentile=section.percentile,
+            equalize=bool(section.equalize),
+            weight_scales=section.weight_scales,
+            rounding=section.rounding or "nearest",
+            bias_correction=section.bias_correction,
+        )
+
+    @property
+    def changes_weights(self) -> bool:
+        """Whether anything is done to the layers beyond what the writer does by itself."""
+        return self.bias_correction or self.rounding != "nearest" or self.weight_scales != "max"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Hub:
+    """What every format is written from."""
+
+    content: bytes
+    """A float flatbuffer, equalized where that was asked for."""
+    ranges: Ranges
+    equalized: tuple[Equalized, ...] = ()
+
+
+def prepare(
+    content: bytes,
+    inputs: Inputs,
+    settings: Settings,
+    *,
+    examples: int | None = None,
+    threads: int = 2,
+    track: Track = quiet,
+) -> Hub:
+    """Equalize a float flatbuffer where the settings say so, and measure its activation ranges.
+
+    Raises:
+        InputError: as `calibrate`.
+    """
+    equalized: tuple[Equalized, ...] = ()
+    if settings.equalize:
+        content, equalized = equalize(content, inputs(), threads=threads, track=track)
+    percentile = settings.percentile if settings.estimator == "percentile" else None
+    ranges = calibrate(
+        content,
+        inputs(),
+        estimator=settings.estimator,
+        percentile=percentile,
+        examples=examples,
+        threads=threads,
+        track=track,
+    )
+    return Hub(content, ranges, equalized)
+
+
+def quantize(
+    hub: Hub,
+    target: Format,
+    inputs: Inputs,
+    settings: Settings,
+    *,
+    io_type: IoType = "int8",
+    keep: Sequence[Keep] = (),
+    threads: int = 2,
+    track: Track = quiet,
+) -> tuple[bytes, Corrected | None]:
+    """Write one format, its weights and biases made up for what rounding does to them.
+
+    Returns:
+        The .tflite content, and what was corrected; None for formats and settings that correct nothing.
+
+    Raises:
+        InputError: as `formats.write` and `correct`.
+        PipelineError: as `formats.write`.
+    """
+    if target not in CORRECTED or not settings.changes_weights:
+        return write(hub.content, target, hub.ranges, io_type, keep), None
+    activations: dict[str, tuple[float, int]] = {}
+    if target in NEEDS_RANGES and target != "int16x8":
+        activations = activation_scales(write(hub.content, target, hub.ranges, "int8", keep))
+    corrected = correct(
+        hub.content,
+        inputs(),
+        activations,
+        per_channel=target != "int8_per_tensor",
+        weight_scales=settings.weight_scales,
+        how=settings.rounding,
+        bias=settings.bias_correction,
+        exclude=_kept_in_float(hub.content, keep, target),
+        threads=threads,
+        track=track,
+    )
+    written = write(corrected.apply(hub.content), target, hub.ranges, io_type, keep)
+    return place(written, corrected.weights), corrected
+
+
+def _kept_in_float(content: bytes, keep: Sequence[Keep], target: Format) -> frozenset[str]:
+    if not keep or target not in NEEDS_RANGES:
+        return frozenset()
+    from pipeline.tflite.inspect import inspect
+
+    kept = plan(inspect(content).operators, keep, target)
+    return frozenset(operator.output for operator, compute in kept.items() if compute in ("float32", "float16"))

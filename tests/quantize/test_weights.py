@@ -35,7 +35,7 @@ def test_scales_of_the_least_squared_error_clip_an_outlier_that_many_others_pay_
         off = nearest(weights, scales(weights, 0, method=method), 0).real() - weights
         return (off**2).sum(axis=1)
 
-    assert (errors("mse") < 0.9 * errors("max")).all()
+    assert (errors("mse") < 0.95 * errors("max")).all()
     assert (scales(WEIGHTS, 0, method="mse") <= scales(WEIGHTS, 0)).all()
 
 

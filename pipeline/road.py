@@ -344,8 +344,11 @@ def _require_float_ends(found: Inspection, target: Format) -> None:
         )
 
 
-def measure(trip: Trip) -> dict[str, Any]:
+def measure(trip: Trip, wanted: Sequence[Format] | None = None) -> dict[str, Any]:
     """Accuracy on the test split and latency on this host, of every model of the run, in one pass each.
+
+    Args:
+        wanted: The formats beside the float and the QAT model; the recipe's by default.
 
     Writes and returns `metrics.json`: a block a model (`float`, `qat`, `int8`, …) with `top1`, `n`, `agreement`
     (with float), `size_bytes`, `latency_p50_ms` and more.
@@ -354,7 +357,7 @@ def measure(trip: Trip) -> dict[str, Any]:
     names: dict[str, str] = {
         "float": FLOAT,
         "qat": QAT,
-        **{str(target): f"{target}.tflite" for target in recipe.quantize.formats},
+        **{str(target): f"{target}.tflite" for target in wanted or recipe.quantize.formats},
     }
     files = {name: run.path(file) for name, file in names.items() if run.path(file).is_file()}
     stages = run.manifest["stages"]

@@ -31,6 +31,9 @@ def export(
     ] = False,
     float16: Annotated[bool, typer.Option("--float16", help="float16 weights.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="float32, as it is quantized from.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every format, compared: accuracy, agreement, size and latency of each.")
+    ] = False,
     io: Annotated[
         str | None, typer.Option("--io", help="Inputs and outputs of int8 formats: int8, uint8 or float32.")
     ] = None,
@@ -57,6 +60,7 @@ def export(
     """Write .tflite files and audit each. Several formats may be asked for at once.
 
     Example: pipeline export --int8
+    Example: pipeline export --all
     Example: pipeline export --int8 --keep 'conv_pw_13*=float32' --keep type:SOFTMAX
     Example: pipeline export model.keras --int8 --data photos/ --set data.preprocess.scale=-1..1
     """
@@ -75,12 +79,14 @@ def export(
         "float16": float16,
         "float32": float32,
     }
-    wanted = tuple(name for name, chosen in asked.items() if chosen) or ("int8",)
+    wanted = tuple(name for name, chosen in asked.items() if chosen or (every and name != "float32")) or ("int8",)
     written = targets.export(
         targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run, tuple(map(parse, keep or ()))),
         bar,
         show.say,
     )
+    if every and _compared(written, wanted, as_json=json):
+        return
     found = {name: inspect(path) for name, path in written.items()}
     if json:
         show.as_json(
@@ -100,3 +106,30 @@ def export(
         [(written[name].name, show.size(entry.size_bytes), entry.verdict.text) for name, entry in found.items()],
     )
     typer.echo(f"in {next(iter(written.values())).parent}/")
+
+
+def _compared(written: dict[Format, Path], wanted: tuple[Format, ...], *, as_json: bool) -> bool:
+    """Show the formats beside the float model; False where there is no data to measure them on."""
+    from pipeline import recipe, road
+    from pipeline.cli import show
+    from pipeline.cli.run import show_metrics
+    from pipeline.errors import InputError
+    from pipeline.progress import bar
+    from pipeline.run import Run
+
+    run = Run(next(iter(written.values())).parent)
+    if "recipe" not in run.manifest:
+        show.say("not measured: give data with --recipe or --data for accuracy and latency")
+        return False
+    try:
+        trip = road.Trip(recipe.parse(run.manifest["recipe"]), run, bar, show.say)
+        metrics = road.measure(trip, [name for name in wanted if name != "float32"])
+    except InputError as error:
+        show.say(f"not measured: {error}")
+        return False
+    if as_json:
+        show.as_json(metrics)
+        return True
+    show_metrics(metrics)
+    typer.echo(f"{run.folder}/ holds the models.")
+    return True

@@ -25,7 +25,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | No
     from rich.console import Console
     from rich.table import Table
 
-    sheet = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", pad_edge=False)
+    sheet = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        title_style="bold",
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for index, column in enumerate(columns):
         sheet.add_column(column, justify="right" if index else "left", overflow="fold", no_wrap=not index)
     for row in rows:

@@ -26,6 +26,7 @@ from pipeline.quantize.layers import Layer, constant, layers
 from pipeline.quantize.tap import Tapped, check_finite
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
+from pipeline.tflite.prune import prune
 
 EXAMPLES = 64
 LARGEST_GAIN = 16.0
@@ -89,6 +90,7 @@ def equalize(
         _scale_outputs(editor, pair.first, gain)
         _scale_inputs(editor, pair.second, gain)
         report.append(Equalized(pair.first.name, pair.second.name, float(gain.max())))
+    prune(model)
     return flatbuffer.serialize(model), tuple(report)
 
 

@@ -11,6 +11,7 @@ from pipeline.quantize.layers import KINDS
 from pipeline.quantize.weights import QuantizedWeights
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
+from pipeline.tflite.prune import prune
 
 
 def place(content: bytes, weights: Mapping[str, QuantizedWeights]) -> bytes:
@@ -41,6 +42,7 @@ def place(content: bytes, weights: Mapping[str, QuantizedWeights]) -> bytes:
             tensor.quantization.scale = own.scales
             tensor.quantization.zeroPoint = np.zeros(len(own.scales), np.int64)
             done.add(index)
+    prune(model)
     return flatbuffer.serialize(model)
 
 

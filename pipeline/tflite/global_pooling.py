@@ -11,6 +11,7 @@ from ai_edge_litert.schema_py_generated import ActivationFunctionType, BuiltinOp
 
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
+from pipeline.tflite.prune import prune
 
 
 def mean_for_global_pooling(content: bytes) -> bytes:
@@ -26,6 +27,7 @@ def mean_for_global_pooling(content: bytes) -> bytes:
         del editor.graph.operators[place]
         options = ("ReducerOptions", {"keepDims": True})
         editor.operator(BuiltinOperator.MEAN, [source, axes], [result], options, place=place)
+    prune(model)
     return flatbuffer.serialize(model)
 
 

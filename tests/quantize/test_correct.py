@@ -92,6 +92,12 @@ def test_the_written_file_stores_the_decided_weights(how: str, written: bytes) -
         np.testing.assert_array_equal(quantization(tensors[name]).scales, weights.scales)  # type: ignore[union-attr]
 
 
+def test_nothing_of_the_replaced_weights_stays_in_the_file(written: bytes) -> None:
+    corrected = corrected_for(written, how="learned")
+    content = place(write(corrected.apply(stack()), "int8", calibrate(stack(), [X])), corrected.weights)
+    assert abs(len(content) - len(written)) < 300
+
+
 def test_biases_count_in_steps_of_the_placed_scales(written: bytes) -> None:
     """XNNPACK and TFLite take a bias's scale to be the input's times the weights'."""
     corrected = corrected_for(written, weight_scales="mse")

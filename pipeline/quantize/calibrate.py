@@ -12,7 +12,7 @@ from pipeline.progress import Track, quiet
 from pipeline.quantize.observers import Estimator, describe, make
 from pipeline.quantize.observers.observer import Observer
 from pipeline.quantize.ranges import Ranges, holding_zero
-from pipeline.quantize.tap import Tapped, check_finite, tap
+from pipeline.quantize.tap import Tapped, check_finite, nonnegative, tap
 
 
 def calibrate(
@@ -62,6 +62,8 @@ def calibrate_many(
     """
     names, tapped = tap(content)
     model = Tapped(tapped, threads)
+    floored = nonnegative(content)  # their smallest value need not be looked for: every range reaches to zero
+    floors = [False, *(name in floored for name in names)]
     observers = {key: [create() for _ in (model.entry, *names)] for key, (create, _) in estimators.items()}
     seen = 0
     for piece in track(model.pieces(inputs), "calibrating", examples and -(-examples // model.batch)):
@@ -70,7 +72,10 @@ def calibrate_many(
             if not values.size:
                 continue
             rows: NDArray[np.float32] = values.reshape(len(piece) if values.size % len(piece) == 0 else 1, -1)
-            extremes = np.stack([rows.min(axis=1), rows.max(axis=1)], axis=1)
+            extremes = np.zeros((len(rows), 2), np.float32)
+            if not floors[index]:
+                rows.min(axis=1, out=extremes[:, 0])
+            rows.max(axis=1, out=extremes[:, 1])
             if not np.isfinite(extremes).all():
                 raise InputError(
                     f"The activation '{names[index - 1]}' becomes NaN or infinite on the representative dataset "

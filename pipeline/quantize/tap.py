@@ -6,17 +6,21 @@ use XNNPACK and is several times slower (`benchmarks/calibration.py`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
-from pipeline.tflite.flatbuffer import read, serialize, tensor_name
+from pipeline.tflite.flatbuffer import operator_name, read, serialize, tensor_name, tensor_shape
 from pipeline.tflite.runner import Runner
 
 Float = NDArray[np.float32]
+
+_RELUS = (schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.RELU6)
 
 BATCH = 4
 """Examples a run; more lose to the cache."""
@@ -37,6 +41,18 @@ def tap(content: bytes) -> tuple[list[str], bytes]:
     return [tensor_name(graph.tensors[index]) for index in indices], serialize(model)
 
 
+def nonnegative(content: bytes) -> frozenset[str]:
+    """Names of the activations that cannot be below zero, by the operator that makes them."""
+    model = read(content)
+    graph = model.subgraphs[0]
+    return frozenset(
+        tensor_name(graph.tensors[operator.outputs[0]])
+        for operator in graph.operators
+        if getattr(operator.builtinOptions, "fusedActivationFunction", 0) in _RELUS
+        or operator_name(model, operator) in ("RELU", "RELU6", "SOFTMAX", "LOGISTIC")
+    )
+
+
 class Tapped:
     """A model with one input at the batch sizes that come up: `BATCH` where the graph allows it, 1 for what is left.
 
@@ -46,23 +62,27 @@ class Tapped:
 
     def __init__(self, content: bytes, threads: int) -> None:
         self._content, self._threads = content, threads
-        self._single = Runner(content, threads=threads)
-        if len(self._single.inputs) != 1:
-            raise InputError(
-                f"The model has {len(self._single.inputs)} inputs; a representative dataset feeds models with one."
-            )
-        self.entry = self._single.inputs[0].name
         graph = read(content).subgraphs[0]
-        signature = graph.tensors[int(graph.inputs[0])].shapeSignature
-        self._open = signature is not None and any(int(side) < 0 for side in signature[1:])
+        if len(graph.inputs) != 1:
+            raise InputError(
+                f"The model has {len(graph.inputs)} inputs; a representative dataset feeds models with one."
+            )
+        source = graph.tensors[int(graph.inputs[0])]
+        self.entry = tensor_name(source)
+        self._open = source.shapeSignature is not None and any(int(side) < 0 for side in source.shapeSignature[1:])
         self._several: Runner | None = None
-        self.batch = 1 if self._open else self._single.inputs[0].shape[0]
-        if not self._open and self.batch == 1:
-            try:
+        if not self._open and tensor_shape(source)[:1] == (1,):
+            # A graph may fix the batch, or fold it into another dimension.
+            with contextlib.suppress(InputError):
                 self._several = Runner(content, threads=threads, batch=BATCH)
-                self.batch = BATCH
-            except InputError:  # the graph fixes the batch, or folds it into another dimension
-                self._several = None
+        self.batch = (
+            self._several.inputs[0].shape[0] if self._several else 1 if self._open else self._single.inputs[0].shape[0]
+        )
+
+    @cached_property
+    def _single(self) -> Runner:
+        """For what is left over; often nothing is."""
+        return Runner(self._content, threads=self._threads)
 
     def pieces(self, batches: Iterable[Float]) -> Iterator[Float]:
         """The examples of batches of any size, float32 [B, ...], in pieces that the model runs at once."""
@@ -76,7 +96,7 @@ class Tapped:
 
     def views(self, piece: Float) -> list[Float]:
         """The outputs for one piece, as views that are gone with the next call."""
-        runner = self._single if self._several is None or len(piece) != self.batch else self._several
+        runner = self._several if self._several is not None and len(piece) == self.batch else self._single
         if self._open and piece.shape != runner.inputs[0].shape:
             runner = self._single = Runner(self._content, threads=self._threads, shapes=[piece.shape])
         runner.feed(piece)

@@ -1,0 +1,133 @@
+"""int8 after training, on the same float model and images: this project against TFLiteConverter and ai-edge-quantizer.
+
+    python benchmarks/ptq.py MODEL.h5 --data labels.csv --scale=-1..1 --size 224
+
+MODEL is any Keras model, the data a folder, CSV or NPZ with a calibration and a test split (as recipes take it). Every
+side is given the same calibration examples and judged on the same test examples. Prints top-1, agreement with the
+float model, the time from the Keras model to the int8 file, and the latency ratio to TFLiteConverter's file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_quantizer import quantizer
+from ai_edge_quantizer import recipe as standard
+
+from pipeline import recipe as recipes
+from pipeline.benchmark.host import describe_host
+from pipeline.benchmark.latency import benchmark
+from pipeline.data import load
+from pipeline.evaluate.classify import evaluate_many
+from pipeline.export.convert import to_flatbuffer
+from pipeline.models.backend import quiet_tensorflow, tf
+from pipeline.models.load import load_file
+from pipeline.quantize.auto import choose
+from pipeline.quantize.ptq import Settings, prepare, quantize
+from pipeline.tflite.global_pooling import mean_for_global_pooling
+from pipeline.tflite.inspect import inspect
+from pipeline.tflite.runner import Runner, without_chatter
+
+Write = Callable[[Any, np.ndarray], bytes]
+
+
+def converter(model: Any, images: np.ndarray) -> bytes:
+    work = tf.lite.TFLiteConverter.from_keras_model(model)
+    work.optimizations = [tf.lite.Optimize.DEFAULT]
+    work.representative_dataset = lambda: ([image[None]] for image in images)
+    work.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    work.inference_input_type = work.inference_output_type = tf.int8
+    return bytes(work.convert())
+
+
+def ai_edge(model: Any, images: np.ndarray) -> bytes:
+    content = to_flatbuffer(model)
+    writer = quantizer.Quantizer(bytearray(content))
+    writer.load_quantization_recipe(standard.static_wi8_ai8())
+    name = Runner(content).inputs[0].name
+    measured = writer.calibrate({"serving_default": [{name: image[None]} for image in images]}, num_threads=2)
+    return bytes(writer.quantize(measured).quantized_model)
+
+
+def ours(settings: Settings | None) -> Write:
+    def write(model: Any, images: np.ndarray) -> bytes:
+        content = mean_for_global_pooling(to_flatbuffer(model))
+        chosen = settings or choose(content, lambda: [images], len(images)).settings
+        hub = prepare(content, lambda: [images], chosen, examples=len(images))
+        return quantize(hub, "int8", lambda: [images], chosen)[0]
+
+    return write
+
+
+SIDES: dict[str, Write] = {
+    "TFLiteConverter": converter,
+    "ai-edge-quantizer": ai_edge,
+    "here, min-max only": ours(Settings(bias_correction=False)),
+    "here, bias correction": ours(Settings()),
+    "here, learned rounding": ours(Settings(rounding="learned")),
+    "here, auto": ours(None),
+}
+
+
+def data_of(options: argparse.Namespace) -> Any:
+    content = {
+        "name": "benchmark",
+        "model": {"path": str(options.model)},
+        "data": {
+            "source": {".csv": "csv", ".npz": "npz"}.get(options.data.suffix, "folder"),
+            "path": str(options.data),
+            "calibration": options.examples,
+            "preprocess": {"scale": options.scale, **({"size": [options.size] * 2} if options.size else {})},
+        },
+    }
+    return load(recipes.parse(content).data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--scale", default="raw")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--examples", type=int, default=200, help="calibration examples")
+    options = parser.parse_args()
+    data = data_of(options)
+    images = np.concatenate([batch.x for batch in data.batches("calibration", 32)])
+    model = load_file(options.model)
+    host = describe_host()
+    print(
+        f"{options.model.name}, {len(images)} calibration images, {host.cpu}, {host.cores} cores, "
+        f"TensorFlow {tf.__version__}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        files, seconds = {"float": Path(folder) / "float.tflite"}, {"float": 0.0}
+        files["float"].write_bytes(to_flatbuffer(model))
+        for number, (name, write) in enumerate(SIDES.items()):
+            chatter = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+            with quiet_tensorflow(), without_chatter(), chatter[0], chatter[1]:
+                started = time.perf_counter()
+                content = write(model, images)
+                seconds[name] = time.perf_counter() - started
+            files[name] = Path(folder) / f"{number}.tflite"
+            files[name].write_bytes(content)
+        scores = evaluate_many(files, data.batches("test", 32), "float")
+        timings = dict(zip(files, benchmark([files["TFLiteConverter"], *files.values()], runs=100)[1:], strict=True))
+        print(f"{'':24} {'top-1':>7} {'agreement':>10} {'seconds':>8} {'latency':>8} {'operators':>10}")
+        for name, score in scores.items():
+            agreement = "" if score.agreement is None else f"{100 * score.agreement:.1f} %"
+            count = len(inspect(files[name]).operators)
+            ratio = timings[name].ratio_to_first
+            print(f"{name:24} {100 * score.top1:5.1f} % {agreement:>10} {seconds[name]:8.1f} {ratio:8.3f} {count:10d}")
+        print(f"{scores['float'].n} test images; latency as a ratio to TFLiteConverter's file, 1 thread, in turns")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """Calibration, per image: this project's estimators against TensorFlow's calibrator, ai-edge-quantizer's and bare runs.
 
-    python benchmarks/calibration.py [--model MobileNetV2] [--images 48] [--rounds 3]
+    python benchmarks/calibration.py [--model MobileNetV2] [--images 200] [--rounds 3]
 
 Every side calibrates the same float flatbuffer on the same random images, in turns. Prints the median time an image,
 the median of the paired ratios to min-max here, and the peak memory of calibrating 100 and 2,000 images.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import resource
 import statistics
 import subprocess
 import sys
@@ -82,14 +81,16 @@ def streamed(shape: tuple[int, ...], images: int) -> Iterator[np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="MobileNetV2", help="a name of tf_keras.applications")
-    parser.add_argument("--images", type=int, default=48)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
         content = options.memory.read_bytes()
         calibrate(content, streamed(Runner(content).inputs[0].shape[1:], options.images), threads=THREADS)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        # Not getrusage: its peak is inherited from the parent over fork and exec.
+        [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+        print(int(line.split()[1]) / 1024)
         return
     from pipeline.export.convert import to_flatbuffer
     from pipeline.models.backend import tf_keras

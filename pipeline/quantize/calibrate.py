@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,9 @@ from pipeline.quantize.observers import Estimator, describe, make
 from pipeline.quantize.observers.observer import Observer
 from pipeline.quantize.ranges import Ranges, holding_zero
 from pipeline.quantize.tap import Tapped, check_finite, nonnegative, tap
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def calibrate(
@@ -66,31 +72,52 @@ def calibrate_many(
     floors = [False, *(name in floored for name in names)]
     observers = {key: [create() for _ in (model.entry, *names)] for key, (create, _) in estimators.items()}
     seen = 0
-    for piece in track(model.pieces(inputs), "calibrating", examples and -(-examples // model.batch)):
-        check_finite(piece, seen)
-        for index, values in enumerate((piece, *model.views(piece))):
-            if not values.size:
-                continue
-            rows: NDArray[np.float32] = values.reshape(len(piece) if values.size % len(piece) == 0 else 1, -1)
-            extremes = np.zeros((len(rows), 2), np.float32)
-            if not floors[index]:
-                rows.min(axis=1, out=extremes[:, 0])
-            rows.max(axis=1, out=extremes[:, 1])
-            if not np.isfinite(extremes).all():
-                raise InputError(
-                    f"The activation '{names[index - 1]}' becomes NaN or infinite on the representative dataset "
-                    f"(among examples {seen} to {seen + len(piece) - 1}): check the weights and the preprocessing."
-                )
-            for group in observers.values():
-                group[index].observe(extremes if group[index].extremes_only else values)
-            del rows, values  # LiteRT refuses to run while a view of its memory is held
-        seen += len(piece)
+    with ThreadPoolExecutor(threads) as pool:  # numpy lets go of the interpreter lock while it reduces
+        for piece in track(model.pieces(inputs), "calibrating", examples and -(-examples // model.batch)):
+            check_finite(piece, seen)
+            values = [piece, *model.views(piece)]
+            extremes = _in_turns(pool, threads, partial(_extremes, len(piece)), list(zip(values, floors, strict=True)))
+            for index, found in enumerate(extremes):
+                if not np.isfinite(found).all():
+                    raise InputError(
+                        f"The activation '{names[index - 1]}' becomes NaN or infinite on the representative dataset "
+                        f"(among examples {seen} to {seen + len(piece) - 1}): check the weights and the preprocessing."
+                    )
+                for group in observers.values():
+                    if found.size:
+                        group[index].observe(found if group[index].extremes_only else values[index])
+            del values  # LiteRT refuses to run while a view of its memory is held
+            seen += len(piece)
     if not seen:
         raise InputError("The representative dataset is empty: give at least one example, better some hundred.")
     return {
         key: _ranges(model.entry, names, observers[key], f"{text} of {seen} example{'s' * (seen != 1)}")
         for key, (_, text) in estimators.items()
     }
+
+
+def _extremes(examples: int, entry: tuple[NDArray[np.float32], bool]) -> NDArray[np.float32]:
+    """The smallest (0 where it is known not to be less) and largest value of each example, float32 [B, 2]."""
+    values, floored = entry
+    if not values.size:
+        return np.empty((0, 2), np.float32)
+    rows = values.reshape(examples if values.size % examples == 0 else 1, -1)
+    found = np.zeros((len(rows), 2), np.float32)
+    if not floored:
+        rows.min(axis=1, out=found[:, 0])
+    rows.max(axis=1, out=found[:, 1])
+    return found
+
+
+def _in_turns(
+    pool: ThreadPoolExecutor, threads: int, work: Callable[[Item], Result], items: Sequence[Item]
+) -> list[Result]:
+    """The work on every item, thread t taking every t-th: items are too small to be handed over one by one."""
+    shares = pool.map(lambda first: [work(item) for item in items[first::threads]], range(threads))
+    results: list[Result | None] = [None] * len(items)
+    for first, share in enumerate(shares):
+        results[first::threads] = share
+    return cast(list[Result], results)
 
 
 def _ranges(entry: str, names: list[str], observers: list[Observer], method: str) -> Ranges:

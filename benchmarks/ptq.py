@@ -34,7 +34,7 @@ from pipeline.quantize.auto import choose
 from pipeline.quantize.ptq import Settings, prepare, quantize
 from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.inspect import inspect
-from pipeline.tflite.runner import Runner, without_chatter
+from pipeline.tflite.runner import Runner
 
 Write = Callable[[Any, np.ndarray], bytes]
 
@@ -112,7 +112,7 @@ def main() -> None:
         files["float"].write_bytes(to_flatbuffer(model))
         for number, (name, write) in enumerate(SIDES.items()):
             chatter = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
-            with quiet_tensorflow(), without_chatter(), chatter[0], chatter[1]:
+            with quiet_tensorflow(), chatter[0], chatter[1]:
                 started = time.perf_counter()
                 content = write(model, images)
                 seconds[name] = time.perf_counter() - started

@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from pipeline.cli import benchmark, doctor, evaluate, export, inspect, recipes, run, train
+from pipeline.cli import benchmark, doctor, evaluate, export, inspect, recipes, run, sensitivity, train
 from pipeline.errors import PipelineError
 
 INTERRUPTED = 130
@@ -30,6 +30,7 @@ app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("benchmark")(benchmark.benchmark)
+app.command("sensitivity")(sensitivity.sensitivity)
 app.command("doctor")(doctor.doctor)
 app.add_typer(recipes.app, name="recipes")
 

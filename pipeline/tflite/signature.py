@@ -21,13 +21,18 @@ def name_ends(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> 
         outputs: One name an output, in the graph's order.
     """
     model = read(content)
+    sign(model, inputs, outputs)
+    return serialize(model)
+
+
+def sign(model: schema.ModelT, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """As :func:`name_ends`, in an object tree and in place."""
     graph = model.subgraphs[0]
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = KEY, 0
     signature.inputs = _name(graph, graph.inputs, inputs)
     signature.outputs = _name(graph, graph.outputs, outputs)
     model.signatureDefs = [signature]
-    return serialize(model)
 
 
 def with_signature(content: bytes) -> bytes:

@@ -1,0 +1,112 @@
+"""`pipeline sensitivity`: which operators lose most to int8."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson, Overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.quantize.sensitivity.result import OperatorError, Sensitivity
+
+PIPE_WIDTH = 140
+"""Columns of the table where the output is no terminal."""
+
+
+def sensitivity(
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="[TARGET]", help="A run folder or a float .tflite file; the newest run by default."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
+    examples: Annotated[int, typer.Option("--examples", min=1, help="Calibration examples to measure on.")] = 32,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, metavar="N", help="Show the N worst; JSON has them all.")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="RECIPE", help="Whose data, and min-max ranges for a file; the run's own."),
+    ] = None,
+    overrides: Overrides = None,
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 2,
+    json: AsJson = False,
+) -> None:
+    """Quantize each operator alone, and say what that does to its own output and to the model's; the worst first.
+
+    Example: pipeline sensitivity --top 10 --plot sensitivity.png
+    Example: pipeline sensitivity model.tflite --recipe mobilenet
+    """
+    from pipeline.cli import show
+    from pipeline.progress import bar
+    from pipeline.quantize.sensitivity.algorithm import analyze
+    from pipeline.quantize.sensitivity.target import resolve
+    from pipeline.report import sensitivity_plot
+
+    if plot is not None:
+        sensitivity_plot.check(plot)
+    opened = resolve(target, recipe, overrides or [], examples, bar)
+    found = analyze(opened.content, opened.ranges, opened.batches, track=bar, threads=threads)
+    if json:
+        show.as_json(found.to_json())
+    else:
+        _print(found, top, opened.export)
+    if plot is not None:
+        sensitivity_plot.plot(found, plot, top=top)
+        show.say(f"drawn: {plot}")
+
+
+def _print(found: Sensitivity, top: int | None, export: Sequence[str]) -> None:
+    import shlex
+
+    ranked = found.worst_first()
+    typer.echo(f"each of {len(ranked)} operators alone in int8, {found.examples} examples")
+    _table(ranked[:top])
+    typer.echo(
+        "own, output: signal to quantization noise of the operator's and of the model's output (its logits); "
+        "changed: share of other top-1 answers"
+    )
+    if ranked[0].output_sqnr_db < math.inf:
+        rule = f"{ranked[0].short}=float32"
+        typer.echo(f"Keep the worst in float: {shlex.join(['pipeline', 'export', *export, '--int8', '--keep', rule])}")
+
+
+def _table(operators: Sequence[OperatorError]) -> None:
+    """Long names fold where there is no room, numbers never."""
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    sheet = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    sheet.add_column("operator", overflow="fold")
+    for column in ("type", "own dB", "cosine", "output dB", "changed"):
+        sheet.add_column(column, justify="right", no_wrap=True)
+    for operator in operators:
+        sheet.add_row(*_row(operator))
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(sheet)
+
+
+def _row(operator: OperatorError) -> tuple[str, ...]:
+    from pipeline.cli import show
+
+    return (
+        operator.short,
+        operator.type,
+        _decibels(operator.sqnr_db, "exact"),
+        f"{operator.cosine:.5f}",
+        _decibels(operator.output_sqnr_db, "–"),
+        show.percent(operator.top1_changed),
+    )
+
+
+def _decibels(value: float, noiseless: str) -> str:
+    if math.isfinite(value):
+        return f"{value:.1f}"
+    return noiseless if value > 0 else "lost"

@@ -15,18 +15,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import recipe as recipes
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import replacing, write_bytes, write_text
 from pipeline.progress import Track, quiet
 from pipeline.quantize.keep import BASE, plan
 from pipeline.recipe import Format, IoType, Keep, Recipe
-from pipeline.run import LABELS, METRICS, Run, identity, key_of, versions
+from pipeline.run import LABELS, MANIFEST, METRICS, Run, identity, key_of, versions
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from pipeline.data import Dataset
+    from pipeline.quantize.ptq import Settings
     from pipeline.quantize.ranges import Ranges
     from pipeline.tflite.inspect import Inspection
 
@@ -83,6 +85,33 @@ def run_recipe(trip: Trip, *, ptq: bool = False) -> dict[str, Any]:
     flatbuffers(trip, with_qat=with_qat)
     formats(trip, trip.recipe.quantize.formats, trip.recipe.quantize.io, trip.recipe.quantize.keep)
     return measure(trip)
+
+
+def reopen(run: Run, track: Track = quiet, say: Callable[[str], None] = silent) -> Trip:
+    """Go on with a run that was made before, by its own recipe, and make sure of its hub and its ranges.
+
+    Raises:
+        InputError: it is no run, its recipe is damaged, or it was stopped before it had a model.
+    """
+    if not run.path(MANIFEST).is_file():
+        raise InputError(f"'{run.folder}' is no run folder, it has no {MANIFEST}: give the folder of a run.")
+    manifest = run.manifest
+    trip = Trip(recipes.parse(manifest.get("recipe", {}), f"the recipe in {run.path(MANIFEST)}"), run, track, say)
+    stages = manifest.get("stages", {})
+    if "train" in stages:
+        flatbuffers(trip, with_qat="qat" in stages)
+    elif "flatbuffers" not in stages:
+        raise InputError(f"The run '{run.folder}' was stopped before it had a model: run its recipe again.")
+    return trip
+
+
+def ptq_settings(run: Run) -> Settings:
+    """How the run's formats are corrected: as calibration chose, not at all after QAT."""
+    from pipeline.quantize.ptq import Settings
+
+    if CALIBRATION not in run.manifest["stages"]["flatbuffers"]["outputs"]:
+        return Settings(bias_correction=False)  # QAT has trained against rounding already
+    return Settings(**json.loads(run.path(CALIBRATION).read_text(encoding="utf-8"))["settings"])
 
 
 def describe(trip: Trip) -> None:
@@ -181,10 +210,10 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
 
     outputs = [FLOAT]
     content = to_flatbuffer(load_file(run.path(FLOAT_KERAS)))
-    write_bytes(run.path(FLOAT), _with_metadata(trip, content, "float32"))
+    write_bytes(run.path(FLOAT), with_metadata(trip, content, "float32"))
     if with_qat:
         content = to_flatbuffer(load_file(run.path(QAT_KERAS)))
-        write_bytes(run.path(QAT), _with_metadata(trip, content, "float32 with fake-quant"))
+        write_bytes(run.path(QAT), with_metadata(trip, content, "float32 with fake-quant"))
         outputs.append(QAT)
     else:
         run.path(QAT).unlink(missing_ok=True)  # of another road's run in this folder
@@ -241,7 +270,7 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
     elif section.calibration == "auto":
         choice = choose(
             content,
-            lambda: _calibration_inputs(trip),
+            lambda: calibration_inputs(trip),
             images,
             base=settings,
             equalizing=section.equalize is None,
@@ -251,7 +280,7 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
         )
         settings, report = choice.settings, choice.to_json()
         trip.say(f"calibration: {settings}; {choice.reason}")
-    hub = prepare(content, lambda: _calibration_inputs(trip), settings, examples=images, track=trip.track)
+    hub = prepare(content, lambda: calibration_inputs(trip), settings, examples=images, track=trip.track)
     write_bytes(run.path(HUB), hub.content)
     ranges = learned.over(hub.ranges) if learned else hub.ranges
     ranges.save(run.path(RANGES))
@@ -263,7 +292,8 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
     return ranges.method, [HUB, RANGES, CALIBRATION]
 
 
-def _calibration_inputs(trip: Trip) -> Iterator[NDArray[np.float32]]:
+def calibration_inputs(trip: Trip) -> Iterator[NDArray[np.float32]]:
+    """The calibration examples, float32 [B, ...]."""
     return (batch.x for batch in trip.data.batches("calibration", EVALUATION_CHUNK))
 
 
@@ -290,17 +320,15 @@ def formats(
         if target == "float32" or run.has(target, key):
             continue
         started = time.time()
-        from pipeline.quantize.ptq import Hub, Settings, quantize
+        from pipeline.quantize.ptq import Hub, quantize
         from pipeline.quantize.ranges import Ranges
 
         hub = Hub(run.path(HUB).read_bytes(), Ranges.load(run.path(RANGES)))
-        settings = Settings(bias_correction=False)  # QAT has trained against rounding already
-        if CALIBRATION in parent:
-            settings = Settings(**json.loads(run.path(CALIBRATION).read_text(encoding="utf-8"))["settings"])
+        settings = ptq_settings(run)
         content, corrected = quantize(
-            hub, target, lambda: _calibration_inputs(trip), settings, io_type=io_type, keep=rules, track=trip.track
+            hub, target, lambda: calibration_inputs(trip), settings, io_type=io_type, keep=rules, track=trip.track
         )
-        write_bytes(run.path(name), _with_metadata(trip, content, target, hub.ranges.method, rules))
+        write_bytes(run.path(name), with_metadata(trip, content, target, hub.ranges.method, rules))
         changes = [change.to_json() for change in corrected.changes] if corrected else []
         run.record(target, key, [name], started, io=io_type, keep=[str(rule) for rule in rules], corrected=changes)
     audit(written, io_type, keep, run.path(HUB))
@@ -399,9 +427,10 @@ def measure(trip: Trip, wanted: Sequence[Format] | None = None) -> dict[str, Any
     return metrics
 
 
-def _with_metadata(
+def with_metadata(
     trip: Trip, content: bytes, target: str, ranges: str | None = None, keep: Sequence[Keep] = ()
 ) -> bytes:
+    """A .tflite with the recipe's labels, preprocessing and provenance inside."""
     from pipeline.tflite.metadata import Metadata, write
 
     recipe = trip.recipe

@@ -47,6 +47,30 @@ class Evaluation:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one model answered to n examples."""
+
+    predicted: NDArray[np.int64]
+    """Classes, [n]."""
+    right: NDArray[np.bool_]
+    """[n]."""
+    classes: int
+
+
+def answer(
+    model: Path, batches: Iterable[Batch], *, threads: int = 2, batch_size: int = 8, track: Track = quiet
+) -> Answers:
+    """Ask one .tflite classifier, to compare it later with others that are not written yet.
+
+    Arguments and errors are those of `evaluate_many`.
+    """
+    scorer = _Scorer(model, _open(model, threads, batch_size, xnnpack=True))
+    for examples, labels in track(batches, "evaluate"):
+        scorer.add(np.asarray(examples, np.float32), np.asarray(labels))
+    return scorer.answers()
+
+
 def evaluate(
     model: Path,
     batches: Iterable[Batch],
@@ -171,15 +195,19 @@ class _Scorer:
             )
         return np.concatenate([1 - scores, scores], axis=1)
 
-    def result(self, reference: _Scorer | None) -> Evaluation:
+    def answers(self) -> Answers:
         if not self._right:
-            raise InputError("There are no examples to evaluate on. Look at the data's test split.")
-        right = np.concatenate(self._right)
-        n = len(right)
+            raise InputError("There are no examples to evaluate on. Look at the data's splits.")
+        return Answers(np.concatenate(self._predicted), np.concatenate(self._right), self.classes)
+
+    def result(self, reference: _Scorer | None) -> Evaluation:
+        own = self.answers()
+        right, n = own.right, len(own.right)
         agreed, difference = None, None
         if reference is not None:
-            agreed = agreement(np.concatenate(self._predicted), np.concatenate(reference._predicted))
-            difference = paired_difference(right, np.concatenate(reference._right))
+            other = reference.answers()
+            agreed = agreement(own.predicted, other.predicted)
+            difference = paired_difference(right, other.right)
         return Evaluation(
             top1=int(right.sum()) / n,
             top5=self._top5 / n if self.classes > 5 else None,

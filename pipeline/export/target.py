@@ -83,14 +83,8 @@ def _from_run(run: Run, request: Request, track: Track, say: Callable[[str], Non
             f"'{run.folder}' is a run with its own recipe and data: --recipe, --data, --set and --run go with a "
             "model file. To change the recipe, run it again: pipeline run RECIPE --set KEY=VALUE."
         )
-    manifest = run.manifest
-    recipe = recipes.parse(manifest.get("recipe", {}), f"the recipe in {run.path(MANIFEST)}")
-    trip = road.Trip(recipe, run, track, say)
-    stages = manifest.get("stages", {})
-    if "train" in stages:
-        road.flatbuffers(trip, with_qat="qat" in stages)
-    elif "flatbuffers" not in stages:
-        raise InputError(f"The run '{run.folder}' was stopped before it had a model: run its recipe again.")
+    trip = road.reopen(run, track, say)
+    recipe = trip.recipe
     return road.formats(trip, request.formats, _io(request, recipe), _keep(request, recipe))
 
 

@@ -15,7 +15,7 @@ from tests import tiny_models
 
 Call = Callable[..., int]
 Captured = pytest.CaptureFixture[str]
-COMMANDS = ["run", "train", "qat", "export", "inspect", "evaluate", "benchmark"]
+COMMANDS = ["run", "train", "qat", "export", "inspect", "evaluate", "benchmark", "sensitivity", "search", "doctor"]
 SUBCOMMANDS = ["recipes list", "recipes show", "recipes schema"]
 
 

@@ -21,7 +21,7 @@ from pipeline.tflite.signature import sign
 
 SQUASHING = frozenset({"SOFTMAX", "LOGISTIC"})
 """Operators that turn logits into probabilities."""
-_MOVES_VALUES = frozenset(
+MOVES_VALUES = frozenset(
     {
         "BROADCAST_TO",
         "DYNAMIC_UPDATE_SLICE",
@@ -99,7 +99,7 @@ class Probes:
         names = [self._name(operator) for operator in self._graph.operators]
         kinds = [operator_name(self._model, operator) for operator in self._graph.operators]
         shorts = short_names(list(zip(names, kinds, strict=True)))
-        quantized = {kind for kind in set(kinds) - _MOVES_VALUES if takes_int8(kind)}
+        quantized = {kind for kind in set(kinds) - MOVES_VALUES if takes_int8(kind)}
         return [
             Probed(index, names[index], shorts[index], kinds[index])
             for index, operator in enumerate(self._graph.operators)

@@ -1,0 +1,182 @@
+"""`pipeline search`: the fewest operators to keep out of int8 for an accuracy budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from pipeline.quantize.search.result import Found, Step
+
+MODEL, REPORT = "search.tflite", "search.json"
+_NAMES_SHOWN = 3
+
+
+def search(
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A run folder; the newest run by default.")
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option("--max-drop", min=0, metavar="POINTS", help="Points of top-1 that int8 may lose.")
+    ] = 0.5,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Where accuracy is measured; validation by default.")
+    ] = None,
+    compute: Annotated[
+        str, typer.Option("--as", metavar="TYPE", help="What kept operators compute in: float16, float32 or int16x8.")
+    ] = "float16",
+    sure: Annotated[
+        bool, typer.Option("--sure", help="Hold the 95 % interval to the budget, not only the estimate.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option("--budget", min=0, metavar="SECONDS", help="After which no further model is begun.")
+    ] = 600,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 2,
+    json: AsJson = False,
+) -> None:
+    """Find the fewest operators that must leave int8 so that accuracy drops by no more than a budget.
+
+    Writes search.tflite, the smallest such model, and search.json into the run. Exit status 1 where there is none.
+
+    Example: pipeline search --max-drop 0.5 --plot search.png
+    """
+    import json as format_json
+    import tempfile
+    from typing import cast, get_args
+
+    from pipeline import road, run
+    from pipeline.cli import show
+    from pipeline.errors import InputError, PipelineError, did_you_mean
+    from pipeline.files import copy, write_text
+    from pipeline.progress import bar
+    from pipeline.quantize.search.search import Budget
+    from pipeline.quantize.search.search import search as find
+    from pipeline.recipe import Compute
+    from pipeline.report import search_plot
+
+    if compute not in get_args(Compute) or compute == "int8":
+        raise InputError(
+            f"--as takes float16, float32 or int16x8, not '{compute}'.{did_you_mean(compute, get_args(Compute))}"
+        )
+    if plot is not None:
+        search_plot.check(plot)
+    folder = target if target is not None else run.newest(run.root()).folder
+    trip = road.reopen(run.Run(folder), bar, show.say)
+    budget = Budget(max_drop / 100, split, cast(Compute, compute), sure, seconds)
+    with tempfile.TemporaryDirectory(prefix=".search-", dir=folder) as models:
+        found, answer = find(trip, budget, Path(models), threads=threads)
+        if answer is not None:
+            road.audit({"int8": answer}, trip.recipe.quantize.io, found.rules, trip.run.path(road.HUB))
+            copy(answer, folder / MODEL)
+    write_text(folder / REPORT, format_json.dumps(found.to_json(), indent=1) + "\n")
+    if json:
+        show.as_json(found.to_json())
+    else:
+        _print(found, folder)
+    if plot is not None:
+        search_plot.plot(found, plot)
+        show.say(f"drawn: {plot}")
+    if answer is None:
+        raise PipelineError(_failure(found))
+
+
+def _print(found: Found, folder: Path) -> None:
+    from pipeline.cli import show
+
+    front = found.front
+    rows = [
+        (
+            "float",
+            show.percent(found.float_top1),
+            "–",
+            "100.0 %",
+            show.size(found.float_size_bytes),
+            f"{found.float_latency_ratio:.2f}",
+            "",
+        )
+    ]
+    shown = _shown(found)
+    rows += [
+        (
+            f"{len(step.kept)} in {step.compute}" if step.kept else "all int8",
+            show.percent(step.top1),
+            show.points(step.difference.to_json()),
+            show.percent(step.agreement),
+            show.size(step.size_bytes),
+            f"{step.latency_ratio:.2f}",
+            " ".join(
+                ["chosen"] * (index == found.chosen) + ["front"] * (index in front) + ["over"] * (not step.within)
+            ),
+        )
+        for index, step in shown
+    ]
+    show.table(
+        ["kept", "top-1", "vs float", "agrees", "size", "latency", ""],
+        rows,
+        title=f"budget {100 * found.max_drop:g} points, {found.examples} {found.split} examples",
+    )
+    typer.echo(
+        "vs float in points, with the 95 % interval of the paired difference; latency on this host as a ratio to all "
+        "int8; front: no other is both faster and more accurate; over: over the budget"
+        + (f"; {len(found.steps) - len(shown)} further steps are in {REPORT}" if len(found.steps) > len(shown) else "")
+    )
+    if found.chosen is None:
+        return
+    _print_answer(found, folder)
+
+
+def _shown(found: Found) -> list[tuple[int, Step]]:
+    """The steps worth a line: all int8, the front, and the answer with all its types."""
+    answer = None if found.chosen is None else found.steps[found.chosen].kept
+    return sorted(
+        (
+            (index, step)
+            for index, step in enumerate(found.steps)
+            if index == 0 or index in found.front or step.kept == answer
+        ),
+        key=lambda entry: (len(entry[1].kept), entry[0]),
+    )
+
+
+def _print_answer(found: Found, folder: Path) -> None:
+    from pipeline.cli import show
+
+    assert found.chosen is not None
+    step = found.steps[found.chosen]
+    if not step.kept:
+        typer.echo(f"The int8 model keeps to the budget as it is. {folder}/{MODEL} is that model.")
+    else:
+        shown = ", ".join(step.kept[:_NAMES_SHOWN]) + (" …" if len(step.kept) > _NAMES_SHOWN else "")
+        early = "; the time was up, fewer may do" if found.ended_early else ""
+        typer.echo(
+            f"{folder}/{MODEL} keeps {len(step.kept)} of {found.candidates} operators out of int8 ({shown}){early}."
+        )
+    if found.test is not None:
+        tested = found.test["chosen" if "chosen" in found.test else "int8"]
+        typer.echo(
+            f"On the test split, which took no part: {show.percent(tested['top1'])}, "
+            f"{show.points(tested['difference'])} points vs float; all int8 "
+            f"{show.points(found.test['int8']['difference'])}."
+        )
+    if step.kept:
+        typer.echo("In a recipe:\nquantize:\n  keep:")
+        for rule in found.rules:
+            what = [f"match: '{rule.match}'"] if rule.match else []
+            what += [f"type: {rule.type}"] if rule.type else []
+            typer.echo(f"    - {{{', '.join(what)}, as: {rule.to}}}")
+
+
+def _failure(found: Found) -> str:
+    best = max(found.steps, key=lambda step: step.difference.value)
+    kept = f"{len(best.kept)} of {found.candidates} operators in {best.compute}" if best.kept else "all int8"
+    why = "in the time that was given" if found.ended_early else "even with all operators kept"
+    return (
+        f"No model keeps to the budget of {100 * found.max_drop:g} points {why}: the best, {kept}, is at "
+        f"{100 * best.difference.value:+.2f} points ({found.examples} {found.split} examples). Give a larger "
+        "--max-drop" + (", more --budget" if found.ended_early else "") + ", or train with QAT."
+    )

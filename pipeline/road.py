@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.data import Dataset
-    from pipeline.quantize.ptq import Settings
+    from pipeline.quantize.ptq import Quantizer
     from pipeline.quantize.ranges import Ranges
     from pipeline.tflite.inspect import Inspection
 
@@ -105,13 +105,17 @@ def reopen(run: Run, track: Track = quiet, say: Callable[[str], None] = silent) 
     return trip
 
 
-def ptq_settings(run: Run) -> Settings:
-    """How the run's formats are corrected: as calibration chose, not at all after QAT."""
-    from pipeline.quantize.ptq import Settings
+def open_quantizer(trip: Trip) -> Quantizer:
+    """What writes the run's formats: corrected as calibration chose, not at all after QAT."""
+    from pipeline.quantize.ptq import Hub, Quantizer, Settings
+    from pipeline.quantize.ranges import Ranges
 
-    if CALIBRATION not in run.manifest["stages"]["flatbuffers"]["outputs"]:
-        return Settings(bias_correction=False)  # QAT has trained against rounding already
-    return Settings(**json.loads(run.path(CALIBRATION).read_text(encoding="utf-8"))["settings"])
+    run = trip.run
+    settings = Settings(bias_correction=False)  # QAT has trained against rounding already
+    if CALIBRATION in run.manifest["stages"]["flatbuffers"]["outputs"]:
+        settings = Settings(**json.loads(run.path(CALIBRATION).read_text(encoding="utf-8"))["settings"])
+    hub = Hub(run.path(HUB).read_bytes(), Ranges.load(run.path(RANGES)))
+    return Quantizer(hub, lambda: calibration_inputs(trip), settings, track=trip.track)
 
 
 def describe(trip: Trip) -> None:
@@ -312,6 +316,7 @@ def formats(
     run = trip.run
     parent = run.manifest["stages"]["flatbuffers"]["outputs"]
     written: dict[Format, Path] = {}
+    quantizer: Quantizer | None = None
     for target in wanted:
         name = f"{target}.tflite" if target != "float32" else HUB
         written[target] = run.path(name)
@@ -320,15 +325,9 @@ def formats(
         if target == "float32" or run.has(target, key):
             continue
         started = time.time()
-        from pipeline.quantize.ptq import Hub, quantize
-        from pipeline.quantize.ranges import Ranges
-
-        hub = Hub(run.path(HUB).read_bytes(), Ranges.load(run.path(RANGES)))
-        settings = ptq_settings(run)
-        content, corrected = quantize(
-            hub, target, lambda: calibration_inputs(trip), settings, io_type=io_type, keep=rules, track=trip.track
-        )
-        write_bytes(run.path(name), with_metadata(trip, content, target, hub.ranges.method, rules))
+        quantizer = quantizer or open_quantizer(trip)
+        content, corrected = quantizer(target, io_type, rules)
+        write_bytes(run.path(name), with_metadata(trip, content, target, quantizer.hub.ranges.method, rules))
         changes = [change.to_json() for change in corrected.changes] if corrected else []
         run.record(target, key, [name], started, io=io_type, keep=[str(rule) for rule in rules], corrected=changes)
     audit(written, io_type, keep, run.path(HUB))

@@ -35,17 +35,18 @@ def doctor(
     Example: pipeline doctor --data
     Example: pipeline doctor model.tflite --data --recipe mobilenet --set data.preprocess.scale=0..1
     """
-    from pipeline.cli import show
-    from pipeline.diagnose.calibration_data import diagnose
-    from pipeline.diagnose.target import resolve
     from pipeline.errors import InputError
-    from pipeline.progress import bar
-    from pipeline.tflite import flatbuffer, metadata
 
     if not data:
         raise InputError(
-            "Say what to examine: `pipeline doctor --data` is what there is, it examines calibration data."
+            "Say what to examine: --data is what there is, `pipeline doctor --data` examines calibration data."
         )
+    from pipeline.cli import show
+    from pipeline.diagnose.calibration_data import diagnose
+    from pipeline.diagnose.target import resolve
+    from pipeline.progress import bar
+    from pipeline.tflite import flatbuffer, metadata
+
     found = resolve(target, recipe, overrides or [])
     diagnosis = diagnose(flatbuffer.load(found.model), found.recipe.data, metadata.read(found.described), track=bar)
     if json:

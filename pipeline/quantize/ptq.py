@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from pipeline.progress import Track, quiet
 from pipeline.quantize.calibrate import calibrate
 from pipeline.quantize.correct import Corrected, Rounding, correct
 from pipeline.quantize.equalize import Equalized, equalize
-from pipeline.quantize.formats import NEEDS_RANGES, write
-from pipeline.quantize.keep import plan
+from pipeline.quantize.formats import write
+from pipeline.quantize.keep import BASE, plan
 from pipeline.quantize.observers import Estimator
 from pipeline.quantize.place import place
 from pipeline.quantize.ranges import Ranges
@@ -112,6 +112,73 @@ def prepare(
     return Hub(content, ranges, equalized)
 
 
+class Quantizer:
+    """Writes the formats of one hub. What several have in common is computed once.
+
+    Args:
+        hub: See :func:`prepare`.
+        inputs: The calibration examples, which the corrections are computed on.
+        settings: What is corrected.
+        threads: Interpreter threads.
+        track: Progress of the corrections.
+    """
+
+    def __init__(self, hub: Hub, inputs: Inputs, settings: Settings, *, threads: int = 2, track: Track = quiet) -> None:
+        self.hub = hub
+        self._inputs, self._settings = inputs, settings
+        self._threads, self._track = threads, track
+        self._for_float_activations: Corrected | None = None
+
+    def __call__(
+        self, target: Format, io_type: IoType = "int8", keep: Sequence[Keep] = ()
+    ) -> tuple[bytes, Corrected | None]:
+        """Write one format, its weights and biases made up for what rounding does to them.
+
+        Returns:
+            The .tflite content, and what was corrected; None for formats and settings that correct nothing.
+
+        Raises:
+            InputError: as `formats.write` and `correct`.
+            PipelineError: as `formats.write`.
+        """
+        hub = self.hub
+        if target not in CORRECTED or not self._settings.changes_weights:
+            return write(hub.content, target, hub.ranges, io_type, keep), None
+        corrected = self._corrected(target, keep)
+        written = write(corrected.apply(hub.content), target, hub.ranges, io_type, keep)
+        return place(written, corrected.weights), corrected
+
+    def _corrected(self, target: Format, keep: Sequence[Keep]) -> Corrected:
+        hub = self.hub
+        if target in BASE and target != "int16x8":
+            activations = activation_scales(write(hub.content, target, hub.ranges, "int8", keep))
+            per_channel = target != "int8_per_tensor"
+            return self._correct(activations, per_channel, _kept_in_float(hub.content, keep, target))
+        left_out = _kept_in_float(hub.content, keep, target)
+        if left_out:
+            return self._correct({}, True, left_out)
+        # Float and int16 activations ask for the same corrections.
+        if self._for_float_activations is None:
+            self._for_float_activations = self._correct({}, True, left_out)
+        return self._for_float_activations
+
+    def _correct(
+        self, activations: Mapping[str, tuple[float, int]], per_channel: bool, exclude: frozenset[str]
+    ) -> Corrected:
+        return correct(
+            self.hub.content,
+            self._inputs(),
+            activations,
+            per_channel=per_channel,
+            weight_scales=self._settings.weight_scales,
+            how=self._settings.rounding,
+            bias=self._settings.bias_correction,
+            exclude=exclude,
+            threads=self._threads,
+            track=self._track,
+        )
+
+
 def quantize(
     hub: Hub,
     target: Format,
@@ -123,38 +190,12 @@ def quantize(
     threads: int = 2,
     track: Track = quiet,
 ) -> tuple[bytes, Corrected | None]:
-    """Write one format, its weights and biases made up for what rounding does to them.
-
-    Returns:
-        The .tflite content, and what was corrected; None for formats and settings that correct nothing.
-
-    Raises:
-        InputError: as `formats.write` and `correct`.
-        PipelineError: as `formats.write`.
-    """
-    if target not in CORRECTED or not settings.changes_weights:
-        return write(hub.content, target, hub.ranges, io_type, keep), None
-    activations: dict[str, tuple[float, int]] = {}
-    if target in NEEDS_RANGES and target != "int16x8":
-        activations = activation_scales(write(hub.content, target, hub.ranges, "int8", keep))
-    corrected = correct(
-        hub.content,
-        inputs(),
-        activations,
-        per_channel=target != "int8_per_tensor",
-        weight_scales=settings.weight_scales,
-        how=settings.rounding,
-        bias=settings.bias_correction,
-        exclude=_kept_in_float(hub.content, keep, target),
-        threads=threads,
-        track=track,
-    )
-    written = write(corrected.apply(hub.content), target, hub.ranges, io_type, keep)
-    return place(written, corrected.weights), corrected
+    """Write one format; as :class:`Quantizer`, which writes several."""
+    return Quantizer(hub, inputs, settings, threads=threads, track=track)(target, io_type, keep)
 
 
 def _kept_in_float(content: bytes, keep: Sequence[Keep], target: Format) -> frozenset[str]:
-    if not keep or target not in NEEDS_RANGES:
+    if not keep or target not in BASE:
         return frozenset()
     from pipeline.tflite.inspect import inspect
 

@@ -18,8 +18,6 @@ from pipeline.evaluate.classify import Answers, answer
 from pipeline.evaluate.metrics import agreement, paired_difference
 from pipeline.files import write_bytes
 from pipeline.quantize.correct import Corrected
-from pipeline.quantize.ptq import Hub, quantize
-from pipeline.quantize.ranges import Ranges
 from pipeline.quantize.rules import takes_int8
 from pipeline.quantize.search.between import carried_along
 from pipeline.quantize.search.result import Found, Step
@@ -104,8 +102,8 @@ class _Search:
         self._split = _split(trip, budget.split)
         self._examples = _Examples(trip, self._split)
         run = trip.run
-        self._hub = Hub(run.path(road.HUB).read_bytes(), Ranges.load(run.path(road.RANGES)))
-        self._settings = road.ptq_settings(run)
+        self._quantizer = road.open_quantizer(trip)
+        self._hub = self._quantizer.hub
         self._model = flatbuffer.read(self._hub.content)
         self._float = self._ask(run.path(road.FLOAT))
         self._tried: list[_Tried] = []
@@ -160,15 +158,7 @@ class _Search:
 
     def _try(self, kept: tuple[OperatorError, ...], compute: Compute) -> _Tried:
         rules = self._rules(kept, compute)
-        content, corrected = quantize(
-            self._hub,
-            "int8",
-            lambda: road.calibration_inputs(self._trip),
-            self._settings,
-            io_type=self._trip.recipe.quantize.io,
-            keep=rules,
-            threads=self._threads,
-        )
+        content, corrected = self._quantizer("int8", self._trip.recipe.quantize.io, rules)
         path = self._folder / f"{len(self._tried):03d}.tflite"
         write_bytes(path, road.with_metadata(self._trip, content, "int8", self._hub.ranges.method, rules))
         tried = _Tried(kept, compute, path, self._ask(path), rules, None if self._tried else corrected)

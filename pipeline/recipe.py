@@ -177,6 +177,12 @@ class Quantize(_Section):
         "auto", description="Range estimator of PTQ; auto tries them and keeps what agrees best with the float model."
     )
     percentile: Annotated[float, Field(gt=50, le=100)] = Field(99.99, description="Of the estimator of that name.")
+    activations: Literal["asymmetric", "symmetric"] = Field(
+        "asymmetric", description="symmetric: zero point 0 throughout, for accelerators that know no other."
+    )
+    ranges: Path | None = Field(
+        None, description="A ranges.json to take instead of measuring; what it does not know is measured."
+    )
     bias_correction: bool = Field(True, description="Take back the mean error that rounding brings to each layer.")
     equalize: bool | None = Field(None, description="Scale channels to fill their tensor's range; null: auto decides.")
     rounding: Literal["nearest", "learned"] | None = Field(
@@ -184,6 +190,12 @@ class Quantize(_Section):
     )
     weight_scales: Literal["max", "mse"] = Field("max", description="By the largest weight or the least squared error.")
     budget: Annotated[float, Field(gt=0)] = Field(60, description="Seconds after which auto begins nothing more.")
+
+    @model_validator(mode="after")
+    def _ranges_of_this_network(self) -> Quantize:
+        if self.ranges is not None and self.equalize:
+            raise ValueError("ranges and equalize exclude each other: equalizing changes the ranges")
+        return self
 
 
 class Evaluate(_Section):

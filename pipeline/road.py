@@ -250,7 +250,8 @@ def take_flatbuffer(trip: Trip, path: Path) -> str:
 
 
 def _calibration_key(recipe: Recipe) -> dict[str, Any]:
-    return recipe.quantize.model_dump(mode="json", exclude={"formats", "io", "keep"})
+    own = recipe.quantize.model_dump(mode="json", exclude={"formats", "io", "keep"})
+    return own | {"ranges": identity(recipe.quantize.ranges)}
 
 
 def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
@@ -262,6 +263,7 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
     from pipeline.quantize.auto import choose
     from pipeline.quantize.formats import check_is_float
     from pipeline.quantize.ptq import Settings, prepare
+    from pipeline.quantize.ranges import Ranges
     from pipeline.tflite.global_pooling import mean_for_global_pooling
 
     check_is_float(content)
@@ -269,9 +271,15 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
     section, run = trip.recipe.quantize, trip.run
     images = trip.data.size("calibration")
     settings, report = Settings.of(section), {}
+    given = None if section.ranges is None else Ranges.load(section.ranges)
     if learned:
+        if given is not None or section.activations != "asymmetric":
+            raise InputError(
+                "quantize.ranges and quantize.activations are for post-training quantization: QAT trained the network "
+                "with the ranges that it learned. Leave them out, or quantize with --ptq."
+            )
         settings = Settings()
-    elif section.calibration == "auto":
+    elif given is None and section.calibration == "auto":
         choice = choose(
             content,
             lambda: calibration_inputs(trip),
@@ -284,7 +292,7 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
         )
         settings, report = choice.settings, choice.to_json()
         trip.say(f"calibration: {settings}; {choice.reason}")
-    hub = prepare(content, lambda: calibration_inputs(trip), settings, examples=images, track=trip.track)
+    hub = prepare(content, lambda: calibration_inputs(trip), settings, given=given, examples=images, track=trip.track)
     write_bytes(run.path(HUB), hub.content)
     ranges = learned.over(hub.ranges) if learned else hub.ranges
     ranges.save(run.path(RANGES))

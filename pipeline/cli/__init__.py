@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from pipeline.cli import benchmark, doctor, evaluate, export, inspect, recipes, run, search, sensitivity, train
+from pipeline.cli import benchmark, doctor, evaluate, export, inspect, ranges, recipes, run, search, sensitivity, train
 from pipeline.errors import PipelineError
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("benchmark")(benchmark.benchmark)
 app.command("sensitivity")(sensitivity.sensitivity)
+app.command("ranges")(ranges.ranges)
 app.command("search")(search.search)
 app.command("doctor")(doctor.doctor)
 app.add_typer(recipes.app, name="recipes")

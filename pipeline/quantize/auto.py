@@ -135,7 +135,7 @@ def choose(
     makers = {str(s): (make(s.estimator, **_options(s)), describe(s.estimator, **_options(s))) for s in first}
     measured = calibrate_many(content, fit(), makers, examples=seen, threads=threads, track=track)
     for settings in track(first, "trying range estimators", len(first)):
-        attempt(settings, Hub(content, measured[str(settings)]))
+        attempt(settings, Hub(content, settings.shape(measured[str(settings)])))
     if not trials:
         raise PipelineError(f"The model cannot be written as int8: {refusals[0]}")
     if equalizing:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.quantize.calibrate import calibrate
 from pipeline.quantize.correct import Corrected, Rounding, correct
@@ -18,6 +19,7 @@ from pipeline.quantize.keep import BASE, plan
 from pipeline.quantize.observers import Estimator
 from pipeline.quantize.place import place
 from pipeline.quantize.ranges import Ranges
+from pipeline.quantize.tap import activations
 from pipeline.quantize.walk import activation_scales
 from pipeline.quantize.weights import WeightScales
 from pipeline.recipe import Format, IoType, Keep, Quantize
@@ -25,17 +27,20 @@ from pipeline.recipe import Format, IoType, Keep, Quantize
 Inputs = Callable[[], Iterable[NDArray[np.float32]]]
 """Goes through the calibration examples once a call: float32 [B, ...] batches."""
 
+Activations = Literal["asymmetric", "symmetric"]
+
 CORRECTED: frozenset[Format] = frozenset({"int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only"})
 """Formats with int8 weights."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model is quantized after training."""
+    """How a model is quantized after training; the recipe's `quantize` section says what each is."""
 
     estimator: Estimator = "min_max"
     percentile: float = 99.99
     """For the estimator of that name."""
+    activations: Activations = "asymmetric"
     equalize: bool = False
     weight_scales: WeightScales = "max"
     rounding: Rounding = "nearest"
@@ -45,6 +50,7 @@ class Settings:
         """In words, for tables."""
         estimator = self.estimator.replace("_", "-")
         parts = [f"{estimator} {self.percentile:g}" if estimator == "percentile" else estimator]
+        parts += ["symmetric"] * (self.activations == "symmetric")
         parts += ["equalized"] * self.equalize
         parts += ["MSE weight scales"] * (self.weight_scales == "mse")
         parts += ["learned rounding"] * (self.rounding == "learned")
@@ -57,11 +63,16 @@ class Settings:
         return cls(
             estimator="min_max" if section.calibration == "auto" else section.calibration,
             percentile=section.percentile,
+            activations=section.activations,
             equalize=bool(section.equalize),
             weight_scales=section.weight_scales,
             rounding=section.rounding or "nearest",
             bias_correction=section.bias_correction,
         )
+
+    def shape(self, ranges: Ranges) -> Ranges:
+        """The ranges as the activations take them."""
+        return ranges.symmetric() if self.activations == "symmetric" else ranges
 
     @property
     def changes_weights(self) -> bool:
@@ -87,18 +98,34 @@ def prepare(
     inputs: Inputs,
     settings: Settings,
     *,
+    given: Ranges | None = None,
     examples: int | None = None,
     threads: int = 2,
     track: Track = quiet,
 ) -> Hub:
     """Equalize a float flatbuffer where the settings say so, and measure its activation ranges.
 
+    Args:
+        content: A float .tflite file's content; one input.
+        inputs: The calibration examples.
+        settings: How.
+        given: Ranges that are known already; of the model before equalization.
+        examples: How many examples there are, for the progress bar.
+        threads: Interpreter threads.
+        track: Progress.
+
     Raises:
-        InputError: as `calibrate`.
+        InputError: as `calibrate`; the given ranges know none of the model's activations.
     """
     equalized: tuple[Equalized, ...] = ()
     if settings.equalize:
         content, equalized = equalize(content, inputs(), threads=threads, track=track)
+    if given is not None:
+        missing = [name for name in activations(content) if name not in given]
+        if len(missing) == len(activations(content)):
+            raise InputError("The given ranges know none of this model's activations: they are another model's.")
+        if not missing:
+            return Hub(content, settings.shape(given), equalized)
     percentile = settings.percentile if settings.estimator == "percentile" else None
     ranges = calibrate(
         content,
@@ -109,7 +136,7 @@ def prepare(
         threads=threads,
         track=track,
     )
-    return Hub(content, ranges, equalized)
+    return Hub(content, settings.shape(given.over(ranges) if given is not None else ranges), equalized)
 
 
 class Quantizer:

@@ -8,8 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.errors import InputError
 from pipeline.files import write_text
+from pipeline.run import newest, root
+
+FILE = "ranges.json"
+"""Its name in a run."""
 
 
 def holding_zero(low: float, high: float) -> tuple[float, float]:
@@ -33,6 +39,20 @@ def holding_zero(low: float, high: float) -> tuple[float, float]:
     return first * scale, (first + 255) * scale
 
 
+def find(path: Path | None) -> Path:
+    """The ranges file that is meant: a file itself, or that of a run; None: of the newest run.
+
+    Raises:
+        InputError: it is a folder without ranges.
+    """
+    given = path if path is not None else newest(root()).folder
+    if not given.is_dir():
+        return given
+    if not (given / FILE).is_file():
+        raise InputError(f"'{given}' holds no {FILE}: give a run that has been exported, or a ranges file.")
+    return given / FILE
+
+
 @dataclass(frozen=True)
 class Ranges(Mapping[str, tuple[float, float]]):
     """(min, max) in real units by tensor name; `method` says where they come from."""
@@ -52,6 +72,12 @@ class Ranges(Mapping[str, tuple[float, float]]):
     def over(self, other: Ranges) -> Ranges:
         """These ranges, and the other's for the tensors that these do not know."""
         return Ranges({**other.pairs, **self.pairs}, f"{self.method}, else {other.method}")
+
+    def symmetric(self) -> Ranges:
+        """The narrowest ranges around these whose zero point is 0: −128 to 127 steps of one scale."""
+        smallest = float(np.finfo(np.float32).tiny)  # a constant 0 has a scale too
+        steps = {name: max(-low / 128, high / 127, smallest) for name, (low, high) in self.pairs.items()}
+        return Ranges({name: (-128 * step, 127 * step) for name, step in steps.items()}, f"{self.method}, symmetric")
 
     def save(self, path: Path) -> None:
         """Write as JSON: `{"method": …, "ranges": {tensor: [min, max]}}`."""

@@ -34,11 +34,22 @@ def tap(content: bytes) -> tuple[list[str], bytes]:
     """
     model = read(content)
     graph = model.subgraphs[0]
-    made = {int(output) for operator in graph.operators for output in operator.outputs}
-    indices = sorted(index for index in made if graph.tensors[index].type == schema.TensorType.FLOAT32)
+    indices = _made(graph)
     graph.outputs = np.array(indices, np.int32)
     model.signatureDefs = []
     return [tensor_name(graph.tensors[index]) for index in indices], serialize(model)
+
+
+def activations(content: bytes) -> list[str]:
+    """Names of the model's float inputs and of every float tensor that an operator makes."""
+    graph = read(content).subgraphs[0]
+    fed = [int(index) for index in graph.inputs if graph.tensors[index].type == schema.TensorType.FLOAT32]
+    return [tensor_name(graph.tensors[index]) for index in (*fed, *_made(graph))]
+
+
+def _made(graph: schema.SubGraphT) -> list[int]:
+    made = {int(output) for operator in graph.operators for output in operator.outputs}
+    return sorted(index for index in made if graph.tensors[index].type == schema.TensorType.FLOAT32)
 
 
 def nonnegative(content: bytes) -> frozenset[str]:

@@ -15,7 +15,19 @@ from tests import tiny_models
 
 Call = Callable[..., int]
 Captured = pytest.CaptureFixture[str]
-COMMANDS = ["run", "train", "qat", "export", "inspect", "evaluate", "benchmark", "sensitivity", "search", "doctor"]
+COMMANDS = [
+    "run",
+    "train",
+    "qat",
+    "export",
+    "inspect",
+    "evaluate",
+    "benchmark",
+    "sensitivity",
+    "ranges",
+    "search",
+    "doctor",
+]
 SUBCOMMANDS = ["recipes list", "recipes show", "recipes schema"]
 
 

@@ -11,7 +11,10 @@ import numpy as np
 from ai_edge_quantizer import quantizer
 
 from pipeline.errors import InputError, PipelineError
+from pipeline.quantize.fit_biases import fit_biases
 from pipeline.quantize.keep import BASE, plan
+from pipeline.quantize.kernel_limits import wide_enough
+from pipeline.quantize.more_kernels import use_more_kernels
 from pipeline.quantize.ranges import Ranges
 from pipeline.quantize.rules import Rules, of_format, of_operator
 from pipeline.recipe import Format, IoType, Keep
@@ -65,8 +68,9 @@ def write(
     elif not ranges:
         raise InputError(f"The format {target} needs activation ranges: give a representative dataset or ranges.json.")
     else:
-        content, kept = _keep(content, target, io_type, keep) if keep else (content, [])
+        content, kept, names = _keep(content, target, io_type, keep) if keep else (content, [], [])
         quantized = quantize(content, [*of_format(target, io_type), *kept], statistics(content, ranges))
+        quantized = use_more_kernels(fit_biases(quantized, content), ranges, names)
     return metadata.write(quantized, described) if described else quantized
 
 
@@ -97,13 +101,15 @@ def quantize(content: bytes, rules: Rules, measured: Statistics | None) -> bytes
 
 
 def statistics(content: bytes, ranges: Ranges) -> Statistics:
-    """The ranges as ai-edge-quantizer takes them, each widened to hold zero.
+    """The ranges as ai-edge-quantizer takes them, each widened to hold zero and to be within the kernels' limits.
 
     Raises:
         InputError: they name none of the model's tensors.
     """
     found = {}
-    for graph in read(content).subgraphs:
+    model = read(content)
+    ranges = wide_enough(model, ranges)
+    for graph in model.subgraphs:
         for tensor in graph.tensors:
             name = tensor_name(tensor)
             if name in ranges:
@@ -137,12 +143,15 @@ def check_is_float(content: bytes) -> None:
         )
 
 
-def _keep(content: bytes, target: Format, io_type: IoType, keep: Sequence[Keep]) -> tuple[bytes, Rules]:
-    """The rules of the kept operators, and the model in which they share no constants with others."""
+def _keep(content: bytes, target: Format, io_type: IoType, keep: Sequence[Keep]) -> tuple[bytes, Rules, list[str]]:
+    """The model in which kept operators share no constants with others, their rules, and outputs of those in float."""
     model = read(content)
     changed = False
     rules: Rules = []
+    names = []
     for operator, compute in plan(inspect(content).operators, keep, target).items():
+        if compute in ("float32", "float16"):
+            names.append(operator.output)
         graph = model.subgraphs[operator.subgraph]
         own = graph.operators[operator.index]
         if compute == "int16x8" and io_type == "uint8" and not set(own.outputs).isdisjoint(graph.outputs):
@@ -152,4 +161,4 @@ def _keep(content: bytes, target: Format, io_type: IoType, keep: Sequence[Keep])
             )
         rules += of_operator(graph, own, operator.name, compute)
         changed |= own_constants(model, graph, [own])
-    return serialize(model) if changed else content, rules
+    return serialize(model) if changed else content, rules, names

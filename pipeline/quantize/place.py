@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from ai_edge_litert.schema_py_generated import ModelT, OperatorT, TensorType
 
+from pipeline.quantize.kernel_limits import weight_scales_for
 from pipeline.quantize.layers import KINDS
-from pipeline.quantize.weights import QuantizedWeights
+from pipeline.quantize.weights import QuantizedWeights, nearest
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.tflite.prune import prune
@@ -35,7 +36,7 @@ def place(content: bytes, weights: Mapping[str, QuantizedWeights]) -> bytes:
             continue
         bias = operator.inputs[kind.bias] if len(operator.inputs) > kind.bias else -1
         if bias >= 0 and bias not in done:
-            _rescale_bias(editor, bias, _scale(model, operator, kind.activations) * own.scales.astype(np.float64))
+            own = _rescale_bias(editor, bias, _scale(model, operator, kind.activations), own)
             done.add(bias)
         if index not in done:
             editor.fill(index, own.stored)
@@ -51,15 +52,23 @@ def _scale(model: ModelT, operator: OperatorT, which: int) -> float:
     return 1.0 if parameters is None else float(parameters.scales[0])
 
 
-def _rescale_bias(editor: Editor, index: int, scales: np.ndarray) -> None:
-    """int32 or int64 biases count in steps of the input's scale times the weights'; float ones are left alone."""
+def _rescale_bias(editor: Editor, index: int, input_scale: float, weights: QuantizedWeights) -> QuantizedWeights:
+    """int32 or int64 biases count in steps of the input's scale times the weights'; float ones are left alone.
+
+    Returns:
+        The weights, on coarser steps where the bias would not have fitted into its type.
+    """
     tensor = editor.graph.tensors[index]
     parameters = flatbuffer.quantization(tensor)
     stored = flatbuffer.tensor_data(editor.model, tensor)
     if parameters is None or stored is None:
-        return
+        return weights
     real = stored.astype(np.float64) * parameters.scales
-    limits = np.iinfo(stored.dtype)
-    editor.fill(index, np.clip(np.rint(real / scales), limits.min, limits.max).astype(stored.dtype))
+    raised = weight_scales_for(weights.scales, real, input_scale)
+    if (raised > weights.scales).any():
+        weights = nearest(weights.real(), raised, weights.axis)
+    scales = input_scale * weights.scales.astype(np.float64)
+    editor.fill(index, np.rint(real / scales).astype(stored.dtype))
     tensor.quantization.scale = scales.astype(np.float32)
     tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
+    return weights

@@ -1,4 +1,7 @@
-"""int8 after training, on the same float model and images: this project against TFLiteConverter and ai-edge-quantizer.
+"""int8 after training, on the same float model and images: this project against its peers.
+
+The peers are TFLiteConverter, ai-edge-quantizer's static recipe and, where `pip install '.[peers]'` was done, ONNX
+Runtime's static quantization.
 
     python benchmarks/ptq.py MODEL.h5 --data labels.csv --scale=-1..1 --size 224
 
@@ -77,6 +80,31 @@ SIDES: dict[str, Write] = {
 }
 
 
+def against_onnx_runtime(model: Path, images: np.ndarray, data: Any) -> None:
+    """A line for each of its calibration methods; its files run in another runtime, so no latency."""
+    try:
+        import onnxruntime
+        import tf2onnx  # noqa: F401
+    except ImportError:
+        print("ONNX Runtime: not measured, it needs pip install '.[peers]'")
+        return
+    import onnx_runtime  # beside this script
+
+    test = list(data.batches("test", 32))
+    labels = np.concatenate([batch.y for batch in test])
+    expected = Runner(model.read_bytes(), batch=1)
+    reference = np.concatenate([expected.predict(image[None]).argmax(-1) for batch in test for image in batch.x])
+    for method in onnx_runtime.METHODS:
+        started = time.perf_counter()
+        source = onnx_runtime.to_onnx(model.read_bytes(), model.with_name("float.onnx"))
+        written = onnx_runtime.quantize(source, images, method, model.with_name(f"{method}.onnx"))
+        taken = time.perf_counter() - started
+        found = onnx_runtime.answers(written, (batch.x for batch in test))
+        name = f"ONNX Runtime {onnxruntime.__version__}, {method}"
+        top1, agreement = 100 * np.mean(found == labels), f"{100 * np.mean(found == reference):.1f} %"
+        print(f"{name:32} {top1:5.1f} % {agreement:>10} {taken:8.1f}")
+
+
 def data_of(options: argparse.Namespace) -> Any:
     content = {
         "name": "benchmark",
@@ -104,8 +132,8 @@ def main() -> None:
     model = load_file(options.model)
     host = describe_host()
     print(
-        f"{options.model.name}, {len(images)} calibration images, {host.cpu}, {host.cores} cores, "
-        f"TensorFlow {tf.__version__}"
+        f"{options.model.name}, {len(images)} calibration images, {host.cpu} ({', '.join(host.int8)}), {host.cores} "
+        f"cores, TensorFlow {tf.__version__}"
     )
     with tempfile.TemporaryDirectory() as folder:
         files, seconds = {"float": Path(folder) / "float.tflite"}, {"float": 0.0}
@@ -120,12 +148,13 @@ def main() -> None:
             files[name].write_bytes(content)
         scores = evaluate_many(files, data.batches("test", 32), "float")
         timings = dict(zip(files, benchmark([files["TFLiteConverter"], *files.values()], runs=100)[1:], strict=True))
-        print(f"{'':24} {'top-1':>7} {'agreement':>10} {'seconds':>8} {'latency':>8} {'operators':>10}")
+        print(f"{'':32} {'top-1':>7} {'agreement':>10} {'seconds':>8} {'latency':>8} {'operators':>10}")
         for name, score in scores.items():
             agreement = "" if score.agreement is None else f"{100 * score.agreement:.1f} %"
             count = len(inspect(files[name]).operators)
             ratio = timings[name].ratio_to_first
-            print(f"{name:24} {100 * score.top1:5.1f} % {agreement:>10} {seconds[name]:8.1f} {ratio:8.3f} {count:10d}")
+            print(f"{name:32} {100 * score.top1:5.1f} % {agreement:>10} {seconds[name]:8.1f} {ratio:8.3f} {count:10d}")
+        against_onnx_runtime(files["float"], images, data)
         print(f"{scores['float'].n} test images; latency as a ratio to TFLiteConverter's file, 1 thread, in turns")
 
 

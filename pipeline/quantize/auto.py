@@ -19,7 +19,8 @@ from pipeline.evaluate.metrics import paired_difference
 from pipeline.progress import Track, quiet
 from pipeline.quantize.calibrate import calibrate_many
 from pipeline.quantize.observers import Estimator, describe, make
-from pipeline.quantize.ptq import Hub, Inputs, Settings, prepare, quantize
+from pipeline.quantize.ptq import Hub, Inputs, Quantizer, Settings, prepare
+from pipeline.quantize.reference import Reference
 from pipeline.quantize.tap import BATCH
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.runner import Runner
@@ -101,7 +102,7 @@ def choose(
         budget: Seconds after which nothing more is begun. The first candidate is always tried.
 
     Raises:
-        InputError: as `ptq.prepare` and `ptq.quantize`.
+        InputError: as `ptq.prepare` and `ptq.Quantizer`.
         PipelineError: no candidate can be written.
     """
     held = min(MOST_HELD_OUT, int(examples * HELD_OUT))
@@ -114,6 +115,7 @@ def choose(
     def fit() -> Iterator[NDArray[np.float32]]:
         return _slice(inputs(), 0, seen)
 
+    reference = Reference(content, fit, threads=threads)
     judge = _Judge(content, list(_slice(inputs(), seen, examples)), threads)
     trials: list[tuple[Trial, NDArray[np.bool_]]] = []
     refusals: list[str] = []
@@ -124,7 +126,8 @@ def choose(
             return
         try:
             ready = hub or prepare(content, fit, settings, threads=threads)
-            written, _ = quantize(ready, "int8", fit, settings, threads=threads)
+            own = reference if ready.content == content else None
+            written, _ = Quantizer(ready, fit, settings, threads=threads, reference=own)("int8")
             agreed, noise = judge(written)
         except PipelineError as error:
             refusals.append(str(error))

@@ -8,7 +8,6 @@ the first layer to the last: each sees the activations of the network whose earl
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -23,21 +22,14 @@ from pipeline.progress import Track, quiet
 from pipeline.quantize import rounding
 from pipeline.quantize.layers import KINDS, Layer, constant, layers
 from pipeline.quantize.patches import Patches
-from pipeline.quantize.tap import Tapped, check_finite
-from pipeline.quantize.walk import Walk, add_mean, mean_of_last
+from pipeline.quantize.reference import Reference
+from pipeline.quantize.walk import Walk
 from pipeline.quantize.weights import QuantizedWeights, WeightScales, nearest, scales
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.tflite.prune import prune
-from pipeline.tflite.runner import Runner
 
 Rounding = Literal["nearest", "learned"]
-
-EXAMPLES = 200
-"""Means settle within some hundred examples; more only take time."""
-MEMORY = 512 * 2**20
-"""Bytes of kept activations, which bound the number of examples for large models."""
-FEWEST = 8
 
 
 @dataclass(frozen=True)
@@ -81,8 +73,7 @@ class Corrected:
 
 
 def correct(
-    content: bytes,
-    inputs: Iterable[NDArray[np.float32]],
+    reference: Reference,
     activations: Mapping[str, tuple[float, int]],
     *,
     per_channel: bool = True,
@@ -90,15 +81,12 @@ def correct(
     how: Rounding = "nearest",
     bias: bool = True,
     exclude: AbstractSet[str] = frozenset(),
-    threads: int = 2,
     track: Track = quiet,
 ) -> Corrected:
     """Round a model's weights and correct its biases.
 
     Args:
-        content: A float .tflite file's content; one input.
-        inputs: float32 [B, ...] batches of calibration examples; the first `EXAMPLES` are used, fewer of models with
-            large activations.
+        reference: The float model and the examples that it is corrected on.
         activations: Scale and zero point of those that will be int8 (`walk.activation_scales`); empty where they stay
             float or become int16, which rounds next to nothing.
         per_channel: One weight scale an output channel, or one a tensor.
@@ -110,12 +98,12 @@ def correct(
         InputError: no examples, or such as are not finite; weights that are not finite; an operator that cannot be
             run alone.
     """
-    model = flatbuffer.read(content)
+    model = flatbuffer.read(reference.content)
     todo = {layer.place: layer for layer in layers(model) if layer.name not in exclude}
     _check_weights(model, todo.values())
-    pieces = _take(content, inputs, _affordable(model, kept_bytes=1 if activations else 4), threads)
-    wanted = _means_in_float(content, todo, pieces, threads) if bias else {}
-    walk = Walk(model, activations, pieces, threads)
+    pieces = reference.pieces(kept_bytes=1 if activations else 4)
+    wanted = reference.means(len(pieces)) if bias else {}
+    walk = Walk(model, activations, pieces, reference.threads)
     weights: dict[str, QuantizedWeights] = {}
     biases: dict[str, NDArray[np.float32]] = {}
     changes = []
@@ -153,53 +141,6 @@ def _check_weights(model: ModelT, found: Iterable[Layer]) -> None:
             if index is not None and not np.isfinite(constant(model, index)).all():
                 name = flatbuffer.tensor_name(model.subgraphs[0].tensors[index])
                 raise InputError(f"The weights '{name}' hold NaN or infinite values: train or copy the model again.")
-
-
-def _affordable(model: ModelT, kept_bytes: int) -> int:
-    """How many examples' activations may be kept at once."""
-    graph = model.subgraphs[0]
-    last = {tensor: max(places) for tensor, places in flatbuffer.consumers(graph).items()}
-    live: dict[int, int] = {int(index): _elements(model, index) for index in graph.inputs}
-    peak = sum(live.values())
-    for place, operator in enumerate(graph.operators):
-        live.update({index: _elements(model, index) for index in operator.outputs})
-        peak = max(peak, sum(live.values()))
-        live = {index: size for index, size in live.items() if last.get(index, -1) > place}
-    return min(EXAMPLES, max(FEWEST, MEMORY // max(peak * kept_bytes, 1)))
-
-
-def _elements(model: ModelT, index: int) -> int:
-    return int(np.prod(flatbuffer.tensor_shape(model.subgraphs[0].tensors[index]), dtype=np.int64))
-
-
-def _take(content: bytes, inputs: Iterable[NDArray[np.float32]], examples: int, threads: int) -> list[NDArray[Any]]:
-    """The first examples, in pieces of one shape that the graph can run."""
-    model = Tapped(content, threads)
-    pieces = list(itertools.islice(model.pieces(inputs), -(-examples // model.batch)))
-    if not pieces:
-        raise InputError("The representative dataset is empty: give at least one example, better some hundred.")
-    kept = [piece for piece in pieces if piece.shape == pieces[0].shape]
-    for number, piece in enumerate(kept):
-        check_finite(piece, number * len(piece))
-    return kept
-
-
-def _means_in_float(
-    content: bytes, todo: dict[int, Layer], pieces: Sequence[NDArray[Any]], threads: int
-) -> dict[str, NDArray[np.float64]]:
-    """The mean of each layer's output before its activation, [channels], in the float model."""
-    model = flatbuffer.read(content)
-    editor = Editor(model)
-    ends = []
-    for place in sorted(todo, reverse=True):  # from the end, as splitting moves the places behind
-        before = editor.split_activation(place)
-        ends.append(todo[place].output if before is None else before)
-    tapped = [add_mean(editor, tensor, f"mean_{number}") for number, tensor in enumerate(ends)]
-    editor.graph.outputs, model.signatureDefs = tapped, []
-    runner = Runner(flatbuffer.serialize(model), threads=threads, shapes=[pieces[0].shape])
-    found = [[mean_of_last(values) for values in runner.run(piece)] for piece in pieces]
-    names = [todo[place].name for place in sorted(todo, reverse=True)]
-    return {name: np.mean(values, axis=0) for name, values in zip(names, zip(*found, strict=True), strict=True)}
 
 
 def _patches(walk: Walk, layer: Layer, operator: Any, shape: Sequence[int], pieces: int) -> Patches:

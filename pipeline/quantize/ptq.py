@@ -19,6 +19,7 @@ from pipeline.quantize.keep import BASE, plan
 from pipeline.quantize.observers import Estimator
 from pipeline.quantize.place import place
 from pipeline.quantize.ranges import Ranges
+from pipeline.quantize.reference import Reference
 from pipeline.quantize.tap import activations
 from pipeline.quantize.walk import activation_scales
 from pipeline.quantize.weights import WeightScales
@@ -148,12 +149,22 @@ class Quantizer:
         settings: What is corrected.
         threads: Interpreter threads.
         track: Progress of the corrections.
+        reference: Of the hub's content, where one has been made before.
     """
 
-    def __init__(self, hub: Hub, inputs: Inputs, settings: Settings, *, threads: int = 2, track: Track = quiet) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        inputs: Inputs,
+        settings: Settings,
+        *,
+        threads: int = 2,
+        track: Track = quiet,
+        reference: Reference | None = None,
+    ) -> None:
         self.hub = hub
-        self._inputs, self._settings = inputs, settings
-        self._threads, self._track = threads, track
+        self._settings, self._track = settings, track
+        self._reference = reference or Reference(hub.content, inputs, threads=threads)
         self._for_float_activations: Corrected | None = None
 
     def __call__(
@@ -193,15 +204,13 @@ class Quantizer:
         self, activations: Mapping[str, tuple[float, int]], per_channel: bool, exclude: frozenset[str]
     ) -> Corrected:
         return correct(
-            self.hub.content,
-            self._inputs(),
+            self._reference,
             activations,
             per_channel=per_channel,
             weight_scales=self._settings.weight_scales,
             how=self._settings.rounding,
             bias=self._settings.bias_correction,
             exclude=exclude,
-            threads=self._threads,
             track=self._track,
         )
 

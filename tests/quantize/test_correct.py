@@ -10,6 +10,7 @@ from pipeline.quantize.calibrate import calibrate
 from pipeline.quantize.correct import Corrected, correct
 from pipeline.quantize.formats import write
 from pipeline.quantize.place import place
+from pipeline.quantize.reference import Reference
 from pipeline.quantize.tap import tap
 from pipeline.quantize.walk import activation_scales
 from pipeline.tflite.flatbuffer import quantization, read, tensor_data, tensor_name
@@ -25,7 +26,7 @@ def written() -> bytes:
 
 
 def corrected_for(written: bytes, **options: object) -> Corrected:
-    return correct(stack(), [X], activation_scales(written), **options)  # type: ignore[arg-type]
+    return correct(Reference(stack(), lambda: [X]), activation_scales(written), **options)  # type: ignore[arg-type]
 
 
 def means(content: bytes) -> dict[str, np.ndarray]:
@@ -39,8 +40,8 @@ def means(content: bytes) -> dict[str, np.ndarray]:
 def test_the_rounded_model_has_the_float_models_means(how: str) -> None:
     """Without activations to round, correction is exact: layer by layer, each on its corrected predecessors."""
     float_model = stack(activation=0)
-    rounded = correct(float_model, [X], {}, bias=False, how=how, per_channel=False)  # type: ignore[arg-type]
-    corrected = correct(float_model, [X], {}, how=how, per_channel=False)  # type: ignore[arg-type]
+    rounded = correct(Reference(float_model, lambda: [X]), {}, bias=False, how=how, per_channel=False)  # type: ignore[arg-type]
+    corrected = correct(Reference(float_model, lambda: [X]), {}, how=how, per_channel=False)  # type: ignore[arg-type]
     expected, before, after = means(float_model), means(rounded.apply(float_model)), means(corrected.apply(float_model))
     for name in ("conv", "depthwise", "pointwise", "dense"):
         np.testing.assert_allclose(after[name], expected[name], atol=1e-4)
@@ -63,7 +64,7 @@ def test_without_bias_correction_the_biases_stay(written: bytes) -> None:
 
 def test_a_layer_without_a_bias_gets_one() -> None:
     bare = stack(dense_bias=False)
-    corrected = correct(bare, [X], {}, per_channel=False)
+    corrected = correct(Reference(bare, lambda: [X]), {}, per_channel=False)
     after, expected = means(corrected.apply(bare)), means(bare)
     np.testing.assert_allclose(after["dense"], expected["dense"], atol=1e-4)
 
@@ -125,21 +126,21 @@ def test_weights_that_are_not_finite_are_named() -> None:
     broken[0, 0, 0, 0] = np.nan
     Editor(model).fill(layer.weights, broken)
     with pytest.raises(InputError, match="'depthwise/weights' hold NaN"):
-        correct(serialize(model), [X], {})
+        correct(Reference(serialize(model), lambda: [X]), {})
 
 
 @pytest.mark.parametrize("batches", [[], [X[:0]]])
 def test_no_examples_are_refused(batches: list[np.ndarray]) -> None:
     with pytest.raises(InputError, match="empty"):
-        correct(stack(), batches, {})
+        correct(Reference(stack(), lambda: batches), {})
 
 
 def test_one_example_is_enough_to_run() -> None:
-    assert correct(stack(), [X[:1]], {}).changes
+    assert correct(Reference(stack(), lambda: [X[:1]]), {}).changes
 
 
 def test_examples_that_are_not_finite_are_refused() -> None:
     broken = X.copy()
     broken[5, 0, 0, 0] = np.inf
     with pytest.raises(InputError, match="NaN or infinite"):
-        correct(stack(), [broken], {})
+        correct(Reference(stack(), lambda: [broken]), {})

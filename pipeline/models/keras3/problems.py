@@ -1,0 +1,38 @@
+"""What could not be carried over: all of it in one message, with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import InputError
+
+WAY_OUT = (
+    "Write a function that builds the model with tf_keras and returns it, and name it with "
+    "--set model.function=module:function."
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One layer or operation that Keras 2 cannot hold."""
+
+    name: str
+    kind: str
+    """Its class."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind}): {self.reason}"
+
+
+class CannotCarryError(Exception):
+    """Why one layer or operation cannot be carried over; the graph adds its name and class."""
+
+
+def refuse(model: str, problems: Sequence[Problem]) -> InputError:
+    """The error that lists every problem of a model."""
+    what = "layer" if len(problems) == 1 else f"{len(problems)} layers"
+    verb = "has" if len(problems) == 1 else "have"
+    listed = "; ".join(str(problem).rstrip(".") for problem in problems)
+    return InputError(f"The Keras 3 model '{model}' has {what} that {verb} no Keras 2 counterpart: {listed}. {WAY_OUT}")

@@ -12,7 +12,12 @@ from typing import Any
 
 import h5py
 
-CONVNEXT = ("LayerScale", "StochasticDepth")
+APPLICATIONS = {
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+    "LayerScale": "keras.src.applications.convnext",
+    "StochasticDepth": "keras.src.applications.convnext",
+}
+"""Layers that Keras 3's applications make for themselves, and where."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def _module(name: str, *, is_layer: bool) -> str | None:
     if name in ("Functional", "Sequential"):
         return "keras.src.models.functional" if name == "Functional" else "keras"
     if is_layer or name == "InputLayer":
-        return "keras.src.applications.convnext" if name in CONVNEXT else _if_in(keras.layers, name, "keras.layers")
+        return APPLICATIONS.get(name) or _if_in(keras.layers, name, "keras.layers")
     for module in (numpy, nn, core, image, math):
         if _if_in(module, name, module.__name__):
             return str(module.__name__)

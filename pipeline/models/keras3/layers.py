@@ -146,9 +146,10 @@ def class_of(name: str) -> Any:
 
 def unregistered() -> dict[str, Any]:
     """Layers of `tf_keras` that it cannot load from its own files without being told their classes."""
-    from tf_keras.src.applications import convnext
+    from tf_keras.src.applications import convnext, inception_resnet_v2
 
     return {
+        "CustomScaleLayer": inception_resnet_v2.CustomScaleLayer,
         "LayerScale": convnext.LayerScale,
         "StochasticDepth": convnext.StochasticDepth,
         "SpectralNormalization": tf_keras.layers.SpectralNormalization,

@@ -22,9 +22,6 @@ class Problem:
     """Its class."""
     reason: str
 
-    def __str__(self) -> str:
-        return f"{self.name} ({self.kind}): {self.reason}"
-
 
 class CannotCarryError(Exception):
     """Why one layer or operation cannot be carried over; the graph adds its name and class."""
@@ -32,7 +29,9 @@ class CannotCarryError(Exception):
 
 def refuse(model: str, problems: Sequence[Problem]) -> InputError:
     """The error that lists every problem of a model."""
-    what = "layer" if len(problems) == 1 else f"{len(problems)} layers"
-    verb = "has" if len(problems) == 1 else "have"
-    listed = "; ".join(str(problem).rstrip(".") for problem in problems)
-    return InputError(f"The Keras 3 model '{model}' has {what} that {verb} no Keras 2 counterpart: {listed}. {WAY_OUT}")
+    alike: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        alike.setdefault((problem.kind, problem.reason.rstrip(".")), []).append(problem.name)
+    listed = "; ".join(f"{', '.join(names)} ({kind}): {reason}" for (kind, reason), names in alike.items())
+    what = "a layer that has" if len(problems) == 1 else f"{len(problems)} layers that have"
+    return InputError(f"The Keras 3 model '{model}' has {what} no Keras 2 counterpart: {listed}. {WAY_OUT}")

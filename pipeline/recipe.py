@@ -34,6 +34,9 @@ IoType = Literal["int8", "uint8", "float32"]
 
 Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entropy", "mse"]
 
+Strategy = Literal["none", "mirrored", "multi_worker"]
+"""How training is spread: not at all, over this machine's devices, over the processes that TF_CONFIG names."""
+
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -125,6 +128,9 @@ class Train(_Section):
     patience: Positive | None = Field(None, description="Stop after so many epochs without improvement.")
     label_smoothing: Fraction = 0.0
     seed: int = 0
+    strategy: Strategy = Field(
+        "none", description="mirrored: all devices of this machine; multi_worker: the processes that TF_CONFIG names."
+    )
 
 
 class Qat(_Section):
@@ -140,6 +146,7 @@ class Qat(_Section):
     label_smoothing: Fraction = 0.0
     freeze_batch_norm: bool = Field(True, description="Keep the float training's statistics.")
     seed: int = 0
+    strategy: Strategy = Field("none", description="As train.strategy.")
 
 
 class Keep(_Section):
@@ -226,6 +233,13 @@ class Recipe(_Section):
     quantize: Quantize = Quantize()
     evaluate: Evaluate = Evaluate()
     benchmark: Benchmark = Benchmark()
+
+    @model_validator(mode="after")
+    def _together(self) -> Recipe:
+        strategies = {section.strategy for section in (self.train, self.qat) if section is not None}
+        if "multi_worker" in strategies and len(strategies) > 1:
+            raise ValueError("train.strategy and qat.strategy must both be multi_worker, or neither")
+        return self
 
     def digest(self, *sections: str) -> str:
         """SHA-256 over the given sections (all by default), as JSON with sorted keys."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import recipe as recipes
+from pipeline.cluster import Worker, trains_together, worker_of
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import replacing, write_bytes, write_text
 from pipeline.progress import Track, quiet
@@ -56,6 +57,15 @@ class Trip:
     say: Callable[[str], None] = silent
 
     @cached_property
+    def worker(self) -> Worker:
+        """Which of the processes that train together this is; its run lies where `cluster.folder_for` says.
+
+        Raises:
+            InputError: the recipe trains in several processes, and TF_CONFIG does not say which this is.
+        """
+        return worker_of(self.recipe)
+
+    @cached_property
     def data(self) -> Dataset:
         """The recipe's data.
 
@@ -70,8 +80,10 @@ class Trip:
 def run_recipe(trip: Trip, *, ptq: bool = False) -> dict[str, Any]:
     """The whole recipe: train, QAT (unless `ptq` or the recipe has none), export, audit, evaluate, benchmark.
 
+    Of several workers only the chief goes on after the training.
+
     Returns:
-        The metrics, a block a model, as in `metrics.json`.
+        The metrics, a block a model, as in `metrics.json`; empty in a worker that is not the chief.
 
     Raises:
         InputError: the recipe, its data or its model cannot be used.
@@ -82,6 +94,8 @@ def run_recipe(trip: Trip, *, ptq: bool = False) -> dict[str, Any]:
     train(trip)
     if with_qat:
         qat(trip)
+    if not trip.worker.is_chief:
+        return {}
     flatbuffers(trip, with_qat=with_qat)
     formats(trip, trip.recipe.quantize.formats, trip.recipe.quantize.io, trip.recipe.quantize.keep)
     return measure(trip)
@@ -142,11 +156,11 @@ def train(trip: Trip) -> str:
     key = key_of(
         "train", recipe.digest("model", "data", "train"), trip.data.fingerprint, identity(recipe.model.path), versions()
     )
-    if run.has("train", key):
-        trip.say(f"float model: as trained before ({FLOAT_KERAS})")
-        return key
-    if run.adopt("train", key, Run(run.folder.parent / recipe.name)):
+    done = run.has("train", key)
+    if not done and run.adopt("train", key, Run(run.folder.parent / recipe.name)):
         run.forget("qat", "flatbuffers")
+        done = True
+    if _everywhere(trip, done):
         trip.say(f"float model: as trained before ({FLOAT_KERAS})")
         return key
     started = time.time()
@@ -179,18 +193,32 @@ def qat(trip: Trip) -> str:
     if recipe.qat is None:
         raise InputError(f"The recipe '{recipe.name}' has no qat section: add one, or take the road with --ptq.")
     key = key_of("qat", run.manifest["stages"]["train"]["outputs"], recipe.digest("data", "qat"), versions())
-    if run.has("qat", key):
+    if _everywhere(trip, run.has("qat", key)):
         trip.say(f"QAT: as trained before ({QAT_KERAS})")
         return key
     started = time.time()
     from pipeline.models.load import load_file
+    from pipeline.training import distribute
     from pipeline.training.qat.fine_tune import fine_tune
 
-    model, history = fine_tune(load_file(run.path(FLOAT_KERAS)), trip.data, recipe.qat, recipe.data.augment, trip.track)
+    trained = load_file(run.path(FLOAT_KERAS))
+    with distribute.scope(recipe.qat.strategy):
+        model, history = fine_tune(trained, trip.data, recipe.qat, recipe.data.augment, trip.track)
     trip.say(f"QAT: {_outcome(history, recipe.qat.epochs)}, {time.time() - started:.0f} s")
     _save(model, run.path(QAT_KERAS))
     run.record("qat", key, [QAT_KERAS], started, history=vars(history))
     return key
+
+
+def _everywhere(trip: Trip, done: bool) -> bool:
+    """Whether a stage is done; of several workers, whether it is in all of them, since they train it together."""
+    if not trains_together(trip.recipe):
+        return done
+    from pipeline.training import distribute
+
+    trip.say(f"{trip.worker}: waiting for the others")
+    with distribute.scope("multi_worker"):
+        return distribute.everywhere(done)
 
 
 def flatbuffers(trip: Trip, *, with_qat: bool) -> str:

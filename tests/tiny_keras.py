@@ -23,3 +23,13 @@ def model() -> Any:
 def no_model() -> str:
     """What a wrong model.function returns."""
     return "not a model"
+
+
+def without_batch_norm() -> Any:
+    """What computes the same on a batch and on the parts of it; the same weights every time."""
+    tf_keras.utils.set_random_seed(0)
+    layers = tf_keras.layers
+    inputs = tf_keras.Input((8, 8, 1))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
+    x = layers.Flatten()(x)
+    return tf_keras.Model(inputs, layers.Dense(10, activation="softmax")(x), name="plain")

@@ -33,6 +33,9 @@ def run(
     if json:
         show.as_json(metrics)
         return
+    if not trip.worker.is_chief:
+        typer.echo(f"{trip.worker}: trained; the chief exports and measures.")
+        return
     show_metrics(metrics)
     typer.echo(f"{trip.run.folder}/ holds the models, metrics.json, manifest.json and labels.txt.")
 

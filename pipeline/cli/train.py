@@ -40,7 +40,12 @@ def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) ->
 
 
 def start(recipe: str, overrides: list[str] | None, run: str | None, *, suffix: str = "") -> Trip:
-    """The trip of a recipe: its folder is `runs/NAME`, its progress goes to stderr."""
+    """The trip of a recipe: its folder is `runs/NAME` (a worker's is a temporary one), progress goes to stderr.
+
+    Raises:
+        InputError: the recipe trains in several processes and TF_CONFIG does not say which this is.
+    """
+    from pipeline import cluster
     from pipeline.cli.show import say
     from pipeline.progress import bar
     from pipeline.recipe import load
@@ -48,6 +53,7 @@ def start(recipe: str, overrides: list[str] | None, run: str | None, *, suffix: 
     from pipeline.run import Run, root
 
     loaded = load(recipe, overrides or [])
-    folder = root() / (run or loaded.name + suffix)
+    worker = cluster.worker_of(loaded)
+    folder = cluster.folder_for(worker, root() / (run or loaded.name + suffix))
     typer.echo(f"{loaded.name} → {folder}/", err=True)
     return Trip(loaded, Run(folder), bar, say)

@@ -103,6 +103,7 @@ class Dataset:
         augment: Augment | None = None,
         workers: int = 2,
         drop_remainder: bool = False,
+        share: tuple[int, int] = (0, 1),
     ) -> Iterator[Batch]:
         """Go through a split once. The iterator may be dropped at any point.
 
@@ -113,6 +114,9 @@ class Dataset:
             augment: Random changes, for training.
             workers: Threads that read and preprocess. They make no difference to what comes out.
             drop_remainder: Leave out a last batch that is smaller.
+            share: `(index, of)`: read and yield only one of so many equal parts of each batch, for training in
+                several processes. `batch_size` stays the whole batch's. Of a last batch that does not divide, what
+                is left over is left out.
 
         Raises:
             InputError: at once if there is no such split or it cannot be augmented; on the way if an example
@@ -123,42 +127,51 @@ class Dataset:
             augment = None
         if augment is not None and len(self.input_shape) != 3:
             raise InputError(f"data.augment is for images; these have the shape {list(self.input_shape)}. Remove it.")
-        return self._batches(examples, batch_size, shuffle_seed, augment, workers, drop_remainder)
+        order = _order(len(examples), shuffle_seed)
+        if share[1] > 1:
+            order = _share(order, batch_size, *share)
+        entropy = [shuffle_seed or 0, *share[:1]] if share[0] else [shuffle_seed or 0]
+        return self._batches(examples, order, batch_size // share[1], entropy, augment, workers, drop_remainder)
 
     def _batches(
         self,
         examples: Examples,
+        order: NDArray[np.int64],
         batch_size: int,
-        shuffle_seed: int | None,
+        entropy: list[int],
         augment: Augment | None,
         workers: int,
         drop_remainder: bool,
     ) -> Iterator[Batch]:
         rest: list[Example] = []
         some = False
-        for block in self._blocks(examples, min(batch_size, BLOCK), shuffle_seed, augment, workers):
+        for block in self._blocks(examples, order, min(batch_size, BLOCK), entropy, augment, workers):
             some = some or bool(block)
             rest += block
             while len(rest) >= batch_size:
                 yield _batch(rest[:batch_size])
                 rest = rest[batch_size:]
-        if not some and len(examples):
-            first = examples.where(0)
+        if not some and len(order):
+            first = examples.where(int(order[0]))
             raise InputError(f"None of the {len(examples)} examples can be read. {first}: {self.skipped[first]}.")
         if rest and not drop_remainder:
             yield _batch(rest)
 
     def _blocks(
-        self, examples: Examples, block_size: int, seed: int | None, augment: Augment | None, workers: int
+        self,
+        examples: Examples,
+        order: NDArray[np.int64],
+        block_size: int,
+        entropy: list[int],
+        augment: Augment | None,
+        workers: int,
     ) -> Iterator[list[Example]]:
         """Blocks in order, a few of them read ahead."""
-        count = len(examples)
-        order = np.arange(count) if seed is None else np.random.default_rng(seed).permutation(count)
         pending: deque[Future[list[Example]]] = deque()
         with ThreadPoolExecutor(workers, "data") as pool:
             try:
-                for start in range(0, count, block_size):
-                    chances = np.random.default_rng([seed or 0, start]) if augment else None
+                for start in range(0, len(order), block_size):
+                    chances = np.random.default_rng([*entropy, start]) if augment else None
                     indices = order[start : start + block_size]
                     pending.append(pool.submit(self._block, examples, indices, augment, chances))
                     if len(pending) > workers:
@@ -194,6 +207,17 @@ class Dataset:
                 )
             block.append((change(x) if change else x, int(examples.labels[index])))
         return block
+
+
+def _order(count: int, seed: int | None) -> NDArray[np.int64]:
+    return np.arange(count) if seed is None else np.random.default_rng(seed).permutation(count)
+
+
+def _share(order: NDArray[np.int64], batch_size: int, index: int, of: int) -> NDArray[np.int64]:
+    """One of equal parts of each batch, in the batches' order."""
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    parts = [batch[index * (len(batch) // of) : (index + 1) * (len(batch) // of)] for batch in batches]
+    return np.concatenate(parts) if parts else order
 
 
 def _batch(examples: list[Example]) -> Batch:

@@ -11,7 +11,8 @@ import h5py
 
 from pipeline.errors import InputError
 from pipeline.models.backend import tf_keras
-from pipeline.models.from_keras3 import from_keras3
+from pipeline.models.keras3.layers import unregistered
+from pipeline.models.keras3.load import from_keras3
 
 
 def load_file(path: Path) -> Any:
@@ -49,7 +50,7 @@ def _load_keras2(path: Path) -> Any:
 
     from pipeline.training.qat import scheme
 
-    with tfmot.quantization.keras.quantize_scope(scheme.CUSTOM_OBJECTS):
+    with tfmot.quantization.keras.quantize_scope({**scheme.CUSTOM_OBJECTS, **unregistered()}):
         return tf_keras.models.load_model(path, compile=False)
 
 

@@ -40,7 +40,10 @@ def reestimate(model: Any, batches: Iterable[np.ndarray]) -> None:
     momentum = tf.Variable(0.0, trainable=False)
     for layer in normalizations:
         layer.momentum = momentum
-    step = tf.function(lambda x: model(x, training=True), reduce_retracing=True)
+    strategy = tf.distribute.get_strategy()  # each replica sees the whole batch: their mean is that of one
+    step = tf.function(
+        lambda x: strategy.run(lambda each: model(each, training=True), args=(x,)), reduce_retracing=True
+    )
     try:
         for index, x in enumerate(batches):
             momentum.assign(index / (index + 1))  # a cumulative mean

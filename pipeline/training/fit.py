@@ -15,6 +15,7 @@ from pipeline.errors import PipelineError
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.head import number_of_classes
 from pipeline.progress import Track, quiet
+from pipeline.training import distribute
 
 LAST_LAYERS_WITH_PROBABILITIES = ("softmax", "sigmoid")
 
@@ -40,18 +41,23 @@ def fit(
 ) -> History:
     """Train in place and leave the weights of the best validation epoch in the model.
 
+    Inside `distribute.scope` the replicas share every batch.
+
     Args:
-        model: A `tf_keras` classifier, [batch, classes] or one sigmoid unit.
+        model: A `tf_keras` classifier, [batch, classes] or one sigmoid unit, built in the scope.
         data: Its "train" split is learned, its "validation" split (where there is one) chooses the epoch.
         how: Epochs, batch size, optimizer, schedule, patience, seed.
         augment: Random changes to the training images.
         what: Name of the progress bar.
 
     Raises:
+        InputError: the replicas cannot share the batch evenly, or there is less than one batch of data.
         PipelineError: the loss became NaN or infinite.
     """
     tf_keras.utils.set_random_seed(how.seed)
-    steps = math.ceil(data.size("train") / how.batch_size)
+    steps = distribute.steps(data.size("train"), how.batch_size)
+    distribute.check(how.batch_size, steps, what)
+    distribute.begin_alike(model)
     classes = number_of_classes(model)
     model.compile(
         optimizer=optimizer(how, steps),
@@ -60,16 +66,16 @@ def fit(
         # The learning-rate schedule and QAT's ranges live in variables: every step is the same graph.
         jit_compile=False,
     )
-    validation = data.size("validation") if "validation" in data.splits else 0
+    validation_steps = distribute.steps(data.size("validation"), how.batch_size) if "validation" in data.splits else 0
     callbacks: list[Any] = [_Progress(track, what, how.epochs * steps), tf_keras.callbacks.TerminateOnNaN()]
-    best = _BestWeights("val_accuracy" if validation else "loss", how.patience)
+    best = _BestWeights("val_accuracy" if validation_steps else "loss", how.patience)
     callbacks.append(best)
     result = model.fit(
         _stream(data, "train", how, classes, augment),
         steps_per_epoch=steps,
         epochs=how.epochs,
-        validation_data=_stream(data, "validation", how, classes, None) if validation else None,
-        validation_steps=math.ceil(validation / how.batch_size) if validation else None,
+        validation_data=_stream(data, "validation", how, classes, None) if validation_steps else None,
+        validation_steps=validation_steps or None,
         callbacks=callbacks,
         verbose=0,
     )
@@ -132,20 +138,24 @@ def _loss(model: Any, classes: int, smoothing: float) -> Any:
 
 def _stream(data: Dataset, split: str, how: Any, classes: int, augment: recipe.Augment | None) -> Any:
     """An endless tf.data stream over a split, reshuffled by seed each epoch where it is the training split."""
-
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        epoch = 0
-        while True:
-            seed = how.seed * 100_003 + epoch if split == "train" else None
-            for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment):
-                yield x, _targets(y, classes)
-            epoch += 1
-
     signature = (
         tf.TensorSpec((None, *data.input_shape), tf.float32),
         tf.TensorSpec((None, max(1, classes)), tf.float32),
     )
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+    def of_worker(index: int, workers: int) -> Any:
+        def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            epoch = 0
+            while True:
+                seed = how.seed * 100_003 + epoch if split == "train" else None
+                share = (index, workers)
+                for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=share):
+                    yield from distribute.parts((x, _targets(y, classes)))
+                epoch += 1
+
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+    return distribute.stream(of_worker)
 
 
 def _targets(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import recipe
 from pipeline.data.loader import Dataset
 from pipeline.progress import Track, quiet
-from pipeline.training import batch_norm
+from pipeline.training import batch_norm, distribute
 from pipeline.training.fit import History, fit
 
 STATISTICS_BATCHES = 100
@@ -23,14 +23,19 @@ def train_float(
     augment: recipe.Augment | None = None,
     track: Track = quiet,
 ) -> History:
-    """Train a `tf_keras` classifier in place.
+    """Train a `tf_keras` classifier in place, on the devices or workers of the recipe's strategy.
 
     Raises:
-        InputError: the data has no training split.
-        PipelineError: the loss became NaN.
+        InputError: the data has no training split, or the replicas cannot share the batch.
+        PipelineError: the loss became NaN, or a worker was lost.
     """
     batch_norm.fit_momentum(model, math.ceil(data.size("train") / how.batch_size))
-    history = fit(model, data, how, augment, what="float training", track=track)
-    batches = data.batches("train", how.batch_size, shuffle_seed=how.seed, augment=augment)
-    batch_norm.reestimate(model, (batch.x for batch in itertools.islice(batches, STATISTICS_BATCHES)))
+    with distribute.scope(how.strategy):
+        trained = distribute.copied(model)
+        history = fit(trained, data, how, augment, what="float training", track=track)
+        # Every worker sees the same batches here, so that all come to the same statistics.
+        batches = data.batches("train", how.batch_size, shuffle_seed=how.seed, augment=augment)
+        batch_norm.reestimate(trained, (batch.x for batch in itertools.islice(batches, STATISTICS_BATCHES)))
+        if trained is not model:
+            model.set_weights(trained.get_weights())
     return history

@@ -32,7 +32,7 @@ def quantize_aware(model: Any, configs: Mapping[str, Any] | None = None) -> Any:
     """
     graph = graphs.read(model)
     canonical(graph)
-    own = _own_configs(graph, configs or {})
+    own = own_configs(graph, configs or {})
     return quantize(graph, own)
 
 
@@ -100,9 +100,15 @@ def _rounds_kernel(layer: Layer) -> bool:
     return has_kernel(layer.kind) and not exact
 
 
-def _own_configs(graph: Graph, configs: Mapping[str, Any]) -> dict[int, Any]:
+def own_configs(graph: Graph, configs: Mapping[str, Any]) -> dict[int, Any]:
+    """The user's configs by the `id` of the layer that each is for; a name wins over a class.
+
+    Raises:
+        InputError: a key that is neither the name nor the class of a layer.
+    """
     found: dict[int, Any] = {}
-    for key, config in configs.items():
+    names = {layer.name for layer in graph.layers()}
+    for key, config in sorted(configs.items(), key=lambda entry: entry[0] in names):
         layers = [layer for layer in graph.layers() if key in (layer.name, layer.kind.__name__)]
         if not layers:
             raise InputError(f"qat.configs names '{key}': the model has no layer and no layer class of that name.")

@@ -9,6 +9,7 @@ from pipeline.data.loader import Dataset
 from pipeline.progress import Track, quiet
 from pipeline.training import batch_norm
 from pipeline.training.fit import History, fit
+from pipeline.training.qat import own
 from pipeline.training.qat.apply import quantize_aware
 from pipeline.training.qat.ranges import input_quantizers, set_ranges
 
@@ -23,10 +24,11 @@ def fine_tune(
     """Make a quantization-aware copy of the model and fine-tune it; the float model is left alone.
 
     Raises:
-        InputError: tfmot cannot quantize the model, or the data has no training split.
+        InputError: tfmot cannot quantize the model, a config of the user's cannot be used, or the data has no training
+            split.
         PipelineError: the loss became NaN.
     """
-    aware = quantize_aware(model)
+    aware = quantize_aware(model, own.load(how.configs))
     _set_input_range(aware, data)
     if how.freeze_batch_norm:
         batch_norm.freeze(aware)

@@ -145,6 +145,9 @@ class Qat(_Section):
     patience: Positive | None = None
     label_smoothing: Fraction = 0.0
     freeze_batch_norm: bool = Field(True, description="Keep the float training's statistics.")
+    configs: dict[str, str] = Field(
+        default_factory=dict, description="Your QuantizeConfigs: layer name or class → module:Class."
+    )
     seed: int = 0
     strategy: Strategy = Field("none", description="As train.strategy.")
 

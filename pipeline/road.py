@@ -244,6 +244,9 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
     content = to_flatbuffer(load_file(run.path(FLOAT_KERAS)))
     write_bytes(run.path(FLOAT), with_metadata(trip, content, "float32"))
     if with_qat:
+        from pipeline.training.qat import own
+
+        own.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
         content = to_flatbuffer(load_file(run.path(QAT_KERAS)))
         write_bytes(run.path(QAT), with_metadata(trip, content, "float32 with fake-quant"))
         outputs.append(QAT)

@@ -1,4 +1,4 @@
-"""`pipeline doctor`: what is wrong with the calibration data."""
+"""`pipeline doctor`: what is between a model and int8, or what is wrong with the calibration data."""
 
 from __future__ import annotations
 
@@ -19,44 +19,69 @@ PIPE_WIDTH = 140
 def doctor(
     target: Annotated[
         Path | None,
-        typer.Argument(metavar="[TARGET]", help="A run folder or a .tflite file; the newest run by default."),
+        typer.Argument(
+            metavar="[TARGET]",
+            help="A .keras or .h5 file, a SavedModel, a run or a recipe; with --data a run or a .tflite file. The "
+            "newest run by default.",
+        ),
     ] = None,
-    data: Annotated[bool, typer.Option("--data", help="Examine the calibration data.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Examine the calibration data, not the model.")] = False,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose data; the run's own by default.")
+        str | None, typer.Option("--recipe", metavar="RECIPE", help="With --data: whose; the run's own by default.")
     ] = None,
     overrides: Overrides = None,
     json: AsJson = False,
 ) -> None:
-    """Say what is wrong with the calibration data, what it will do to the int8 model, and what to do about it.
+    """Say what is between a Keras model and int8, layer by layer, and what is done about it; or examine the data.
 
-    Exit status 1 where there is an error among the findings.
+    Exit status 1 where there is an error among the findings: something that cannot be mended.
 
+    Example: pipeline doctor model.keras
     Example: pipeline doctor --data
     Example: pipeline doctor model.tflite --data --recipe mobilenet --set data.preprocess.scale=0..1
     """
-    from pipeline.errors import InputError
-
-    if not data:
-        raise InputError(
-            "Say what to examine: --data is what there is, `pipeline doctor --data` examines calibration data."
-        )
     from pipeline.cli import show
+
+    if data:
+        title, diagnosis = _of_data(target, recipe, overrides or [])
+    else:
+        title, diagnosis = _of_model(target, recipe, overrides or [])
+    if json:
+        show.as_json(diagnosis.to_json())
+    else:
+        typer.echo(title)
+        _print(diagnosis)
+    if diagnosis.failed:
+        raise typer.Exit(1)
+
+
+def _of_data(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
     from pipeline.diagnose.calibration_data import diagnose
     from pipeline.diagnose.target import resolve
     from pipeline.progress import bar
     from pipeline.tflite import flatbuffer, metadata
 
-    found = resolve(target, recipe, overrides or [])
+    found = resolve(target, recipe, overrides)
     diagnosis = diagnose(flatbuffer.load(found.model), found.recipe.data, metadata.read(found.described), track=bar)
-    if json:
-        show.as_json(diagnosis.to_json())
-    else:
-        counts = ", ".join(f"{count} {split} examples" for split, count in diagnosis.examples.items())
-        typer.echo(f"{found.model}: {counts}")
-        _print(diagnosis)
-    if diagnosis.failed:
-        raise typer.Exit(1)
+    counts = ", ".join(f"{count} {split} examples" for split, count in diagnosis.examples.items())
+    return f"{found.model}: {counts}", diagnosis
+
+
+def _of_model(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
+    from pipeline.diagnose.target import keras_model
+    from pipeline.errors import InputError
+
+    if recipe is not None:
+        raise InputError("--recipe names the data of --data. To examine a recipe's model: pipeline doctor RECIPE.")
+    source, configs = keras_model(target, overrides)  # before TensorFlow is imported, which takes seconds
+    from pipeline.cli import show
+    from pipeline.models.open import open_model
+    from pipeline.training.qat import own
+    from pipeline.training.qat.doctor import examine
+
+    model = open_model(source)
+    diagnosis = examine(model, own.load(configs), say=show.say)
+    return f"{target or source}: {model.name}, {model.count_params():,} parameters", diagnosis
 
 
 def _print(diagnosis: Diagnosis) -> None:

@@ -6,6 +6,7 @@ are the learned range; without the pair the graph is the float model that every 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from pipeline.quantize.ranges import Ranges
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.flatbuffer import operator_name, tensor_name
 from pipeline.tflite.prune import prune
+
+_FAKE_QUANT = re.compile(r"([^/;]+)/FakeQuantWithMinMaxVars")
+"""In a tensor's name, behind the layer that rounds it."""
 
 _LIMITS: dict[int, tuple[int, int]] = {
     schema.TensorType.INT8: (-128, 127),
@@ -80,6 +84,36 @@ def take_out_fake_quant(content: bytes) -> tuple[bytes, Ranges]:
             entry.tensorIndex = stands_for(entry.tensorIndex)
     prune(model)
     return flatbuffer.serialize(model), Ranges(values, "learned by QAT")
+
+
+def quantizer_tensors(content: bytes) -> dict[str, str]:
+    """The tensor that each fake-quant of a converted QAT model rounds, by the layer that holds the fake-quant.
+
+    Args:
+        content: As :func:`take_out_fake_quant` takes it.
+
+    Returns:
+        Names of the tensors in the float model that :func:`take_out_fake_quant` gives, by tfmot's wrapper's name.
+    """
+    model = flatbuffer.read(content)
+    graph = model.subgraphs[0]
+    ends = {int(index) for index in graph.outputs}
+    found = {}
+    for op in graph.operators:
+        if operator_name(model, op) != "QUANTIZE" or flatbuffer.is_constant(model, graph.tensors[op.inputs[0]]):
+            continue
+        named = _FAKE_QUANT.search(tensor_name(graph.tensors[op.outputs[0]]))
+        if named is None:
+            continue
+        # An output behind a pair hands its name to the tensor before it.
+        results = [
+            int(other.outputs[0])
+            for other in graph.operators
+            if operator_name(model, other) == "DEQUANTIZE" and other.inputs[0] == op.outputs[0]
+        ]
+        taken = next((index for index in results if index in ends), int(op.inputs[0]))
+        found[named[1]] = tensor_name(graph.tensors[taken])
+    return found
 
 
 def _range(tensor: Any) -> tuple[float, float]:

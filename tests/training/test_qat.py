@@ -41,8 +41,8 @@ def test_a_kernel_is_rounded_with_one_scale_an_output_channel(
     kind: str, options: dict[str, int], shape: tuple[int, ...], kept: list[int]
 ) -> None:
     from pipeline.models.backend import tf_keras
+    from pipeline.training.qat.configs import weight_axes
     from pipeline.training.qat.quantizers import PerChannelWeights
-    from pipeline.training.qat.scheme import weight_axes
 
     layer = getattr(tf_keras.layers, kind)(**options)
     layer.build((None, *shape))
@@ -138,13 +138,13 @@ def test_the_input_range_is_the_datas_from_the_start_and_stays() -> None:
     from pipeline.models.backend import tf_keras
     from pipeline.quantize.ranges import holding_zero
     from pipeline.training.qat.fine_tune import fine_tune
+    from pipeline.training.qat.ranges import input_quantizers, ranges
 
     layers = [tf_keras.Input((8, 8, 1)), tf_keras.layers.Flatten(), tf_keras.layers.Dense(10, activation="softmax")]
     data = load(recipe.Data.model_validate({"limit": 40, "preprocess": {"scale": "-1..1"}}))
     aware, history = fine_tune(tf_keras.Sequential(layers), data, recipe.Qat(epochs=1))
-    quantizer = next(layer for layer in aware.layers if hasattr(layer, "quantizer_vars"))
-    ends = (float(quantizer.quantizer_vars["min_var"]), float(quantizer.quantizer_vars["max_var"]))
-    np.testing.assert_allclose(ends, holding_zero(-1, 1), rtol=1e-5)
+    [name] = input_quantizers(aware)
+    np.testing.assert_allclose(ranges(aware)[name], holding_zero(-1, 1), rtol=1e-5)
     assert len(history.loss) == 1
 
 

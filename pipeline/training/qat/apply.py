@@ -2,38 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_model_optimization as tfmot
 
 from pipeline.errors import InputError
 from pipeline.models.backend import tf_keras
-from pipeline.training.qat.scheme import EightBitPerChannel
+from pipeline.training.qat import graph as graphs
+from pipeline.training.qat.configs import Int8Config, has_kernel
+from pipeline.training.qat.graph import Graph, Layer
+from pipeline.training.qat.placement import Range, place
+from pipeline.training.qat.rewrites import canonical
+from pipeline.training.qat.scheme import CUSTOM_OBJECTS, EightBitPerChannel
 
 
-def quantize_aware(model: Any) -> Any:
+def quantize_aware(model: Any, configs: Mapping[str, Any] | None = None) -> Any:
     """A copy of the model, with the same weights, that computes as int8 will.
 
+    The model is brought into the canonical form, every value that int8 rounds gets a fake-quant, and
+    `tensorflow-model-optimization` wraps the layers.
+
     Args:
-        model: A built Functional or Sequential `tf_keras` model of layers that
-            `tensorflow-model-optimization` supports.
+        model: A built Functional or Sequential `tf_keras` model.
+        configs: `QuantizeConfig`s of the user's, by layer name or class name; they replace this project's.
 
     Raises:
-        InputError: the model is subclassed, or tfmot refuses a layer (it is named).
+        InputError: the model is subclassed, a config names no layer, or tfmot refuses a layer (it is named).
     """
-    annotate = tfmot.quantization.keras.quantize_annotate_layer
+    graph = graphs.read(model)
+    canonical(graph)
+    own = own_configs(graph, configs or {})
+    return quantize(graph, own)
+
+
+def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
+    """tfmot's model of a canonical graph.
+
+    Args:
+        graph: Layers may be added to it.
+        own: The user's `QuantizeConfig`s by the layers' `id`.
+    """
+    own = own or {}
+    ranges = _ranges_by_layer(graph, own)
+    plans = {
+        id(layer): own.get(id(layer), Int8Config(weights=_rounds_kernel(layer), output=ranges.get(id(layer))))
+        for layer in graph.layers()
+        if _wraps(graph, layer) or id(layer) in own
+    }
+
+    def annotate(layer: Layer, keras_layer: Any) -> Any:
+        config = plans.get(id(layer))
+        if config is None:
+            return keras_layer
+        return tfmot.quantization.keras.quantize_annotate_layer(keras_layer, config)
+
+    classes = {layer.kind.__name__: layer.kind for layer in graph.layers()}
+    classes |= {type(config).__name__: type(config) for config in own.values()}
     try:
-        annotated = tf_keras.models.clone_model(
-            model, clone_function=lambda layer: layer if _is_input(layer) else annotate(layer)
-        )
-        annotated.set_weights(model.get_weights())
-        return tfmot.quantization.keras.quantize_apply(annotated, scheme=EightBitPerChannel())
+        with tfmot.quantization.keras.quantize_scope({**classes, **CUSTOM_OBJECTS}):
+            return tfmot.quantization.keras.quantize_apply(graph.build(annotate), scheme=EightBitPerChannel())
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
-            f"tensorflow-model-optimization cannot quantize '{model.name}': {' '.join(str(error).split())[:400]} "
-            "The post-training road takes every model: run the recipe with --ptq."
+            f"tensorflow-model-optimization cannot quantize '{graph.name}': {' '.join(str(error).split())[:400]} "
+            "`pipeline doctor MODEL` lists what is in the way. The post-training road takes every model: run the "
+            "recipe with --ptq."
         ) from error
 
 
-def _is_input(layer: Any) -> bool:
-    return isinstance(layer, tf_keras.layers.InputLayer)
+def _ranges_by_layer(graph: Graph, own: Mapping[int, Any]) -> dict[int, Range]:
+    """What each layer's output quantizer is to be. A value whose layer cannot have one gets a layer behind it."""
+    found: dict[int, Range] = {}
+    for rounded in place(graph):
+        call = graph.producer(rounded.value)
+        layer = call.layer
+        if id(layer) in own:
+            continue  # the user's config rounds the output, or does not
+        if not _wraps(graph, layer) or graph.shared(layer):
+            layer = graph.layer("Activation", f"{layer.name}_int8", activation="linear")
+            graph.after(rounded.value, layer)
+        found[id(layer)] = rounded.range
+    return found
+
+
+def _wraps(graph: Graph, layer: Layer) -> bool:
+    """Whether tfmot's wrapper can hold the layer: called on one argument, with one result."""
+    return layer.kind is not tf_keras.layers.InputLayer and all(
+        len(call.outputs) == 1 and len(call.args) == 1 and not set(call.kwargs) - {"training"}
+        for call in graph.calls_of(layer)
+    )
+
+
+def _rounds_kernel(layer: Layer) -> bool:
+    """A depthwise 1x1 kernel has one weight a channel, which int8 holds exactly."""
+    size = layer.config.get("kernel_size")
+    exact = layer.kind is tf_keras.layers.DepthwiseConv2D and size in (1, (1, 1), [1, 1])
+    return has_kernel(layer.kind) and not exact
+
+
+def own_configs(graph: Graph, configs: Mapping[str, Any]) -> dict[int, Any]:
+    """The user's configs by the `id` of the layer that each is for; a name wins over a class.
+
+    Raises:
+        InputError: a key that is neither the name nor the class of a layer.
+    """
+    found: dict[int, Any] = {}
+    names = {layer.name for layer in graph.layers()}
+    for key, config in sorted(configs.items(), key=lambda entry: entry[0] in names):
+        layers = [layer for layer in graph.layers() if key in (layer.name, layer.kind.__name__)]
+        if not layers:
+            raise InputError(f"qat.configs names '{key}': the model has no layer and no layer class of that name.")
+        found |= {id(layer): config for layer in layers}
+    return found

@@ -59,12 +59,7 @@ class RunningRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: igno
         self.decay = decay
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        def variable(suffix: str, initial: float) -> Any:
-            return layer.add_weight(
-                f"{name}_{suffix}", initializer=tf_keras.initializers.Constant(initial), trainable=False
-            )
-
-        return {"min": variable("min", -6.0), "max": variable("max", 6.0), "seen": variable("seen", 0.0)}
+        return _range_variables(name, layer)
 
     def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **kwargs: Any) -> Any:
         low, high, seen = weights["min"], weights["max"], weights["seen"]
@@ -75,7 +70,63 @@ class RunningRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: igno
             new_high = decay * high + (1 - decay) * tf.maximum(tf.reduce_max(inputs), 0.0)
             with tf.control_dependencies([low.assign(new_low), high.assign(new_high), seen.assign_add(1.0)]):
                 low, high = tf.identity(new_low), tf.identity(new_high)
-        return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=8, narrow_range=False)
+        return _fake_quant(inputs, low, high)
 
     def get_config(self) -> dict[str, Any]:
         return {"decay": self.decay}
+
+
+@tf_keras.utils.register_keras_serializable("keras_int8_pipeline")
+class WidestRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc]
+    """Asymmetric int8 activations whose range only ever widens: the model's inputs, of which nothing may be clipped."""
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        return _range_variables(name, layer)
+
+    def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **kwargs: Any) -> Any:
+        low, high, seen = weights["min"], weights["max"], weights["seen"]
+        if training:
+            first = tf.equal(seen, 0.0)
+            new_low = tf.minimum(tf.reduce_min(inputs), tf.where(first, 0.0, low))
+            new_high = tf.maximum(tf.reduce_max(inputs), tf.where(first, 0.0, high))
+            with tf.control_dependencies([low.assign(new_low), high.assign(new_high), seen.assign_add(1.0)]):
+                low, high = tf.identity(new_low), tf.identity(new_high)
+        return _fake_quant(inputs, low, high)
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+@tf_keras.utils.register_keras_serializable("keras_int8_pipeline")
+class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc]
+    """Asymmetric int8 activations in a range that the kernel fixes.
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+    """
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        return {}
+
+    def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **kwargs: Any) -> Any:
+        return tf.quantization.fake_quant_with_min_max_args(inputs, self.low, self.high, num_bits=8)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high}
+
+
+def _range_variables(name: str, layer: Any) -> dict[str, Any]:
+    def variable(suffix: str, initial: float) -> Any:
+        return layer.add_weight(
+            f"{name}_{suffix}", initializer=tf_keras.initializers.Constant(initial), trainable=False
+        )
+
+    return {"min": variable("min", -6.0), "max": variable("max", 6.0), "seen": variable("seen", 0.0)}
+
+
+def _fake_quant(inputs: Any, low: Any, high: Any) -> Any:
+    return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=8, narrow_range=False)

@@ -1,95 +1,55 @@
-"""tfmot's default 8-bit scheme with per-channel weights everywhere and ranges that fit a short fine-tuning.
+"""The quantization scheme as tfmot takes it: what the canonical form's layers need, and no transformation of its own.
 
-Which tensors are quantized (which layers fuse, what stays unquantized between a convolution and its batch-norm) is
-tfmot's knowledge and stays so: every `QuantizeConfig` it chooses is wrapped, and only its quantizers are replaced.
+tfmot's default scheme knows the layers of a few models and finds fused ones by pattern matching. Here a model is
+brought into the canonical form first (:mod:`pipeline.training.qat.rewrites`), and
+:mod:`pipeline.training.qat.placement` says which values are rounded, so that nothing is left to be matched.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import tensorflow_model_optimization as tfmot
-from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-    default_8bit_quantize_layout_transform,
-    default_8bit_quantize_registry,
-    default_8bit_quantize_scheme,
+from tensorflow_model_optimization.python.core.quantization.keras import (
+    quantize_layout_transform,
+    quantize_registry,
+    quantize_scheme,
 )
 
-from pipeline.models.backend import tf_keras
-from pipeline.training.qat.quantizers import PerChannelWeights, RunningRange
+from pipeline.training.qat.configs import Int8Config, has_kernel
+from pipeline.training.qat.operation import ChannelScale, HardSwish, Operation
+from pipeline.training.qat.quantizers import FixedRange, PerChannelWeights, RunningRange, WidestRange
 
 
-def weight_axes(layer: Any, rank: int) -> list[int]:
-    """Axes of a layer's kernel that share a scale: all but the output channels'."""
-    if isinstance(layer, tf_keras.layers.DepthwiseConv2D | tf_keras.layers.DepthwiseConv1D):
-        return list(range(rank - 2))  # [h, w, channels, multiplier]
-    if isinstance(layer, tf_keras.layers.Conv2DTranspose):
-        return [0, 1, 3]  # [h, w, out, in]
-    return list(range(rank - 1))
+class Int8Registry(quantize_registry.QuantizeRegistry):  # type: ignore[misc]
+    """The `QuantizeConfig` of a layer that was annotated without one: its kernel and its output are rounded."""
 
+    def supports(self, layer: Any) -> bool:
+        return has_kernel(type(layer))
 
-@tf_keras.utils.register_keras_serializable("keras_int8_pipeline")
-class PerChannelConfig(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
-    """Quantizes what the inner config quantizes, with this project's quantizers."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-
-    def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
-        return [
-            (weight, PerChannelWeights(weight_axes(layer, len(weight.shape))))
-            for weight, _ in self.inner.get_weights_and_quantizers(layer)
-        ]
-
-    def get_activations_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
-        return [(activation, RunningRange()) for activation, _ in self.inner.get_activations_and_quantizers(layer)]
-
-    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        self.inner.set_quantize_weights(layer, quantize_weights)
-
-    def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
-        self.inner.set_quantize_activations(layer, quantize_activations)
-
-    def get_output_quantizers(self, layer: Any) -> list[Any]:
-        return [RunningRange() for _ in self.inner.get_output_quantizers(layer)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {"inner": tf_keras.utils.legacy.serialize_keras_object(self.inner)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> PerChannelConfig:
-        with tfmot.quantization.keras.quantize_scope():
-            return cls(tf_keras.utils.legacy.deserialize_keras_object(config["inner"]))
-
-
-class _Registry(default_8bit_quantize_registry.Default8BitQuantizeRegistry):  # type: ignore[misc]
     def get_quantize_config(self, layer: Any) -> Any:
-        return PerChannelConfig(super().get_quantize_config(layer))
+        return Int8Config(weights=True, output="running")
 
 
-class _Layout(default_8bit_quantize_layout_transform.Default8BitQuantizeLayoutTransform):  # type: ignore[misc]
+class _AsItIs(quantize_layout_transform.QuantizeLayoutTransform):  # type: ignore[misc]
     def apply(self, model: Any, layer_quantize_map: dict[str, Any]) -> Any:
-        transformed, chosen = super().apply(model, layer_quantize_map)
-        for entry in chosen.values():
-            config = entry.get("quantize_config")
-            if config is not None and not isinstance(config, PerChannelConfig):
-                entry["quantize_config"] = PerChannelConfig(config)
-        return transformed, chosen
+        return model, layer_quantize_map
 
 
-class EightBitPerChannel(default_8bit_quantize_scheme.Default8BitQuantizeScheme):  # type: ignore[misc]
+class EightBitPerChannel(quantize_scheme.QuantizeScheme):  # type: ignore[misc]
     """int8 activations per tensor, int8 weights per output channel (Dense and depthwise included)."""
 
     def get_layout_transformer(self) -> Any:
-        return _Layout()
+        return _AsItIs()
 
     def get_quantize_registry(self) -> Any:
-        return _Registry()
+        return Int8Registry()
 
 
 CUSTOM_OBJECTS = {
-    "PerChannelConfig": PerChannelConfig,
-    "PerChannelWeights": PerChannelWeights,
-    "RunningRange": RunningRange,
+    made.__name__: made
+    for made in (
+        *(Int8Config, PerChannelWeights, RunningRange, WidestRange, FixedRange),
+        *(Operation, HardSwish, ChannelScale),
+    )
 }
 """Needed beside `tfmot.quantization.keras.quantize_scope` to load a QAT model."""

@@ -1,0 +1,234 @@
+"""Examine a Keras model: everything between it and QAT and int8, at once, and what will be done about it.
+
+The model is brought into the canonical form, converted, and wrapped by tfmot, as a recipe would do it. So what is
+reported is what happens, not what a table of layer names expects.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pipeline.diagnose.finding import Diagnosis, Finding, worst_first
+from pipeline.errors import InputError, PipelineError
+from pipeline.models.backend import tf_keras
+from pipeline.training.qat import graph as graphs
+from pipeline.training.qat.apply import own_configs, quantize
+from pipeline.training.qat.graph import Graph, Layer
+from pipeline.training.qat.rewrites import Change, canonical
+
+_NAMES_SHOWN = 3
+_PTQ = "Take the post-training road, which takes every model that converts: run the recipe with --ptq."
+
+
+def examine(
+    model: Any, configs: Mapping[str, Any] | None = None, say: Callable[[str], None] = lambda message: None
+) -> Diagnosis:
+    """Say what is between a model and an int8 file, and what is done about it.
+
+    Args:
+        model: A `tf_keras` model; it is left alone.
+        configs: The user's `QuantizeConfig`s, as :func:`~pipeline.training.qat.apply.quantize_aware` takes them.
+        say: Told of each step.
+
+    Returns:
+        A finding for each kind of thing that is rewritten (note), stays float (warning) or cannot be mended (error).
+    """
+    try:
+        graph = graphs.read(model)
+    except InputError as error:
+        return Diagnosis((_subclassed(model, error),), {}, ("the model's graph",), ())
+    before = sum(1 for _ in graph.layers())
+    findings: list[Finding] = []
+    checked = [f"{before} layers"]
+    left_out: list[str] = []
+    changes = canonical(graph)
+    findings += _rewritten(changes)
+    findings += _channels_first(graph) + _unknown(graph, configs or {}) + _functions(graph)
+    say("converting the model")
+    converted, content = _convert(graph)
+    findings += converted
+    if content is not None:
+        findings += _float_operators(content)
+        checked.append("the converted operators")
+    else:
+        left_out.append("the operators: the model does not convert")
+    say("wrapping the layers")
+    findings += _wrap(graph, configs or {})
+    checked.append("tfmot's wrappers around every layer")
+    return Diagnosis(worst_first(findings), {}, tuple(checked), tuple(left_out))
+
+
+def _subclassed(model: Any, error: InputError) -> Finding:
+    return Finding(
+        "graph",
+        "error",
+        str(error).split(": ")[0] + ".",
+        "Nothing can be wrapped or rewritten: QAT is impossible.",
+        "Write a function that builds the model with the functional API and name it with --set "
+        f"model.function=module:function. {_PTQ}",
+        {"layers": [model.name]},
+    )
+
+
+def _rewritten(changes: Iterable[Change]) -> list[Finding]:
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for change in changes:
+        groups.setdefault((change.kind, change.reason, change.remedy), []).append(change.layer)
+    return [
+        Finding(
+            "rewrite",
+            "note",
+            f"{_count(kind, layers)}: {reason}",
+            "The answer is the same; every value that int8 rounds is now a layer's output.",
+            f"Nothing to do: {remedy}.",
+            {"kind": kind, "layers": layers, "done": remedy},
+        )
+        for (kind, reason, remedy), layers in groups.items()
+    ]
+
+
+def _channels_first(graph: Graph) -> list[Finding]:
+    layers = [layer.name for layer in graph.layers() if layer.config.get("data_format") == "channels_first"]
+    if not layers:
+        return []
+    return [
+        Finding(
+            "layout",
+            "error",
+            f"{_count('layer', layers)}: channels before height and width (channels_first)",
+            "TFLite has no such kernels; TensorFlow on a CPU has not either.",
+            "Build the model with data_format channels_last and carry the weights over.",
+            {"layers": layers},
+        )
+    ]
+
+
+def _unknown(graph: Graph, configs: Mapping[str, Any]) -> list[Finding]:
+    """Layers whose inside this project does not know."""
+    groups: dict[str, list[Layer]] = {}
+    for layer in graph.layers():
+        if layer.name in configs or layer.kind.__name__ in configs or _known(layer):
+            continue
+        groups.setdefault(layer.kind.__name__, []).append(layer)
+    findings = []
+    for kind, layers in groups.items():
+        own = layers[0].kind.__module__.partition(".")[0] not in ("tf_keras", "keras")
+        inside = " and its weights are" if any(layer.weights for layer in layers) else " is"
+        findings.append(
+            Finding(
+                "unknown layer",
+                "warning",
+                f"{_count(kind, [layer.name for layer in layers])}: "
+                + ("a class of the user's" if own else "no rules for its inside"),
+                f"QAT rounds what goes in and what comes out; what is inside{inside} quantized after training, if "
+                "TFLite has kernels for it.",
+                f"Give it a QuantizeConfig: qat.configs: {{{kind}: module:Class}}. Or leave it so.",
+                {"kind": kind, "layers": [layer.name for layer in layers]},
+            )
+        )
+    return findings
+
+
+_KNOWN = (
+    *(
+        "InputLayer",
+        "Conv2D",
+        "DepthwiseConv2D",
+        "Conv2DTranspose",
+        "Dense",
+        "BatchNormalization",
+        "ReLU",
+        "Activation",
+    ),
+    *("Softmax", "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Concatenate", "Dot"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
+    *("AveragePooling2D", "MaxPooling2D", "MaxPooling1D", "AveragePooling1D", "UpSampling2D", "UpSampling1D"),
+    *("Reshape", "Flatten", "Permute", "RepeatVector", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D"),
+    *("LayerNormalization", "UnitNormalization", "PReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Resizing"),
+)
+
+
+def _known(layer: Layer) -> bool:
+    from pipeline.training.qat.placement import TRAINING_ONLY
+    from pipeline.training.qat.scheme import CUSTOM_OBJECTS
+
+    kinds = {getattr(tf_keras.layers, name, None) for name in (*_KNOWN, *TRAINING_ONLY)}
+    return layer.kind in kinds or layer.kind in CUSTOM_OBJECTS.values()
+
+
+def _functions(graph: Graph) -> list[Finding]:
+    """Function calls that could not be kept as data."""
+    layers = [layer.name for layer in graph.layers() if "OpLambda" in layer.kind.__name__]
+    if not layers:
+        return []
+    return [
+        Finding(
+            "function",
+            "error",
+            f"{_count('function', layers)}: reads a variable or an object that is no data",
+            "It can be neither copied nor wrapped: QAT is impossible.",
+            f"Write it as a layer that owns its variables. {_PTQ}",
+            {"layers": layers},
+        )
+    ]
+
+
+def _convert(graph: Graph) -> tuple[list[Finding], bytes | None]:
+    from pipeline.export.convert import to_flatbuffer
+
+    try:
+        return [], to_flatbuffer(graph.build())
+    except (PipelineError, ValueError, TypeError) as error:
+        what = " ".join(str(error).split())[:300]
+        finding = Finding(
+            "conversion",
+            "error",
+            what,
+            "There is no .tflite file of this model, float or int8.",
+            "Replace the operators that are named, or write the layer with operators that TFLite has.",
+            {"error": what},
+        )
+        return [finding], None
+
+
+def _float_operators(content: bytes) -> list[Finding]:
+    from pipeline.quantize.rules import takes_int8
+    from pipeline.tflite.inspect import inspect
+
+    operators = [op for op in inspect(content).operators if op.compute and not takes_int8(op.name)]
+    names: dict[str, list[str]] = {}
+    for op in operators:
+        names.setdefault(op.name, []).append(op.output)
+    counts = Counter(op.name for op in operators)
+    return [
+        Finding(
+            "float operator",
+            "warning",
+            f"{kind} (x{counts[kind]}) at {_some(outputs)}",
+            "There is no int8 form of it here: it stays float, between a DEQUANTIZE and a QUANTIZE.",
+            "Replace it by an operator that has one, or live with a mixed model: the audit will name it.",
+            {"operator": kind, "count": counts[kind], "outputs": outputs},
+        )
+        for kind, outputs in names.items()
+    ]
+
+
+def _wrap(graph: Graph, configs: Mapping[str, Any]) -> list[Finding]:
+    try:
+        quantize(graph, own_configs(graph, configs))
+    except InputError as error:
+        return [
+            Finding("tfmot", "error", str(error).split(" `pipeline doctor")[0], "QAT is impossible.", _PTQ, {}),
+        ]
+    return []
+
+
+def _count(kind: str, layers: list[str]) -> str:
+    return f"{kind} {_some(layers)}" if len(layers) == 1 else f"{len(layers)} x {kind} ({_some(layers)})"
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:_NAMES_SHOWN])
+    return shown + (", …" if len(names) > _NAMES_SHOWN else "")

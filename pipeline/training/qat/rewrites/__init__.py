@@ -1,0 +1,50 @@
+"""The canonical form: one layer an int8 operator, so that tfmot can put a fake-quant on every value that int8 stores.
+
+Each rewrite is a function over a :class:`~pipeline.training.qat.graph.Graph` that keeps what the model computes and
+returns what it changed. They run in the order of :data:`REWRITES`; a second round changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.training.qat.graph import Graph
+from pipeline.training.qat.rewrites.activations import simplify_activations, split_activations
+from pipeline.training.qat.rewrites.change import Change
+from pipeline.training.qat.rewrites.constants import constants_into_biases
+from pipeline.training.qat.rewrites.convnext import convnext_to_standard
+from pipeline.training.qat.rewrites.lone_batch_norm import carry_lone_batch_norms
+from pipeline.training.qat.rewrites.nested import flatten_nested
+from pipeline.training.qat.rewrites.one_dimensional import sequences_to_images
+from pipeline.training.qat.rewrites.operators import operators_to_layers
+from pipeline.training.qat.rewrites.pointwise import dense_to_pointwise
+from pipeline.training.qat.rewrites.preprocessing import preprocessing_to_convolutions
+from pipeline.training.qat.rewrites.separable import split_separable
+
+REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
+    flatten_nested,
+    convnext_to_standard,
+    operators_to_layers,
+    sequences_to_images,
+    split_separable,
+    dense_to_pointwise,
+    split_activations,
+    simplify_activations,
+    preprocessing_to_convolutions,
+    constants_into_biases,
+    carry_lone_batch_norms,
+)
+"""In the order in which they run: each finds what the ones before it made."""
+
+__all__ = ["REWRITES", "Change", "canonical"]
+
+
+def canonical(graph: Graph) -> list[Change]:
+    """Bring a graph into the canonical form, in place.
+
+    Returns:
+        What was changed, in the order of the rewrites.
+    """
+    changes = [change for rewrite in REWRITES for change in rewrite(graph)]
+    graph.prune()
+    return changes

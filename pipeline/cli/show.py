@@ -53,6 +53,12 @@ def points(difference: dict[str, float] | None) -> str:
     return f"{value:+.1f} [{low:+.1f}\u00a0{high:+.1f}]"
 
 
+def shorten(text: str, width: int) -> str:
+    """A long name without its middle."""
+    half = (width - 1) // 2
+    return text if len(text) <= width else f"{text[: width - 1 - half]}…{text[-half:]}"
+
+
 def size(number_of_bytes: int) -> str:
     """Bytes in the unit that fits: KB and MB of 1,000, as download sizes are given."""
     if number_of_bytes < 1_000_000:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-from pipeline.errors import InputError
-from pipeline.tflite.runner import Runner
+from pipeline.tflite.kernels import Kernels, open_runner
 from pipeline.verify.rung import Float, Outputs
-
-Kernels = Literal["xnnpack", "builtin", "reference"]
-"""XNNPACK, as a phone runs it; TFLite's own optimized kernels; its reference kernels, plain loops."""
 
 
 class FlatbufferRung:
@@ -45,19 +40,3 @@ class FlatbufferRung:
 
     def run(self, batch: Float) -> Outputs:
         return Outputs(self._runner.answer(batch), self._runner.outputs[0])
-
-
-def open_runner(model: Path | bytes, kernels: Kernels, batch: int) -> Runner:
-    """A runner on one thread: the ladder runs its rungs side by side.
-
-    Raises:
-        InputError: as :class:`Runner`.
-    """
-
-    def run(size: int | None) -> Runner:
-        return Runner(model, batch=size, xnnpack=kernels == "xnnpack", reference=kernels == "reference")
-
-    try:
-        return run(batch)
-    except InputError:  # the graph fixes its batch; any other fault is raised again from here
-        return run(None)

@@ -15,8 +15,8 @@ from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
 from pipeline.road import EVALUATION_CHUNK, silent
 from pipeline.run import versions
+from pipeline.tflite.activations import Activations
 from pipeline.verify import promises, provenance
-from pipeline.verify.activations import Activations
 from pipeline.verify.flatbuffer_rung import FlatbufferRung
 from pipeline.verify.inside import Inside, look_inside
 from pipeline.verify.ladder import Step, climb

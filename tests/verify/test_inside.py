@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pipeline.tflite import flatbuffer
-from pipeline.verify.activations import Activations, matched
+from pipeline.tflite.activations import Activations
 from pipeline.verify.inside import Inside, look_inside
+from pipeline.verify.match import matched
 from tests.quantize import networks
 
 EXAMPLES = list(networks.examples(6))

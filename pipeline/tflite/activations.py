@@ -1,9 +1,7 @@
-"""A .tflite model that gives all its activations, and which of them are the same in two files."""
+"""A .tflite model that gives all its activations, on any kernels."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.kernels import Kernels, open_runner
 from pipeline.tflite.runner import TensorSpec
-from pipeline.verify.flatbuffer_rung import Kernels, open_runner
-from pipeline.verify.rung import Float
 
 _TYPES = {"float32", "int8", "uint8", "int16"}
-_CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
-_FEW = 0.5
-"""Below this share of names in common, files are matched by their operators' order."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class Activations:
         """Types and scales, in the order of `listed`."""
         return (*self._runner.inputs, *self._runner.outputs)
 
-    def __call__(self, example: Float) -> list[NDArray[Any]]:
+    def __call__(self, example: NDArray[np.float32]) -> list[NDArray[Any]]:
         """The stored values for one example [...], in the order of `listed`."""
         # Where the graph fixes a batch, it is filled with the same example.
         x = np.repeat(example[None], self._runner.inputs[0].shape[0], axis=0)
@@ -90,37 +84,3 @@ def _tap(content: bytes) -> tuple[tuple[Activation, ...], bytes]:
     graph.outputs = list(found)
     model.signatureDefs = []
     return (entry, *found.values()), flatbuffer.serialize(model)
-
-
-def matched(upper: Sequence[Activation], lower: Sequence[Activation]) -> list[tuple[int, int]]:
-    """Places of the same activation in two files, in the lower's order: by name, else by the operators' order.
-
-    The inputs, which stand first in both, always match.
-    """
-    places = {activation.name: place for place, activation in enumerate(upper) if place}
-    pairs = [
-        (places[own.name], place)
-        for place, own in enumerate(lower)
-        if place and own.name in places and upper[places[own.name]].shape == own.shape
-    ]
-    countable = [own for own in lower[1:] if own.operator not in _CONVERSIONS]
-    if len(pairs) < _FEW * len(countable):
-        pairs = _by_order(upper, lower)
-    return [(0, 0), *pairs]
-
-
-def _by_order(upper: Sequence[Activation], lower: Sequence[Activation]) -> list[tuple[int, int]]:
-    sides = [
-        [place for place, own in enumerate(side) if place and own.operator not in _CONVERSIONS]
-        for side in (upper, lower)
-    ]
-    keys = [
-        [(side[place].operator, side[place].shape) for place in places]
-        for side, places in zip((upper, lower), sides, strict=True)
-    ]
-    matcher = difflib.SequenceMatcher(None, keys[0], keys[1], autojunk=False)
-    return [
-        (sides[0][block.a + step], sides[1][block.b + step])
-        for block in matcher.get_matching_blocks()
-        for step in range(block.size)
-    ]

@@ -22,6 +22,8 @@ class Observed:
     at_low: float
     """Share at the smallest value that it can store."""
     at_high: float
+    values: int
+    """How many were seen."""
     used: int
     """Steps between the smallest and the largest value seen, both counted."""
 
@@ -61,7 +63,7 @@ def observe(
         count += 1
     return {
         run.listed[p].name: Observed(
-            low[p] / max(values[p], 1), high[p] / max(values[p], 1), max(0, most[p] - least[p] + 1)
+            low[p] / max(values[p], 1), high[p] / max(values[p], 1), values[p], max(0, most[p] - least[p] + 1)
         )
         for p in integer
     }, count

@@ -11,6 +11,8 @@ from pipeline.tflite.inspect import Operator
 CHECK = "saturation"
 OFTEN, RUINOUS = 0.01, 0.10
 """Share of an activation's values at an end from which on it is a warning, and an error."""
+BY_RIGHT = 8
+"""So many values may stand at an end: a range that fits just reaches both."""
 FEW = 32
 """An activation that uses fewer steps than this on all of the data has a range too wide."""
 _FIXED = frozenset({"SOFTMAX", "LOGISTIC", "TANH", "LOG_SOFTMAX"})
@@ -33,7 +35,7 @@ def check(subject: Subject) -> list[Finding]:
             continue
         low, high = _cut(operator, tensor)
         share = (found.at_low if low else 0.0) + (found.at_high if high else 0.0)
-        if share >= OFTEN and operator is not None:
+        if share >= OFTEN and share * found.values > BY_RIGHT:
             clipped[short(name)] = share
         if 1 < found.used < FEW:
             narrow[short(name)] = found.used

@@ -8,7 +8,20 @@ import traceback
 
 import typer
 
-from pipeline.cli import benchmark, doctor, evaluate, export, inspect, recipes, run, search, sensitivity, train, verify
+from pipeline.cli import (
+    benchmark,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    inspect,
+    recipes,
+    run,
+    search,
+    sensitivity,
+    train,
+    verify,
+)
 from pipeline.errors import PipelineError
 
 INTERRUPTED = 130
@@ -34,6 +47,7 @@ app.command("sensitivity")(sensitivity.sensitivity)
 app.command("search")(search.search)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
+app.command("explain")(explain.explain)
 app.add_typer(recipes.app, name="recipes")
 
 

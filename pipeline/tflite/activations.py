@@ -58,6 +58,15 @@ class Activations:
         return [stored, *self._runner.run(stored)]
 
 
+def listed(content: bytes) -> tuple[Activation, ...]:
+    """The activations of a model that depend on its input, the input first.
+
+    Raises:
+        InputError: corrupt content.
+    """
+    return _tap(content)[0]
+
+
 def _tap(content: bytes) -> tuple[tuple[Activation, ...], bytes]:
     """The activations, the input first, and the model whose outputs they are."""
     model = flatbuffer.read(content)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pipeline.progress import Track, quiet
 from pipeline.quantize.sensitivity.noise import Noise
 from pipeline.tflite.activations import Activation, Activations
+from pipeline.tflite.match import matched
 from pipeline.tflite.operator_names import short_names
 from pipeline.tflite.runner import TensorSpec
-from pipeline.verify.match import matched
 from pipeline.verify.rung import Float
 
 

@@ -58,7 +58,7 @@ def explain(
 def _print(found: Explanation, top: int) -> None:
     from pipeline.cli import show
 
-    line = f"{found.model}: {found.text}; {show.milliseconds(found.total_us / 1000)} an inference"
+    line = f"{found.model}: {found.text}; its operators take {show.milliseconds(found.total_us / 1000)}"
     if found.reference_us:
         ratio = found.reference_us / found.total_us
         line += f", float {show.milliseconds(found.reference_us / 1000)}: {ratio:.2f} times as fast"
@@ -68,9 +68,9 @@ def _print(found: Explanation, top: int) -> None:
         f"time; {found.host.cpu}, 1 thread, {found.runs} inferences in turns"
     )
     if not found.host_has_dot_products:
+        has = ", ".join(found.host.int8) or "no int8 instructions"
         typer.echo(
-            f"This host ({', '.join(found.host.int8) or 'no int8 instructions'}) has no int8 dot product: what int8 gains "
-            "here says little of a phone that has one."
+            f"This host ({has}) has no int8 dot product: what int8 gains here says little of a phone that has one."
         )
     _table(found.worst_first()[:top], found.reference is not None)
     rest = len(found.operators) - top
@@ -82,8 +82,8 @@ def _print(found: Explanation, top: int) -> None:
     if found.gains is not None:
         gains = ", ".join(f"{name} {gain:.1f}x" for name, gain in found.gains.items())
         typer.echo(
-            f"ARM, an estimate: in int8 the multiplications take so many times fewer instructions than in float: {gains}. "
-            "A bound, not a latency; SDOT and SMMLA above are the same for each operator."
+            "ARM, an estimate: in int8 the multiplications take so many times fewer instructions than in float: "
+            f"{gains}. A bound, not a latency; SDOT and SMMLA above are the same for each operator."
         )
 
 

@@ -12,8 +12,8 @@ from pipeline.tflite.verdict import CONVERSIONS
 def matched(upper: Sequence[Activation], lower: Sequence[Activation]) -> list[tuple[int, int]]:
     """Places of the same activation in two files, in the lower's order: by name, and between those by order.
 
-    The inputs, which stand first in both, always match. Of what no name fits, an activation of the same kind of operator
-    and the same shape matches, as two texts are aligned.
+    The inputs, which stand first in both, always match. Of what no name fits, an activation of the same kind of
+    operator and the same shape matches, as two texts are aligned.
     """
     places = {activation.name: place for place, activation in enumerate(upper) if place}
     pairs = {

@@ -65,8 +65,11 @@ class Explanation:
     operators: tuple[OperatorTime, ...]
     """In the graph's order."""
     total_us: float
-    """A whole inference."""
+    """All operators'."""
     reference_us: float | None
+    """The float model's."""
+    inference_us: float
+    """A whole inference, with what is between the operators; on a busy machine it varies more than their sum."""
     gains: dict[str, float] | None
     """At most how many times as fast as float all multiplications are, by instruction set: an estimate."""
     host: Host
@@ -102,6 +105,7 @@ class Explanation:
             "verdict": self.text,
             "runs": self.runs,
             "total_us": self.total_us,
+            "inference_us": self.inference_us,
             "reference_us": self.reference_us,
             "ratio": self.total_us / self.reference_us if self.reference_us else None,
             "delegated": self.delegated,
@@ -175,8 +179,9 @@ def explain(model: Path, reference: Path | None = None, *, runs: int = RUNS) -> 
         text=found.verdict.text,
         runs=runs,
         operators=tuple(measured),
-        total_us=profiles[0].total_us,
-        reference_us=profiles[1].total_us if reference else None,
+        total_us=whole,
+        reference_us=profiles[1].operators_us if reference else None,
+        inference_us=profiles[0].inference_us,
         gains=_gains(works),
         host=host,
     )

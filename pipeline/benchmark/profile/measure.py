@@ -46,7 +46,7 @@ class Profile:
 
     timings: tuple[Timing, ...]
     """In the order they ran."""
-    total_us: float
+    inference_us: float
     """Of a whole inference, mean over the faster half."""
     partitions: tuple[tuple[int, ...], ...]
     """The operators in each of the delegate's pieces, by their places in the graph."""
@@ -96,7 +96,7 @@ def _read(content: dict[str, object]) -> Profile:
     assert isinstance(partitions, list)
     return Profile(
         tuple(Timing(**timing) for timing in timings),
-        float(str(content["total_us"])),
+        float(str(content["inference_us"])),
         tuple(tuple(partition) for partition in partitions),
     )
 
@@ -123,7 +123,9 @@ def _measure(runs: int, paths: list[Path]) -> list[dict[str, object]]:
                     {"tag": event.tag, "delegated": event.delegated, "place": event.place, "us": us}
                     for event, us in zip(inferences[0].events, _faster_half(times), strict=True)
                 ],
-                "total_us": _faster_half(np.array([[inference.total_us] for inference in inferences], np.float64))[0],
+                "inference_us": _faster_half(np.array([[inference.total_us] for inference in inferences], np.float64))[
+                    0
+                ],
                 "partitions": runner.partitions[1],
             }
         )

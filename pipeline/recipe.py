@@ -37,8 +37,12 @@ Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entrop
 Strategy = Literal["none", "mirrored", "multi_worker"]
 """How training is spread: not at all, over this machine's devices, over the processes that TF_CONFIG names."""
 
+RungName = Literal["keras", "float", "keras_qat", "qat", "hub", "reference", "builtin", "xnnpack"]
+"""A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
+
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Section(BaseModel):
@@ -224,6 +228,33 @@ class Benchmark(_Section):
     xnnpack: bool = True
 
 
+class RungPromise(_Section):
+    """What one rung of the ladder must keep of what it is compared with, the rung above it."""
+
+    min_agreement: Share | None = Field(None, description="Share of examples with the same top-1 answer.")
+    max_drop: Share | None = Field(None, description="Top-1 accuracy it may lose, as a fraction.")
+    max_lsb: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Largest difference of two integer outputs, in steps of their scale."
+    )
+    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the outputs.")
+
+
+class Verify(_Section):
+    """Promises that `pipeline verify` holds the int8 model to."""
+
+    min_agreement: Share | None = Field(
+        None, description="Of the int8 model under XNNPACK, as a phone runs it, with the float .tflite."
+    )
+    max_drop: Share | None = Field(None, description="Top-1 that it may lose against the float .tflite, as a fraction.")
+    rungs: dict[RungName, RungPromise] = Field({}, description="Promises of single rungs, by name.")
+    tensor_sqnr_db: float = Field(
+        20.0, description="An int8 activation parts from the float one below this signal to noise ratio."
+    )
+    tensor_lsb: Annotated[int, Field(ge=0)] = Field(
+        1, description="An activation parts from that of other kernels beyond so many steps."
+    )
+
+
 class Recipe(_Section):
     """A whole run."""
 
@@ -236,6 +267,7 @@ class Recipe(_Section):
     quantize: Quantize = Quantize()
     evaluate: Evaluate = Evaluate()
     benchmark: Benchmark = Benchmark()
+    verify: Verify = Verify()
 
     @model_validator(mode="after")
     def _together(self) -> Recipe:

@@ -39,6 +39,8 @@ QAT_KERAS = "qat.h5"
 FLOAT, QAT, HUB, RANGES = "float.tflite", "qat.tflite", "hub.tflite", "ranges.json"
 CALIBRATION = "calibration.json"
 """How PTQ was done: the settings, what else was tried, what was scaled. Not written for QAT, which learned its own."""
+GOLDEN: frozenset[str] = frozenset({"int8", "int8_per_tensor"})
+"""Formats whose answers are the same bytes on every device, so that a golden pair can be checked."""
 EVALUATION_CHUNK = 32
 """Images read at a time; the models run them in their own batches."""
 
@@ -366,7 +368,8 @@ def formats(
         started = time.time()
         quantizer = quantizer or open_quantizer(trip)
         content, corrected = quantizer(target, io_type, rules)
-        write_bytes(run.path(name), with_metadata(trip, content, target, quantizer.hub.ranges.method, rules))
+        described = with_metadata(trip, content, target, quantizer.hub.ranges.method, rules, quantizer.how)
+        write_bytes(run.path(name), described)
         changes = [change.to_json() for change in corrected.changes] if corrected else []
         run.record(target, key, [name], started, io=io_type, keep=[str(rule) for rule in rules], corrected=changes)
     audit(written, io_type, keep, run.path(HUB))
@@ -466,10 +469,18 @@ def measure(trip: Trip, wanted: Sequence[Format] | None = None) -> dict[str, Any
 
 
 def with_metadata(
-    trip: Trip, content: bytes, target: str, ranges: str | None = None, keep: Sequence[Keep] = ()
+    trip: Trip,
+    content: bytes,
+    target: str,
+    ranges: str | None = None,
+    keep: Sequence[Keep] = (),
+    how: str | None = None,
 ) -> bytes:
     """A .tflite with the recipe's labels, preprocessing and provenance inside."""
+    from pipeline.tflite import golden
     from pipeline.tflite.metadata import Metadata, write
+
+    pair = golden.pair(content) if target in GOLDEN and not keep else None
 
     recipe = trip.recipe
     return write(
@@ -485,7 +496,9 @@ def with_metadata(
                 "recipe_sha256": recipe.digest(),
                 "data_sha256": trip.data.fingerprint,
                 "ranges": ranges,
+                "calibration": how,
                 "keep": [str(rule) for rule in keep],
+                "golden": pair.to_json() if pair else None,
                 "versions": versions(),
             },
         ),

@@ -8,7 +8,21 @@ import traceback
 
 import typer
 
-from pipeline.cli import benchmark, doctor, evaluate, export, inspect, ranges, recipes, run, search, sensitivity, train
+from pipeline.cli import (
+    benchmark,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    inspect,
+    ranges,
+    recipes,
+    run,
+    search,
+    sensitivity,
+    train,
+    verify,
+)
 from pipeline.errors import PipelineError
 
 INTERRUPTED = 130
@@ -34,6 +48,8 @@ app.command("sensitivity")(sensitivity.sensitivity)
 app.command("ranges")(ranges.ranges)
 app.command("search")(search.search)
 app.command("doctor")(doctor.doctor)
+app.command("verify")(verify.verify)
+app.command("explain")(explain.explain)
 app.add_typer(recipes.app, name="recipes")
 
 

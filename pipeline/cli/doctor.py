@@ -12,9 +12,6 @@ from pipeline.cli.options import AsJson, Overrides
 if TYPE_CHECKING:
     from pipeline.diagnose.finding import Diagnosis
 
-PIPE_WIDTH = 140
-"""Columns of the table where the output is no terminal."""
-
 
 def doctor(
     target: Annotated[
@@ -85,26 +82,12 @@ def _of_model(target: Path | None, recipe: str | None, overrides: list[str]) -> 
 
 
 def _print(diagnosis: Diagnosis) -> None:
+    from pipeline.cli import show
+
     if diagnosis.findings:
-        _table(diagnosis)
+        show.findings(diagnosis.findings)
     else:
         typer.echo("nothing found")
     typer.echo(f"checked: {'; '.join(diagnosis.checked)}")
     if diagnosis.left_out:
         typer.echo(f"not checked: {'; '.join(diagnosis.left_out)}")
-
-
-def _table(diagnosis: Diagnosis) -> None:
-    """Sentences, so all to the left."""
-    import sys
-
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    sheet = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
-    for name, ratio in (("finding", 4), ("severity", None), ("what it does to the model", 3), ("what to do", 3)):
-        sheet.add_column(name, ratio=ratio, no_wrap=ratio is None, overflow="fold")
-    for finding in diagnosis.findings:
-        sheet.add_row(f"{finding.check}: {finding.message}", finding.severity, finding.effect, finding.remedy)
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(sheet)

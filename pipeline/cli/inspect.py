@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson
+from pipeline.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipeline.tflite.audit.audit import Audit
     from pipeline.tflite.inspect import Inspection, Operator, Port
+    from pipeline.tflite.metadata import Metadata
 
 
 def inspect(
@@ -22,24 +29,69 @@ def inspect(
         str | None, typer.Option("--require", metavar="FORMAT", help="Exit with 1 unless it is this, e.g. int8.")
     ] = None,
     operators: Annotated[bool, typer.Option("--operators", help="List every operator, not groups of them.")] = False,
+    data: Annotated[bool, typer.Option("--data", help="Also look at activations on the recipe's test split.")] = False,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="RECIPE", help="--data of this recipe; the run's by default.")
+    ] = None,
+    overrides: Overrides = None,
     json: AsJson = False,
 ) -> None:
-    """Say what a .tflite file truly is: types, scales, operators, what stayed float.
+    """Say what a .tflite file truly is (types, scales, operators, what stayed float), and what is wrong with it.
+
+    Exit status 1 where it is not what --require says, or where there is an error among the findings.
 
     Example: pipeline inspect runs/mobilenet/int8.tflite --require int8
+    Example: pipeline inspect model.tflite --data --recipe mobilenet
     """
     from pipeline import run
     from pipeline.cli import show
+    from pipeline.progress import bar
     from pipeline.tflite import inspect as reader
+    from pipeline.tflite.audit.audit import audit
     from pipeline.tflite.verdict import require as hold_to
 
-    found = reader.inspect(run.model_file(file))
+    path = run.model_file(file)
+    found = reader.inspect(path)
+    examples = _examples(path, recipe, overrides or []) if data or recipe is not None else None
+    audited = audit(path, found, examples, track=bar)
     if json:
-        show.as_json(found.to_json())
+        show.as_json(found.to_json() | {"audit": audited.to_json()})
     else:
         _print(found, operators)
+        _print_audit(audited)
     if require is not None:
         hold_to(found, require)
+    if audited.failed:
+        raise typer.Exit(1)
+
+
+def _examples(path: Path, recipe: str | None, overrides: list[str]) -> Iterator[NDArray[np.float32]]:
+    from itertools import islice
+
+    from pipeline import run
+    from pipeline.data import load
+    from pipeline.tflite.audit.observe import EXAMPLES
+
+    batches = load(run.recipe_of(recipe, overrides, [path]).data).batches("test", 32)
+    return islice((example for batch in batches for example in batch.x), EXAMPLES)
+
+
+def _print_audit(found: Audit) -> None:
+    from pipeline.cli import show
+
+    if found.delegation is not None:
+        pieces = len(found.delegation.partitions)
+        typer.echo(
+            f"XNNPACK takes {len(found.delegation.taken)} of {found.delegation.operators} operators, in {pieces} "
+            f"piece{'s' * (pieces != 1)} (measured on this host)"
+        )
+    if found.findings:
+        show.findings(found.findings)
+    else:
+        typer.echo("nothing wrong found")
+    typer.echo(f"checked: {'; '.join(found.checked)}")
+    for reason in found.left_out:
+        typer.echo(f"not checked: {reason}")
 
 
 def _print(found: Inspection, every_operator: bool) -> None:
@@ -54,7 +106,8 @@ def _print(found: Inspection, every_operator: bool) -> None:
         f"float, {counts.get('QUANTIZE', 0)} QUANTIZE, {counts.get('DEQUANTIZE', 0)} DEQUANTIZE"
     )
     if found.metadata is not None:
-        typer.echo(f"metadata: {found.metadata.name}, {len(found.metadata.labels)} labels, " + _provenance(found))
+        for line in _provenance(found.metadata):
+            typer.echo(line)
     show.table(
         ["", "name", "shape", "type", "scale", "zero point"],
         [*(_port("input", port) for port in found.inputs), *(_port("output", port) for port in found.outputs)],
@@ -84,10 +137,33 @@ def _names(found: Inspection) -> list[str]:
     return [short.get(op, "") for op in found.operators]
 
 
-def _provenance(found: Inspection) -> str:
-    assert found.metadata is not None
-    facts = found.metadata.provenance
-    return f"recipe {str(facts['recipe_sha256'])[:12]}" if "recipe_sha256" in facts else "no provenance"
+def _provenance(described: Metadata) -> list[str]:
+    """Where the file comes from, as far as it says."""
+    facts, prepared = described.provenance, described.preprocessing
+    lines = [f"metadata: {described.name}, {len(described.labels)} labels"]
+    if prepared.get("mean") and prepared.get("std"):
+        size = f", resized to {'x'.join(map(str, prepared['size']))}" if prepared.get("size") else ""
+        mean, std = (" ".join(f"{value:g}" for value in prepared[key]) for key in ("mean", "std"))
+        lines.append(f"  preprocessing: (pixel − {mean}) / {std}{size}")
+    if not facts:
+        return [*lines, "  no provenance"]
+    for title, key in (("recipe", "recipe_sha256"), ("data", "data_sha256")):
+        if facts.get(key):
+            lines.append(f"  {title}: sha256 {str(facts[key])[:16]}")
+    how = [str(facts[key]) for key in ("calibration", "ranges") if facts.get(key)]
+    if how:
+        lines.append(f"  calibration: {', '.join(dict.fromkeys(how))}")
+    if facts.get("keep"):
+        lines.append(f"  kept out of int8: {', '.join(map(str, facts['keep']))}")
+    golden = facts.get("golden")
+    if isinstance(golden, dict) and "output_sha256" in golden:
+        lines.append(
+            f"  golden pair: {golden.get('examples')} inputs, answers sha256 {golden['output_sha256'][:16]} "
+            "(`pipeline verify` checks it)"
+        )
+    if isinstance(facts.get("versions"), dict):
+        lines.append(f"  written by: {', '.join(f'{name} {version}' for name, version in facts['versions'].items())}")
+    return lines
 
 
 def _port(kind: str, port: Port) -> tuple[str, ...]:

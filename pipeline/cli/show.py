@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pipeline.diagnose.finding import Finding
+
+PIPE_WIDTH = 140
+"""Columns of a table of sentences where the output is no terminal."""
 
 
 def say(message: str) -> None:
@@ -40,6 +46,22 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | No
     Console(highlight=False).print(sheet)
 
 
+def findings(found: Iterable[Finding]) -> None:
+    """What checks found, on stdout. Sentences, so all to the left."""
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    sheet = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
+    for name, ratio in (("finding", 4), ("severity", None), ("what it does to the model", 3), ("what to do", 3)):
+        sheet.add_column(name, ratio=ratio, no_wrap=ratio is None, overflow="fold")
+    for finding in found:
+        sheet.add_row(f"{finding.check}: {finding.message}", finding.severity, finding.effect, finding.remedy)
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(sheet)
+
+
 def percent(share: float | None) -> str:
     """A fraction as a percentage."""
     return "–" if share is None else f"{100 * share:.1f} %"
@@ -51,6 +73,12 @@ def points(difference: dict[str, float] | None) -> str:
         return "–"
     value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
     return f"{value:+.1f} [{low:+.1f}\u00a0{high:+.1f}]"
+
+
+def shorten(text: str, width: int) -> str:
+    """A long name without its middle."""
+    half = (width - 1) // 2
+    return text if len(text) <= width else f"{text[: width - 1 - half]}…{text[-half:]}"
 
 
 def size(number_of_bytes: int) -> str:

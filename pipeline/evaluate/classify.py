@@ -148,6 +148,46 @@ def evaluate_many(
     return {name: scorer.result(None if scorer is against else against) for name, scorer in scorers.items()}
 
 
+def class_scores(scores: NDArray[np.float32], examples: int, model: Path | str) -> NDArray[np.float32]:
+    """What a classifier gave for some examples, checked, as one score for each class: float32 [B, C].
+
+    Raises:
+        InputError: the outputs are no scores.
+        PipelineError: they hold NaN.
+    """
+    if np.isnan(scores).any():
+        raise PipelineError(
+            f"The model {model} gives NaN for {int(np.isnan(scores).any(axis=-1).sum())} of "
+            f"{len(scores)} examples of a batch. Its weights or the data's preprocessing are broken."
+        )
+    if scores.ndim != 2 or scores.shape[1] == 0:
+        raise InputError(
+            f"The model {model} gives {list(scores.shape)} for {examples} examples; "
+            "a classifier gives [batch, classes]."
+        )
+    if scores.shape[1] > 1:
+        return scores
+    # A quantized sigmoid may pass 0 or 1 by a step of its scale; a logit goes far beyond.
+    if scores.min() < -0.05 or scores.max() > 1.05:
+        raise InputError(
+            f"The model {model} ends in one unit with values from {scores.min():.3g} to "
+            f"{scores.max():.3g}; one unit must be a sigmoid's probability, 0 to 1."
+        )
+    return np.concatenate([1 - scores, scores], axis=1)
+
+
+def check_labels(labels: NDArray[Any], classes: int, model: Path | str) -> None:
+    """
+    Raises:
+        InputError: labels that are none of the model's classes.
+    """
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
+        raise InputError(
+            f"The model {model} knows the classes 0 to {classes - 1}; the labels hold "
+            f"{labels.min()} to {labels.max()} ({labels.dtype}). The data's classes must be the model's."
+        )
+
+
 class _Scorer:
     """One model's answers so far: a few bytes an example."""
 
@@ -164,36 +204,13 @@ class _Scorer:
             return
         scores = self._scores(examples)
         self.classes = scores.shape[1]
-        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= self.classes:
-            raise InputError(
-                f"The model {self.path} knows the classes 0 to {self.classes - 1}; the labels hold "
-                f"{labels.min()} to {labels.max()} ({labels.dtype}). The data's classes must be the model's."
-            )
+        check_labels(labels, self.classes, self.path)
         self._predicted.append(np.argmax(scores, axis=1))
         self._right.append(top_k_hits(scores, labels, 1))
         self._top5 += int(top_k_hits(scores, labels, 5).sum())
 
     def _scores(self, examples: NDArray[np.float32]) -> NDArray[np.float32]:
-        scores = self._runner.predict(examples)
-        if np.isnan(scores).any():
-            raise PipelineError(
-                f"The model {self.path} gives NaN for {int(np.isnan(scores).any(axis=-1).sum())} of "
-                f"{len(scores)} examples of a batch. Its weights or the data's preprocessing are broken."
-            )
-        if scores.ndim != 2 or scores.shape[1] == 0:
-            raise InputError(
-                f"The model {self.path} gives {list(scores.shape)} for {len(examples)} examples; "
-                "a classifier gives [batch, classes]."
-            )
-        if scores.shape[1] > 1:
-            return scores
-        # A quantized sigmoid may pass 0 or 1 by a step of its scale; a logit goes far beyond.
-        if scores.min() < -0.05 or scores.max() > 1.05:
-            raise InputError(
-                f"The model {self.path} ends in one unit with values from {scores.min():.3g} to "
-                f"{scores.max():.3g}; one unit must be a sigmoid's probability, 0 to 1."
-            )
-        return np.concatenate([1 - scores, scores], axis=1)
+        return class_scores(self._runner.predict(examples), len(examples), self.path)
 
     def answers(self) -> Answers:
         if not self._right:

@@ -186,6 +186,11 @@ class Quantizer:
         written = write(corrected.apply(hub.content), target, hub.ranges, io_type, keep)
         return place(written, corrected.weights), corrected
 
+    @property
+    def how(self) -> str:
+        """The settings in words; after QAT, that nothing was calibrated."""
+        return str(self._settings) if self._settings.changes_weights else self.hub.ranges.method
+
     def _corrected(self, target: Format, keep: Sequence[Keep]) -> Corrected:
         hub = self.hub
         if target in BASE and target != "int16x8":

@@ -89,6 +89,7 @@ class Runner:
             shows that the model can. By default the batch the model was written with, or 1 where it is open.
         shapes: The whole shape of every input instead, for a model that leaves more than its batch open.
         xnnpack: Let the XNNPACK delegate take the operators it can; without it, TFLite's own kernels run.
+        reference: Run TFLite's reference kernels instead, the plain loops that its specification is tested by.
 
     Raises:
         InputError: no such file, not a (whole) .tflite model, an operator this runtime does not have, or a
@@ -104,6 +105,7 @@ class Runner:
         batch: int | None = None,
         shapes: Sequence[Sequence[int]] | None = None,
         xnnpack: bool = True,
+        reference: bool = False,
     ) -> None:
         if threads < 1:
             raise InputError(f"A model runs on at least 1 thread, not {threads}.")
@@ -111,7 +113,7 @@ class Runner:
             raise InputError(f"A batch holds at least 1 example, not {batch}.")
         self._name = f"The model {model}" if isinstance(model, Path) else f"The given model of {len(model)} bytes"
         with without_chatter():
-            self._interpreter = self._load(model, threads, xnnpack)
+            self._interpreter = self._load(model, threads, _resolver(xnnpack, reference))
             details = self._interpreter.get_input_details()
             resized = batch is not None and shapes is None and any(tuple(i["shape"])[:1] != (batch,) for i in details)
             if resized:
@@ -173,14 +175,24 @@ class Runner:
     def predict(self, x: ArrayLike) -> NDArray[np.float32]:
         """Scores for any number of examples, through a model with one input and one output.
 
-        The examples go through in pieces of the runner's batch; the last piece is filled up with copies of
-        its last example, whose scores are dropped.
-
         Args:
             x: float32 [B, ...], in the units the model was trained on; quantized here for a quantized input.
 
         Returns:
             float32 [B, ...], dequantized: [B, C] for a classifier.
+
+        Raises:
+            InputError: as `answer`, or an output of integers without a scale.
+            PipelineError: as `invoke`.
+        """
+        stored = self.answer(x)
+        return self.outputs[0].dequantize(stored)
+
+    def answer(self, x: ArrayLike) -> Array:
+        """As `predict`, but what the output stores, in the model's own type.
+
+        The examples go through in pieces of the runner's batch; the last piece is filled up with copies of
+        its last example, whose scores are dropped.
 
         Raises:
             InputError: several inputs or outputs, x of another shape, NaN for a quantized input, or an output
@@ -200,7 +212,6 @@ class Runner:
                 f"{_show(examples.shape)}. The preprocessing's size and channels must be the model's."
             )
         batch = source.shape[0]
-        scores = np.empty((0, *target.shape[1:]), np.float32)
         pieces = []
         for start in range(0, len(examples), batch):
             piece = examples[start : start + batch]
@@ -212,19 +223,25 @@ class Runner:
                 raise InputError(
                     f"{self._name} gives {_show(stored.shape)} for {batch} examples, not one entry for each."
                 )
-            pieces.append(target.dequantize(stored)[: batch - missing])
-        return np.concatenate(pieces) if pieces else scores
+            pieces.append(stored[: batch - missing])
+        return np.concatenate(pieces) if pieces else np.empty((0, *target.shape[1:]), target.dtype)
 
     @property
     def delegated(self) -> float:
         """Share of the main graph's operators that a delegate (XNNPACK) runs, 0 to 1."""
+        count, taken = self.partitions
+        return sum(map(len, taken)) / count if count else 0.0
+
+    @property
+    def partitions(self) -> tuple[int, tuple[tuple[int, ...], ...]]:
+        """How many operators the main graph has, and which of them each of the delegate's partitions runs."""
         nodes = self._interpreter._get_ops_details()
-        delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
         own = [node for node in nodes if node["op_name"] != "DELEGATE"]
         maker = {int(tensor): place for place, node in enumerate(own) for tensor in node["outputs"]}
-        taken: set[int] = set()
+        partitions = []
         # The list keeps the nodes a delegate replaced. They are those between its outputs and its inputs.
-        for delegate in delegates:
+        for delegate in (node for node in nodes if node["op_name"] == "DELEGATE"):
+            taken: set[int] = set()
             seen = {int(tensor) for tensor in delegate["inputs"]}
             open_ = [int(tensor) for tensor in delegate["outputs"]]
             while open_:
@@ -235,12 +252,12 @@ class Runner:
                 if tensor in maker:
                     taken.add(maker[tensor])
                     open_.extend(int(before) for before in own[maker[tensor]]["inputs"])
-        return len(taken) / len(own) if own else 0.0
+            partitions.append(tuple(sorted(taken)))
+        return len(own), tuple(partitions)
 
-    def _load(self, model: Path | bytes, threads: int, xnnpack: bool) -> Any:
+    def _load(self, model: Path | bytes, threads: int, resolver: OpResolverType) -> Any:
         if isinstance(model, Path) and not model.is_file():
             raise InputError(f"There is no file {model}. Give the path of a .tflite model.")
-        resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": model}
         try:
             return Interpreter(**source, num_threads=threads, experimental_op_resolver_type=resolver)
@@ -293,6 +310,12 @@ class Runner:
     def _list_inputs(self) -> str:
         listed = ", ".join(f"'{spec.name}' {spec.dtype} {_show(spec.shape)}" for spec in self.inputs)
         return f"{len(self.inputs)} input{'s' * (len(self.inputs) != 1)} ({listed})"
+
+
+def _resolver(xnnpack: bool, reference: bool) -> OpResolverType:
+    if reference:
+        return OpResolverType.BUILTIN_REF
+    return OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
 def _spec(details: dict[str, Any]) -> TensorSpec:

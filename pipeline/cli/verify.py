@@ -1,0 +1,158 @@
+"""`pipeline verify`: what the int8 model answers, rung by rung, and where it loses."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson, Overrides
+
+FILE_WIDTH, NAME_WIDTH = 20, 60
+
+if TYPE_CHECKING:
+    from pipeline.verify.inside import TensorGap
+    from pipeline.verify.ladder import Step
+    from pipeline.verify.verify import Verification
+
+
+def verify(
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="[TARGET]", help="A run folder or an int8 .tflite file; the newest run by default."),
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", metavar="FILE", help="The float .tflite; the run's by default.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose data and promises; the run's by default.")
+    ] = None,
+    overrides: Overrides = None,
+    split: Annotated[str, typer.Option("--split", help="train, calibration, validation or test.")] = "test",
+    examples: Annotated[
+        int | None, typer.Option("--examples", min=1, metavar="N", help="At most N of them, the first.")
+    ] = None,
+    keras: Annotated[
+        bool, typer.Option("--keras/--no-keras", help="With the run's Keras models, which takes TensorFlow.")
+    ] = True,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples in one call of a model.")] = 8,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Rungs that run at the same time.")] = 2,
+    json: AsJson = False,
+) -> None:
+    """Prove the int8 model: every form and every set of kernels on the same examples, each against the one above.
+
+    Exit status 1 where a promise of the recipe's verify section is broken, or the file is not what its metadata say.
+
+    Example: pipeline verify runs/mobilenet
+    Example: pipeline verify model_int8.tflite --reference model.tflite --recipe mobilenet --set verify.max_drop=0.02
+    """
+    from pipeline.cli import show
+    from pipeline.errors import PipelineError
+    from pipeline.progress import bar
+    from pipeline.verify import target as targets
+    from pipeline.verify.verify import verify as stage
+
+    opened = targets.resolve(target, reference, recipe, overrides or [], keras=keras)
+    found = stage(opened, split=split, examples=examples, batch=batch, threads=threads, track=bar, say=show.say)
+    if json:
+        show.as_json(found.to_json())
+    else:
+        _print(found)
+    if found.broken:
+        raise PipelineError(" ".join(found.broken))
+
+
+def _print(found: Verification) -> None:
+    from pipeline.cli import show
+
+    if found.skipped:
+        show.say(f"{len(found.skipped)} examples could not be read and were left out: {', '.join(found.skipped)}")
+    last = found.steps[-1]
+    show.table(
+        ["rung", "file", "top-1", "vs above, points", "agreement", "LSB", "SQNR"],
+        [_row(step) for step in found.steps],
+        title=f"{found.model}, {last.n} examples of the {found.split} split",
+    )
+    if last.overall is not None:
+        whole = last.overall
+        typer.echo(
+            f"In all, {last.name} against {whole.against}: {show.points(whole.difference.to_json())} points, agreement "
+            f"{show.percent(whole.agreement)}."
+        )
+    for line in _loss(found):
+        typer.echo(line)
+    if found.provenance:
+        typer.echo("The file's metadata:")
+        for check in found.provenance:
+            typer.echo(f"  {check.state:6} {check.what}: {check.message}")
+    else:
+        typer.echo("The file carries no metadata: nothing says where it comes from.")
+    for line in found.left_out:
+        typer.echo(f"not held to: {line}")
+
+
+def _row(step: Step) -> tuple[str, ...]:
+    from pipeline.cli import show
+
+    above = step.above
+    return (
+        step.name,
+        show.shorten(Path(step.source).name, FILE_WIDTH),
+        show.percent(step.top1),
+        show.points(above.difference.to_json()) if above else "–",
+        show.percent(above.agreement) if above else "–",
+        "–" if above is None or above.max_lsb is None else str(above.max_lsb),
+        "–" if above is None else "same" if above.differing == 0 else _decibels(above.sqnr_db),
+    )
+
+
+def _loss(found: Verification) -> list[str]:
+    from pipeline.cli import show
+
+    step = found.lost or found.weakest
+    if step is None or step.above is None:
+        return ["Every rung gives the same answers as the one above it."]
+    agreed = f"it agrees with {step.above.against} on {show.percent(step.above.agreement)}"
+    lines = [
+        f"Lost at {step.name} ({step.title}): {show.points(step.above.difference.to_json())} points; {agreed}."
+        if found.lost
+        else f"No rung loses top-1 beyond chance. The widest step is {step.name} ({step.title}): {agreed}."
+    ]
+    inside = found.inside
+    if inside is None:
+        return lines
+    where = f"Inside {inside.rung} ({inside.examples} examples, {len(inside.tensors)} activations)"
+    if inside.first is None:
+        lines.append(f"{where}, none parts from {inside.above} beyond {inside.tolerance}.")
+    else:
+        lines.append(f"{where}, the first to part beyond {inside.tolerance}: {_gap(inside.first)}.")
+    steepest = inside.steepest
+    if steepest is not None and steepest is not inside.first:
+        lines.append(
+            f"The operator that adds most noise of its own: {_gap(steepest)}, {_share(steepest.added)} of its energy."
+        )
+    return lines
+
+
+def _gap(gap: TensorGap) -> str:
+    from pipeline.cli import show
+
+    numbers = [_decibels(gap.sqnr_db)]
+    if gap.max_lsb is not None:
+        numbers = [f"up to {gap.max_lsb} LSB", *numbers]
+    elif gap.rms_lsb is not None:
+        numbers.append(f"{gap.rms_lsb:.2f} LSB rms")
+    where = "the input" if gap.index < 0 else f"operator {gap.index} {gap.operator}"
+    return f"{where} '{show.shorten(gap.short, NAME_WIDTH)}' ({', '.join(numbers)})"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.2g} %" if value < 10 else "many times as much as it has"
+
+
+def _decibels(value: float) -> str:
+    if math.isfinite(value):
+        return f"{value:.1f} dB"
+    return "same" if value > 0 else "lost"

@@ -1,0 +1,1 @@
+"""The audit: what is wrong, or wasted, in a quantized .tflite."""

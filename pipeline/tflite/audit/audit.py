@@ -1,0 +1,120 @@
+"""Examine a .tflite: the road through all checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.diagnose.finding import Finding, worst_first
+from pipeline.errors import InputError
+from pipeline.progress import Track, quiet
+from pipeline.tflite import flatbuffer
+from pipeline.tflite.audit.checks import (
+    bias_overflow,
+    bias_scale,
+    float_islands,
+    partitions,
+    per_channel,
+    saturation,
+    scales,
+    zero_points,
+    zero_rows,
+)
+from pipeline.tflite.audit.observe import observe
+from pipeline.tflite.audit.subject import Subject
+from pipeline.tflite.delegation import Delegation, measure
+from pipeline.tflite.inspect import Inspection, inspect
+
+# Causes before their consequences: of the same severity, findings keep this order.
+CHECKS: dict[str, Callable[[Subject], list[Finding]]] = {
+    scales.CHECK: scales.check,
+    bias_scale.CHECK: bias_scale.check,
+    bias_overflow.CHECK: bias_overflow.check,
+    zero_points.CHECK: zero_points.check,
+    zero_rows.CHECK: zero_rows.check,
+    per_channel.CHECK: per_channel.check,
+    float_islands.CHECK: float_islands.check,
+    partitions.CHECK: partitions.check,
+    saturation.CHECK: saturation.check,
+}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was looked at and what was found."""
+
+    findings: tuple[Finding, ...]
+    """The worst first."""
+    checked: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """What could not be looked at, and why."""
+    delegation: Delegation | None
+    """What XNNPACK takes, measured on this host; None where the model cannot be loaded."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error among the findings."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        measured = self.delegation
+        return {
+            "findings": [finding.to_json() for finding in self.findings],
+            "checked": list(self.checked),
+            "left_out": list(self.left_out),
+            "xnnpack": None
+            if measured is None
+            else {
+                "share": measured.share,
+                "operators": measured.operators,
+                "partitions": [list(partition) for partition in measured.partitions],
+            },
+        }
+
+
+def audit(
+    file: Path,
+    inspection: Inspection | None = None,
+    examples: Iterable[NDArray[np.float32]] | None = None,
+    *,
+    track: Track = quiet,
+) -> Audit:
+    """Look for what is wrong, or wasted, in a .tflite.
+
+    Args:
+        file: The file.
+        inspection: What `inspect` said of it; read again by default.
+        examples: float32 [...] each, on which activations are observed.
+        track: Follows the examples.
+
+    Raises:
+        InputError: no model, or examples that it does not take.
+        PipelineError: the model fails on the examples.
+    """
+    content = flatbuffer.load(file)
+    found = inspection or inspect(file)
+    left_out: list[str] = []
+    measured: Delegation | None = None
+    try:
+        measured = measure(file)
+    except InputError as error:
+        left_out.append(f"{partitions.CHECK}: {error}")
+    observed = None
+    if examples is None:
+        left_out.append(f"{saturation.CHECK}: it takes data (--data, or --recipe)")
+    elif measured is None:
+        left_out.append(f"{saturation.CHECK}: the model cannot be run")
+    else:
+        observed, count = observe(content, examples, track)
+        if not count:
+            raise InputError("There are no examples to observe activations on. Look at the data's splits.")
+    subject = Subject(flatbuffer.read(content), found, measured, observed)
+    skipped = {note.split(":")[0] for note in left_out}
+    ran = {name: check for name, check in CHECKS.items() if name not in skipped}
+    findings = [finding for check in ran.values() for finding in check(subject)]
+    return Audit(worst_first(findings), tuple(ran), tuple(left_out), measured)

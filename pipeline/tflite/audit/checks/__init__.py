@@ -1,0 +1,1 @@
+"""One check a module, all of one interface: `check(subject)` gives findings."""

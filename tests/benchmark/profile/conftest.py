@@ -1,0 +1,3 @@
+from tests.tflite.conftest import variant, variants
+
+__all__ = ["variant", "variants"]

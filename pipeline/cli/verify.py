@@ -1,0 +1,62 @@
+"""`pipeline verify --arm`: an int8 model under the real ARM kernels, without a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from pipeline.verify.arm.result import ProfileResult
+
+
+def verify(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="An int8 .tflite, or a run.")] = None,
+    profiles: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROFILE]...", help="armv8.0 dotprod i8mm a55; all by default.")
+    ] = None,
+    arm: Annotated[bool, typer.Option("--arm", help="Emulate ARM.")] = False,
+    reference: Annotated[
+        Path | None, typer.Option("--float", metavar="FILE", help="The float model, counted beside.")
+    ] = None,
+    examples: Annotated[int, typer.Option("--examples", min=1, help="Random inputs to compare on.")] = 4,
+    json: AsJson = False,
+) -> None:
+    """Compare an int8 model under ARM's kernels with this host's, byte by byte.
+
+    Example: pipeline verify runs/mobilenet --arm dotprod
+    """
+    from pipeline import run
+    from pipeline.cli import show
+    from pipeline.progress import bar
+    from pipeline.verify.arm.emulate import run_profiles
+    from pipeline.verify.arm.inputs import random_examples
+
+    model = run.model_file(file)
+    beside = model.with_name("float.tflite")
+    results = run_profiles(
+        model,
+        random_examples(model, examples),
+        profiles or [],
+        float_model=reference or (beside if beside.is_file() and beside != model else None),
+        track=bar,
+        say=show.say,
+    )
+    if json:
+        show.as_json([result.to_json() for result in results])
+    else:
+        _print(results)
+    if any(result.failed for result in results):
+        raise typer.Exit(1)
+
+
+def _print(results: tuple[ProfileResult, ...]) -> None:
+    from pipeline.cli import show
+    from pipeline.verify.arm import show as words
+
+    show.table(words.COLUMNS, [words.row(result) for result in results])
+    for line in words.notes(results):
+        typer.echo(line)

@@ -1,0 +1,1 @@
+"""Prove an int8 model before it is on a phone."""

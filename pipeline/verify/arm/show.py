@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline.verify.arm.counts import Counts
+from pipeline.verify.arm.instructions import Instruction
 from pipeline.verify.arm.result import PROXY, ProfileResult
 
 COLUMNS = ("profile", "differs", "SDOT", "SMMLA", "int8", "float", "int8 kernels")
@@ -19,7 +20,8 @@ def row(result: ProfileResult) -> tuple[str, ...]:
     return (
         result.profile,
         differs,
-        *(_number(counts, kind) for kind in ("sdot", "smmla")),
+        _number(counts, "sdot"),
+        _number(counts, "smmla"),
         _total(counts),
         _total(result.float_counts),
         _families(counts),
@@ -41,8 +43,8 @@ def notes(results: Sequence[ProfileResult]) -> Iterator[str]:
         yield f"{', '.join(profiles)}: {line}"
 
 
-def _number(counts: Counts | None, kind: str) -> str:
-    return "–" if counts is None else f"{dict(counts.by_kind)[kind]:,}"
+def _number(counts: Counts | None, kind: Instruction) -> str:
+    return "–" if counts is None else f"{counts.by_kind[kind]:,}"
 
 
 def _total(counts: Counts | None) -> str:

@@ -14,6 +14,9 @@ from pipeline.verify.arm.result import Comparison
 
 _MATRIX = frozenset({"CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "CONV_3D"})
 """Operators that multiply matrices: what dot product and matrix instructions are for."""
+_BIT_EXACT = frozenset({"int8", "int8_per_tensor", "int8_float_io"})
+"""Verdicts of models that XNNPACK runs in integers; its uint8 kernels for ARMv8.0 round otherwise than the others."""
+_INT8_FAMILIES = frozenset({"mlal", "neondot", "neoni8mm"})
 _SHOWN = 3
 
 
@@ -32,18 +35,21 @@ def examine(
     Returns:
         The worst first.
     """
-    found = [*_differences(profile, model, comparison), *_same_answers(comparison)]
     main = [op for op in model.operators if op.subgraph == 0]
     matrix = [op for op in main if op.name in _MATRIX]
-    reasons = {op: why for op in matrix if (why := _reason(op, left)) is not None}
+    reasons = {op: why for op in matrix if (why := _reason(op, profile, left)) is not None}
+    found = [*_differences(profile, model, comparison, [op for op in main if op.index in left])]
+    found += _same_answers(comparison)
     if counts is not None:
         found += _instructions(profile, counts, matrix, reasons)
-    if reasons and (counts is None or any(counts.by_kind[name] for name in profile.expected)):
+    if reasons and (counts is None or _ran(profile, counts)):
         found.append(_some_without(matrix, reasons))
     return worst_first(found)
 
 
-def _differences(profile: Profile, model: Inspection, comparison: Comparison) -> list[Finding]:
+def _differences(
+    profile: Profile, model: Inspection, comparison: Comparison, left: Sequence[Operator]
+) -> list[Finding]:
     if not comparison.differing_bytes:
         return []
     numbers = (
@@ -54,30 +60,39 @@ def _differences(profile: Profile, model: Inspection, comparison: Comparison) ->
         at = comparison.first
         numbers += f", the first in example {at.example}, output {at.output}, at {list(at.index)}: {at.host:g} on the "
         numbers += f"host, {at.arm:g} on ARM"
-    if _bit_exact(model):
+    if model.verdict.kind not in _BIT_EXACT:
         return [
             Finding(
                 "parity",
-                "error",
+                "note",
                 f"{numbers}.",
-                f"A phone like the {profile.core} answers otherwise than this host.",
-                "Full int8 is bit-exact between x86 and ARM under XNNPACK: this is a bug of the runtime or of a custom "
-                "model. Compare the operators one by one, and report it to XNNPACK.",
+                f"None to be expected: this model is {model.verdict.text}, and only full int8 is bit-exact.",
+                "Compare accuracy, not bytes; or export with --int8.",
+            )
+        ]
+    if left and comparison.largest <= 1:
+        names = ", ".join(dict.fromkeys(op.name for op in left))
+        return [
+            Finding(
+                "parity",
+                "warning",
+                f"{numbers}.",
+                f"XNNPACK does not take {names}; TFLite's own kernels may compute in float inside, and round one step "
+                "apart on x86 and ARM.",
+                "Compare classes rather than bytes, or leave the operator out of the model (a softmax keeps the order).",
+                {"operators": [str(op) for op in left]},
             )
         ]
     return [
         Finding(
             "parity",
-            "note",
+            "error",
             f"{numbers}.",
-            f"None to be expected: this model is {model.verdict.text}, and only XNNPACK's int8 is bit-exact.",
-            "Compare accuracy, not bytes; or export with --int8.",
+            f"A phone with a {profile.core} answers otherwise than this host.",
+            "Full int8 is bit-exact between x86 and ARM under XNNPACK, so this is a bug: find the operator (cut the "
+            "model), and report it to XNNPACK.",
         )
     ]
-
-
-def _bit_exact(model: Inspection) -> bool:
-    return model.verdict.kind in ("int8", "int8_per_tensor", "int8_float_io")
 
 
 def _same_answers(comparison: Comparison) -> list[Finding]:
@@ -94,7 +109,7 @@ def _same_answers(comparison: Comparison) -> list[Finding]:
     ]
 
 
-def _reason(operator: Operator, left: Set[int]) -> str | None:
+def _reason(operator: Operator, profile: Profile, left: Set[int]) -> str | None:
     """Why an operator cannot take XNNPACK's int8 matrix kernels; None where it can."""
     compute = str(operator.compute)
     weights = operator.weights
@@ -102,7 +117,7 @@ def _reason(operator: Operator, left: Set[int]) -> str | None:
         if weights is not None and weights.dtype == "int8" and not weights.dequantized:
             return None if operator.index not in left else "dynamic range, not taken by XNNPACK"
         return f"computes in {compute}"
-    if compute == "uint8":
+    if compute == "uint8" and profile.family != "mlal":
         return "uint8 activations and weights, for which LiteRT has no dot product kernels"
     if compute == "int16":
         return "int16 activations, which XNNPACK does not take"
@@ -126,9 +141,9 @@ def _instructions(
                 "The emulated CPU and the profile do not agree: report it.",
             )
         )
-    if any(counts.by_kind[name] for name in profile.expected):
+    if _ran(profile, counts):
         return found
-    expected = _names(profile.expected)
+    expected = profile.expected[0].upper()
     if not matrix:
         found.append(
             Finding(
@@ -140,7 +155,8 @@ def _instructions(
             )
         )
         return found
-    because = _grouped(reasons) if reasons else "XNNPACK chose other kernels"
+    instead = next((name for name in counts.families if name in _INT8_FAMILIES), None)
+    because = _grouped(reasons) if reasons else f"XNNPACK chose other kernels{f' ({instead})' if instead else ''}"
     found.append(
         Finding(
             "instructions",
@@ -165,6 +181,11 @@ def _some_without(matrix: Sequence[Operator], reasons: dict[Operator, str]) -> F
         "Export them in int8 too, or leave them where accuracy needs them out (`pipeline search`).",
         {"operators": [str(op) for op in reasons]},
     )
+
+
+def _ran(profile: Profile, counts: Counts) -> bool:
+    """An expected instruction ran."""
+    return any(counts.by_kind[name] for name in profile.expected)
 
 
 def _grouped(reasons: dict[Operator, str]) -> str:

@@ -77,7 +77,7 @@ def open_runner(model: Path | bytes) -> Runner:
         return Runner(model)
     except InputError as error:
         tree = flatbuffer.read(model)
-        custom = [flatbuffer.text(code.customCode) for code in tree.operatorCodes if code.customCode]
+        custom = {flatbuffer.text(code.customCode) for code in tree.operatorCodes if code.customCode}
         if not custom:
             raise
         raise InputError(

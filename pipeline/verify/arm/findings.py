@@ -79,7 +79,7 @@ def _differences(
                 f"{numbers}.",
                 f"XNNPACK does not take {names}; TFLite's own kernels may compute in float inside, and round one step "
                 "apart on x86 and ARM.",
-                "Compare classes rather than bytes, or leave the operator out of the model (a softmax keeps the order).",
+                "Compare classes rather than bytes, or end the model before it (a softmax keeps the order).",
                 {"operators": [str(op) for op in left]},
             )
         ]

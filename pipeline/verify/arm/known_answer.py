@@ -1,8 +1,9 @@
 """A tiny int8 model whose exact answer follows from integer arithmetic, to check an emulator with.
 
 Convolution 3x3 → depthwise convolution 3x3 → convolution 1x1 → fully connected: the kernels that matter. All scales are
-powers of two, all weights even and all biases odd, so that no rescaled sum lies halfway between two integers and every
-correct kernel gives the same bytes, however it rounds. QEMU 7.2 fails it where its SME instructions are used.
+powers of two, all weights even and all biases odd, so that no rescaled sum lies halfway between two integers. Every
+kernel that rounds to the nearest, once, gives the same bytes: XNNPACK's do (TFLite's own round twice). QEMU 7.2 fails
+where its SME instructions are used.
 """
 
 from __future__ import annotations

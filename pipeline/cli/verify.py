@@ -22,7 +22,7 @@ def verify(
     reference: Annotated[
         Path | None, typer.Option("--float", metavar="FILE", help="The float model, counted beside.")
     ] = None,
-    examples: Annotated[int, typer.Option("--examples", min=1, help="Random inputs to compare on.")] = 4,
+    examples: Annotated[int, typer.Option("--examples", min=1, help="Test examples; random values without a run.")] = 4,
     json: AsJson = False,
 ) -> None:
     """Compare an int8 model under ARM's kernels with this host's, byte by byte.
@@ -31,15 +31,26 @@ def verify(
     """
     from pipeline import run
     from pipeline.cli import show
+    from pipeline.errors import InputError
     from pipeline.progress import bar
+    from pipeline.verify.arm import inputs
     from pipeline.verify.arm.emulate import run_profiles
-    from pipeline.verify.arm.inputs import random_examples
+    from pipeline.verify.arm.profiles import chosen
 
+    if not arm:
+        raise InputError("Say what to verify with: --arm emulates ARM's kernels.")
+    chosen(profiles or [])
     model = run.model_file(file)
     beside = model.with_name("float.tflite")
+    trip = run.Run(model.parent)
+    x = (
+        inputs.data_examples(run.recipe_of(None, [], [model]).data, examples)
+        if trip.manifest.get("recipe")
+        else inputs.random_examples(model, examples)
+    )
     results = run_profiles(
         model,
-        random_examples(model, examples),
+        x,
         profiles or [],
         float_model=reference or (beside if beside.is_file() and beside != model else None),
         track=bar,

@@ -97,6 +97,8 @@ class Apt:
     def fetch_for_host(self, package: str, into: Path) -> None:
         """Download a package of the host's architecture with all that it depends on and the host lacks; unpack it.
 
+        A host whose packages do not fit together is not asked what it lacks: the package alone is fetched.
+
         Raises:
             PipelineError: it is in none of the host's sources, or a download failed.
         """
@@ -105,7 +107,7 @@ class Apt:
             old.unlink()
         done = self._apt("install", "--download-only", "--no-install-recommends", "--reinstall", "-y", package)
         if done.returncode != 0:
-            raise PipelineError(_failure([package], done))
+            self.fetch([package], into)
         self._unpack(archives, into)
 
     def _apt(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

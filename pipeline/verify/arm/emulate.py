@@ -155,7 +155,7 @@ def _one(
         if error.job is None:
             raise
         if error.job == 0:
-            return _did_not_run(profile, [*undone, str(error)])
+            return _did_not_run(sysroot, profile, [*undone, str(error)])
         undone.append(f"the float model was not counted: {error}")
         answers = emulate(sysroot, profile, jobs[:1], track)
     answer = answers[0]
@@ -167,6 +167,7 @@ def _one(
     return ProfileResult(
         profile=profile.name,
         core=profile.core,
+        emulator=f"{sysroot.qemu_version}, -cpu {profile.cpu.value}",
         outputs=outputs,
         comparison=comparison,
         delegated=1 - len(left) / count if count else 0.0,
@@ -177,10 +178,11 @@ def _one(
     )
 
 
-def _did_not_run(profile: Profile, undone: list[str]) -> ProfileResult:
+def _did_not_run(sysroot: Sysroot, profile: Profile, undone: list[str]) -> ProfileResult:
     return ProfileResult(
         profile=profile.name,
         core=profile.core,
+        emulator=f"{sysroot.qemu_version}, -cpu {profile.cpu.value}",
         outputs=(),
         comparison=None,
         delegated=0.0,

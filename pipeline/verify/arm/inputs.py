@@ -1,4 +1,4 @@
-"""Inputs to compare two sets of kernels on where there is no data."""
+"""Inputs to compare two sets of kernels on: real ones, or any where there is no data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.benchmark.inputs import random_inputs
+from pipeline.data import load
+from pipeline.errors import InputError
+from pipeline.recipe import Data
 from pipeline.verify.arm.emulate import open_runner
+
+
+def data_examples(data: Data, examples: int) -> list[NDArray[Any]]:
+    """The first examples of a recipe's test split, in the units the model was trained on: [float32 [B, ...]].
+
+    Raises:
+        InputError: the data is not there, or holds no test split.
+        PipelineError: a download failed.
+    """
+    dataset = load(data)
+    pieces: list[NDArray[Any]] = []
+    for batch in dataset.batches("test", min(examples, 16)):
+        pieces.append(batch.x)
+        if sum(len(piece) for piece in pieces) >= examples:
+            break
+    if not pieces:
+        raise InputError("The data has no test examples to compare on.")
+    return [np.concatenate(pieces)[:examples]]
 
 
 def random_examples(model: Path | bytes, examples: int) -> list[NDArray[Any]]:

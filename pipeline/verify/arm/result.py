@@ -49,6 +49,9 @@ class ProfileResult:
 
     profile: str
     core: str
+    """The core that the runtime was told it runs on."""
+    emulator: str
+    """QEMU's version and the CPU it emulated."""
     outputs: tuple[Outputs, ...]
     """What the emulated kernels answered, an entry an example; empty where the model did not run."""
     comparison: Comparison | None
@@ -88,6 +91,7 @@ class ProfileResult:
         return {
             "profile": self.profile,
             "core": self.core,
+            "emulator": self.emulator,
             "ran": comparison is not None,
             "identical": self.identical,
             "examples": len(self.outputs),

@@ -15,6 +15,7 @@ _TYPES = {
     "uint8": schema.TensorType.UINT8,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
+    "bool": schema.TensorType.BOOL,
     "string": schema.TensorType.STRING,
 }
 

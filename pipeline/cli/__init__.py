@@ -8,7 +8,20 @@ import traceback
 
 import typer
 
-from pipeline.cli import benchmark, doctor, evaluate, export, inspect, recipes, run, search, sensitivity, train
+from pipeline.cli import (
+    benchmark,
+    devices,
+    doctor,
+    evaluate,
+    export,
+    inspect,
+    push,
+    recipes,
+    run,
+    search,
+    sensitivity,
+    train,
+)
 from pipeline.errors import PipelineError
 
 INTERRUPTED = 130
@@ -33,6 +46,8 @@ app.command("benchmark")(benchmark.benchmark)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("search")(search.search)
 app.command("doctor")(doctor.doctor)
+app.command("push")(push.push)
+app.add_typer(devices.app, name="devices")
 app.add_typer(recipes.app, name="recipes")
 
 

@@ -67,6 +67,7 @@ def benchmark(
             runs=runs,
             min_secs=min_secs,
             warmup_runs=warmup,
+            warmup_min_secs=0.5 if warmup else 0.0,
             affinity=_one_of("--affinity", affinity, get_args(Affinity)),
         ),
         rounds=rounds,

@@ -8,7 +8,7 @@ import typer
 
 from pipeline.cli.options import AsJson
 
-app = typer.Typer(help="Android devices that adb sees.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()

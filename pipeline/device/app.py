@@ -11,6 +11,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -90,7 +91,7 @@ class AppRunner:
         Raises:
             As `run`.
         """
-        short = Settings(settings.threads, settings.delegate, 1, 0.0, 10.0, 0, settings.affinity)
+        short = replace(settings, runs=1, min_secs=0.0, warmup_runs=0)
         return self._measure(model, short, golden).parity
 
     def _measure(self, model: Path, settings: Settings, golden: Golden | None) -> RunResult:

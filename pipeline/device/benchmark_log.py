@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline.device.results import Delegation
 from pipeline.errors import PipelineError
 
-_NUMBER = r"([-+\d.eE]+|nan)"
+_NUMBER = r"(-?nan|[-+\d.eE]+)"
 _COUNT = re.compile(r"\bcount=(\d+)")
 _STATISTIC = re.compile(rf"\b(first|curr|min|max|avg|std|p5|median|p95)={_NUMBER}")
 _TFLITE = re.compile(
@@ -120,6 +120,8 @@ def _tflite(text: str) -> LogResult | None:
     values = {name: float(value) for name, value in _STATISTIC.findall(lines[-1])}
     # A single run, or several of the same length, are printed as `count=1 curr=X` and `count=3 curr=X(all same)`.
     only = values.get("curr") if "avg" not in values else None
+    # Without a warm-up its line says `count=0`, and the summary calls the first inference 0.
+    warmed_up = len(lines) < 2 or "count=0" not in lines[0].split()
     return LogResult(
         runs=int(count[1]),
         mean_us=float(timings[4]),
@@ -128,7 +130,7 @@ def _tflite(text: str) -> LogResult | None:
         median_us=values.get("median", only),
         p95_us=values.get("p95", only),
         init_us=float(timings[1]),
-        first_us=float(timings[2]),
+        first_us=float(timings[2]) if warmed_up else None,
         peak_mb=_peak(text),
         rounding_us=0.0,
     )

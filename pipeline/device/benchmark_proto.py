@@ -32,6 +32,7 @@ class ProtoResult:
     p95_us: float | None
     init_us: float | None
     first_us: float | None
+    """Of the warm-up; None without one, where the file says 0."""
     warmup_mean_us: float | None
     runs: int
     warmup_runs: int | None
@@ -72,7 +73,7 @@ def parse(content: bytes) -> ProtoResult:
         p5_us=_us(latency, 6),
         p95_us=_us(latency, 7),
         init_us=_us(latency, 8),
-        first_us=_us(latency, 9),
+        first_us=_us(latency, 9) if misc.get(3) != 0 else None,
         warmup_mean_us=_us(latency, 10),
         runs=runs,
         warmup_runs=_whole(misc.get(3)),

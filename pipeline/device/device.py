@@ -147,7 +147,8 @@ def words(*parts: str) -> str:
 
 def _complaint(done: Done) -> str:
     """The line that says what went wrong: adb also prints summaries, on either stream."""
-    lines = [line.strip() for line in f"{done.err}\n{done.text}".splitlines() if line.strip()]
+    lines = [line.strip() for line in f"{done.text}\n{done.err}".splitlines() if line.strip()]
+    lines = [line for line in lines if not re.search(r"\d+ files? pushed", line)]
     complaints = [line for line in lines if re.search("error|fail|denied|not found|no such", line, re.IGNORECASE)]
-    line = (complaints or lines or [""])[0]
+    line = (complaints or lines or [""])[-1]
     return line.removeprefix("adb: ").removeprefix("error: ")

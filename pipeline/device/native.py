@@ -215,6 +215,7 @@ class NativeRunner:
             f"--min_secs={settings.min_secs:g}",
             f"--max_secs={settings.max_secs:g}",
             f"--warmup_runs={settings.warmup_runs}",
+            f"--warmup_min_secs={settings.warmup_min_secs:g}",
             "--report_peak_memory_footprint=true",
         ]
 

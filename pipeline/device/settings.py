@@ -24,7 +24,9 @@ class Settings:
     max_secs: float = 150.0
     """Seconds after which a run begins no further inference."""
     warmup_runs: int = 1
-    """Untimed inferences before them, at least, and for half a second."""
+    """Untimed inferences before them, at least."""
+    warmup_min_secs: float = 0.5
+    """Seconds of untimed inferences, at least."""
     affinity: Affinity = "big"
     """`big` binds the run to the fast cores, so that the scheduler does not decide what is measured."""
 

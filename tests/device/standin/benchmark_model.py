@@ -13,8 +13,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean, pstdev
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    from pipeline.tflite.runner import TensorSpec
 
 COMMON = (
     *("num_runs", "min_secs", "max_secs", "num_threads", "warmup_runs", "warmup_min_secs"),
@@ -111,8 +114,10 @@ def timed(call: Callable[[], None], runs: int, seconds: float) -> list[int]:
     return samples
 
 
-def given_inputs(flags: dict[str, str], specs: tuple) -> list[np.ndarray]:
+def given_inputs(flags: dict[str, str], specs: tuple[TensorSpec, ...]) -> list[Any]:
     """What --input_layer_value_files names, in the model's order."""
+    import numpy as np  # only here, so that --help needs no second to start
+
     pairs = [pair.split(":", 1) for pair in flags.get("input_layer_value_files", "").split(",") if pair]
     names = flags.get("input_layer", "").split(",")
     assert [name for name, _ in pairs] == (names if pairs else [])
@@ -135,7 +140,7 @@ def statistics(samples: list[int]) -> str:
     five, half, most = (percentile(samples, percent) for percent in (5, 50, 95))
     return (
         f"count={len(samples)} first={samples[0]} curr={samples[-1]} min={min(samples)} max={max(samples)} "
-        f"avg={np.mean(samples):.6g} std={int(np.std(samples))} p5={five} median={half} p95={most}"
+        f"avg={mean(samples):.6g} std={int(pstdev(samples))} p5={five} median={half} p95={most}"
     )
 
 
@@ -146,10 +151,10 @@ def report_tflite(init: int, warmup: list[int], samples: list[int], peak: float,
         info(f"{statistics(times)}\n")
         if truncated:
             return
-    first, average = (warmup[0], np.mean(warmup)) if warmup else (0, float("nan"))
+    first, average = (warmup[0], mean(warmup)) if warmup else (0, float("nan"))
     info(
         f"Inference timings in us: Init: {init}, First inference: {first}, Warmup (avg): {average:.6g}, "
-        f"Inference (avg): {np.mean(samples):.6g}"
+        f"Inference (avg): {mean(samples):.6g}"
     )
     info(f"Overall peak memory footprint (MB) via periodic monitoring: {peak:.6g}")
 
@@ -159,7 +164,7 @@ def report_litert(init: int, warmup: list[int], samples: list[int], peak: float,
         "\n========== BENCHMARK RESULTS ==========",
         f"Model initialization: {init / 1000:.2f} ms",
         f"Warmup (first):       {warmup[0] / 1000 if warmup else 0:.2f} ms",
-        f"Inference (avg):      {np.mean(samples) / 1000:.2f} ms ({len(samples)} runs)",
+        f"Inference (avg):      {mean(samples) / 1000:.2f} ms ({len(samples)} runs)",
         f"Inference (min):      {min(samples) / 1000:.2f} ms",
         f"Inference (max):      {max(samples) / 1000:.2f} ms",
         f"Peak memory:          {peak:.2f} MB",
@@ -171,8 +176,8 @@ def report_litert(init: int, warmup: list[int], samples: list[int], peak: float,
 def proto(init: int, warmup: list[int], samples: list[int], peak: float) -> bytes:
     """A `tflite.tools.benchmark.BenchmarkResult`."""
     five, half, most = (percentile(samples, percent) for percent in (5, 50, 95))
-    first, average = (warmup[0], float(np.mean(warmup))) if warmup else (0, 0.0)
-    times = (np.mean(samples), min(samples), max(samples), np.std(samples), half, five, most, init, first, average)
+    first, average = (warmup[0], float(mean(warmup))) if warmup else (0, 0.0)
+    times = (mean(samples), min(samples), max(samples), pstdev(samples), half, five, most, init, first, average)
     latency = b"".join(fixed32(place, float(us) / 1000) for place, us in enumerate(times, 1))
     misc = fixed32(1, 0.1) + varint(2, len(samples)) + varint(3, len(warmup)) + fixed32(4, 1.0)
     memory = varint(1, 100) + varint(2, 200) + fixed32(3, peak)

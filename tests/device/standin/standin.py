@@ -69,7 +69,7 @@ class StandIn:
         for program in PROGRAMS.iterdir():
             shutil.copy(program, self.root / "system/bin" / program.name)
         self.program("sha256sum", "sha256sum")
-        self.program("am", "app", "start")
+        self.program("am", "app")
         self.set_properties(**PROPERTIES)
         self.write("etc/battery", BATTERY)
         self.write("etc/thermal", THERMAL)

@@ -1,10 +1,10 @@
 """Throughput of `pipeline push` against plain `adb push`, in turns, onto the tests' loopback stand-in.
 
-    python benchmarks/push.py [--megabytes 0.6 16 64 256] [--rounds 9]
+    python benchmarks/push.py [--megabytes 0.6 16 64 256] [--rounds 9] [--link 40]
 
-Both sides drive the same adb and the same stand-in, which runs in a process of its own. Every push is of new content, so
-nothing is skipped. What `pipeline push` adds is two commands in the device's shell and reading the file once on each side
-for its SHA-256. On a phone the transfer itself is slower and the rest weighs less; that was not measured.
+Both sides drive the same adb and the same stand-in, which runs in a process of its own. Every push is of new content,
+so nothing is skipped. `pipeline push` adds two commands in the device's shell and reading the file once on the device
+for its SHA-256. Loopback is faster than any cable; --link slows it down to so many MB a second (USB 2 does about 40).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pipeline.device.push import push
 
 
 @contextmanager
-def standin_device(adb: Adb, folder: Path) -> Iterator[Device]:
+def standin_device(adb: Adb, folder: Path, link: float | None) -> Iterator[Device]:
     """A stand-in, and a private adb server that is connected to it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -38,6 +38,7 @@ def standin_device(adb: Adb, folder: Path) -> Iterator[Device]:
     quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     server = subprocess.Popen([adb.path, "-L", f"tcp:{port}", "nodaemon", "server"], stdout=subprocess.DEVNULL, **quiet)
     command = [sys.executable, "-m", "tests.device.standin", folder / "device"]
+    command += [] if link is None else [f"{link * 1e6}"]
     standin = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1], **quiet)
     try:
         assert standin.stdout is not None
@@ -63,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=float, nargs="+", default=[0.6, 16, 64, 256])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--link", type=float, help="MB a second of the link")
     options = parser.parse_args()
     adb = find()
     host = describe_host()
@@ -70,7 +72,7 @@ def main() -> None:
         f"{adb.call('version').text.splitlines()[1]}, {host.cpu}, {host.cores} cores, load {host.load_average[0]:.1f}"
     )
     print(f"{'MB':>6} {'adb push':>12} {'pipeline push':>14} {'time ratio':>11}   (median of {options.rounds}; MB/s)")
-    with tempfile.TemporaryDirectory() as scratch, standin_device(adb, Path(scratch)) as device:
+    with tempfile.TemporaryDirectory() as scratch, standin_device(adb, Path(scratch), options.link) as device:
         for megabytes in options.megabytes:
             file = Path(scratch) / "model.bin"
             times: dict[str, list[float]] = {"adb": [], "pipeline": []}

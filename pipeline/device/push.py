@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,10 @@ def push(
         PipelineError: it arrived damaged.
     """
     names = _names(files)
-    digests = [sha256(file) for file in files]
     there = _hashes_there(device, folder, names)
     return [
-        _push_one(device, file, f"{folder}/{name}", digest, mode, skip=there.get(name) == digest)
-        for file, name, digest in track(list(zip(files, names, digests, strict=True)), "push", total=len(files))
+        _push_one(device, file, f"{folder}/{name}", mode, found)
+        for file, name, found in track(list(zip(files, names, there, strict=True)), "push", total=len(files))
     ]
 
 
@@ -129,8 +129,8 @@ def _names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _hashes_there(device: Device, folder: str, names: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of those of the files that are there; the folder is made where there is none yet."""
+def _hashes_there(device: Device, folder: str, names: Sequence[str]) -> list[str | None]:
+    """SHA-256 of each file that is there, None for the others; the folder is made where there is none yet."""
     place = words(folder)
     done = device.must(
         # Parts of transfers that broke: the device was gone then, so they can only be removed now.
@@ -141,21 +141,26 @@ def _hashes_there(device: Device, folder: str, names: Sequence[str]) -> dict[str
         f"Preparing {folder}",
         timeout=300,
     )
-    return dict(zip(names, done.text.split(), strict=False))
+    found = [None if word == "-" else word for word in done.text.split()]
+    if len(found) != len(names):
+        raise device.failure(f"Reading what is in {folder}", done)
+    return found
 
 
-def _push_one(device: Device, file: Path, path: str, digest: str, mode: str, *, skip: bool) -> Pushed:
+def _push_one(device: Device, file: Path, path: str, mode: str, found: str | None) -> Pushed:
     size = file.stat().st_size
-    if not skip:
-        folder, _, _ = path.rpartition("/")
-        part = f"{folder}/.{secrets.token_hex(8)}{_PART}"
-        try:
-            device.send(file, part)
-            _take(device, part, path, digest, mode, size)
-        except BaseException:
-            _try_to_remove(device, part)
-            raise
-    return Pushed(file, device.serial, path, digest, size, skip)
+    with ThreadPoolExecutor(1) as beside:
+        hashing = beside.submit(sha256, file)  # while the file is on its way, where it is not needed before
+        skip = found is not None and found == hashing.result()
+        if not skip:
+            part = f"{path.rpartition('/')[0]}/.{secrets.token_hex(8)}{_PART}"
+            try:
+                device.send(file, part)
+                _take(device, part, path, hashing.result(), mode, size)
+            except BaseException:
+                _try_to_remove(device, part)
+                raise
+        return Pushed(file, device.serial, path, hashing.result(), size, skip)
 
 
 def _take(device: Device, part: str, path: str, digest: str, mode: str, size: int) -> None:

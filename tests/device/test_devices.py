@@ -88,8 +88,8 @@ def test_of_two_devices_one_must_be_named(
         with pytest.raises(InputError) as refused:
             choose(adb)
         assert "say which with --serial" in str(refused.value)
-        assert f"{device.serial} (Loopback stand-in)" in str(refused.value)
-        assert f"{second.serial} (Loopback stand-in)" in str(refused.value)
+        assert f"{device.serial} (Loopback stand in)" in str(refused.value)
+        assert f"{second.serial} (Loopback stand in)" in str(refused.value)
         assert choose(adb, second.serial).serial == second.serial
         assert len(choose_several(adb, [device.serial, second.serial])) == 2
         monkeypatch.setenv("ANDROID_SERIAL", second.serial)

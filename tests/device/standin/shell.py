@@ -48,15 +48,16 @@ class Shell:
             start_new_session=True,
         )
 
-        def kill() -> None:
+        def hang_up() -> None:
+            # As adbd does where the other side is gone: only the shell is told, and what it started goes on.
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.kill(process.pid, signal.SIGHUP)
 
-        self._stream.on_end = kill
+        self._stream.on_end = hang_up
         try:
             self._pass_on(process)
         except ClosedError:
-            kill()
+            hang_up()
         status = process.wait()
         if self._packets:
             self._packet(_EXIT, bytes([status if status >= 0 else 128 - status]))

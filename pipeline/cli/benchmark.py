@@ -23,6 +23,9 @@ def benchmark(
     compare: Annotated[
         bool, typer.Option("--compare", help="Say each model's ratio to the first, with its 95 % interval.")
     ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write every run as JSON, hosts' and phones' alike.")
+    ] = None,
     device: Annotated[
         bool, typer.Option("--device", help="On a phone; its serial may be given among the models.", **PHONE)
     ] = False,
@@ -58,9 +61,6 @@ def benchmark(
         Path | None,
         typer.Option("--profile", metavar="FILE", help="Write the first model's per-operator profile.", **PHONE),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write all results as JSON.", **PHONE)
-    ] = None,
     json: AsJson = False,
 ) -> None:
     """Time models side by side, in turns, through LiteRT on this host, or with --device on a phone.
@@ -68,9 +68,9 @@ def benchmark(
     Example: pipeline benchmark runs/mobilenet/float.tflite runs/mobilenet/int8.tflite --threads 2
     Example: pipeline benchmark float.tflite int8.tflite --device --compare --benchmark-binary benchmark_model
     """
-    if device:
-        from pipeline.cli import benchmark_device
+    from pipeline.cli import benchmark_device
 
+    if device:
         benchmark_device.benchmark(
             [str(model) for model in models or []],
             serials=serials or [],
@@ -102,6 +102,8 @@ def benchmark(
         list(files.values()), runs=runs, warmup=warmup, threads=threads, xnnpack=xnnpack, track=bar
     )
     host = describe_host()
+    if output is not None:
+        benchmark_device.write_host(output, dict(zip(files, timings, strict=True)), host, xnnpack=xnnpack)
     if json:
         blocks = {name: timing.to_json() for name, timing in zip(files, timings, strict=True)}
         single = next(iter(blocks.values())) if len(blocks) == 1 else blocks
@@ -129,8 +131,8 @@ def benchmark(
         f"load {host.load_average[0]:.1f}. A host's time is not a phone's."
     )
     if compare:
-        from pipeline.cli.benchmark_device import say_ratios
-
-        say_ratios([(name, t.ratio_to_first, t.ratio_interval) for name, t in zip(files, timings, strict=True)])
+        benchmark_device.say_ratios(
+            [(name, t.ratio_to_first, t.ratio_interval) for name, t in zip(files, timings, strict=True)]
+        )
     for note in dict.fromkeys(note for timing in timings for note in timing.notes):
         typer.echo(f"note: {note}")

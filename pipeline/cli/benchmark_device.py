@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 
 if TYPE_CHECKING:
+    from pipeline.benchmark.host import Host
+    from pipeline.benchmark.latency import LatencyResult
     from pipeline.device.measure import Measured
     from pipeline.device.results import RunResult
 
@@ -88,6 +90,20 @@ def benchmark(
         typer.echo(f"{output} holds every run.")
 
 
+def write_host(output: Path, timings: Mapping[str, LatencyResult], host: Host, *, xnnpack: bool) -> None:
+    """Write a host's measurement as `--device` writes a phone's."""
+    from pipeline.device.host_result import of
+    from pipeline.device.measure import Measured, to_json
+    from pipeline.files import write_text
+
+    asked = "xnnpack" if xnnpack else "none"
+    measured = [
+        Measured(name, (of(timing, host, asked=asked),), None, timing.ratio_to_first, timing.ratio_interval)
+        for name, timing in timings.items()
+    ]
+    write_text(output, json_module.dumps(to_json({"host": measured}), indent=1) + "\n")
+
+
 def say_ratios(ratios: Sequence[_Ratio]) -> None:
     """A line for each model but the first."""
     first = ratios[0][0]
@@ -112,7 +128,7 @@ def _print(found: Mapping[str, Sequence[Measured]], rounds: int) -> None:
         show.table(
             ["model", "p50", "p95", "first", "load", "memory", "size", "ratio"],
             [_row(entry) for entry in entries],
-            title=f"{rounds} rounds in turns, {result.threads} thread{'s' * (result.threads > 1)}; times in ms",
+            title=f"{rounds} rounds in turns, {result.threads} thread{'s' * (result.threads != 1)}; times in ms",
         )
         typer.echo(f"{_device(result)}, {_cores(result)}; {result.runner_version}; kind: {result.kind}")
         for entry in entries:
@@ -132,7 +148,7 @@ def _row(entry: Measured) -> tuple[str, ...]:
         _ms(first.first_us),
         _ms(first.init_us),
         f"{peak:.1f} MB" if peak else "–",
-        show.size(first.model.size_bytes),
+        "–" if first.model.size_bytes is None else show.size(first.model.size_bytes),
         f"{entry.ratio_to_first:.3f}",
     )
 
@@ -140,7 +156,7 @@ def _row(entry: Measured) -> tuple[str, ...]:
 def _delegate(result: RunResult) -> str:
     found = result.delegate
     share = "" if found.delegated_nodes is None else f" {found.delegated_nodes} of {found.total_nodes or '?'} nodes"
-    return f"{found.asked} asked for, {found.got} runs{share or ' it'}"
+    return f"{found.asked} asked for, {found.got or 'unknown'} runs{share or ' it'}"
 
 
 def _parity(entry: Measured) -> str:

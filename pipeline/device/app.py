@@ -118,6 +118,8 @@ class AppRunner:
             raise PipelineError(f"The benchmark app wrote the result of run '{result.run_id}', not of '{run_id}'.")
         if result.error is not None:
             raise PipelineError(f"The benchmark app failed on {self._device.serial}: {result.error.what.rstrip('.')}.")
+        if result.latency_us.p50 is None:
+            raise PipelineError(f"The benchmark app wrote a result without a time on {self._device.serial}.")
         # The app cannot know whether adb reached a phone, nor under which serial.
         reasons = list(result.why_not_valid)
         if self._described.not_a_phone is not None:

@@ -125,8 +125,8 @@ class NativeRunner:
             affinity=self._cores(settings),
             thermal=ThermalChange(before=before.thermal, after=after.thermal),
             battery=BatteryChange(before=before.battery, after=after.battery),
-            init_us=proto.init_us if proto else told.init_us,
-            first_us=proto.first_us if proto else told.first_us,
+            init_us=_whole(proto.init_us if proto else told.init_us),
+            first_us=_whole(proto.first_us if proto else told.first_us),
             latency_us=agreement.latency(proto, told),
             memory=Memory(peak_mb=proto.peak_mb if proto else told.peak_mb),
             valid=not reasons,
@@ -282,3 +282,7 @@ class NativeRunner:
             self._device.shell(f"rmdir {words(FOLDER)} 2>/dev/null", timeout=QUICK)
         except PipelineError:
             return
+
+
+def _whole(us: float | None) -> int | None:
+    return None if us is None else round(us)

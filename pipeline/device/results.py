@@ -1,6 +1,7 @@
 """What one run of one model on one device gave: the same JSON whether this host, the native runner or the app wrote it.
 
-Unknown keys are ignored on reading, so a newer app can be read; a value that a runner cannot know is null.
+Unknown keys are ignored on reading, so a newer app can be read. A value that a runner cannot know is null, as is most
+of a run that ended with an error.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.errors import PipelineError
 
@@ -49,16 +50,16 @@ class DeviceFacts(_Record):
 class ModelFacts(_Record):
     """The model that ran, by content."""
 
-    name: str
-    sha256: str
-    size_bytes: int
+    name: str | None
+    sha256: str | None
+    size_bytes: int | None
 
 
 class Delegation(_Record):
     """What was to run the operators, and what did."""
 
-    asked: str
-    got: str
+    asked: str | None
+    got: str | None
     """`xnnpack`, `gpu`, `none`, another delegate's own name, or `unknown` where the runtime does not say."""
     delegated_nodes: int | None = None
     total_nodes: int | None = None
@@ -127,16 +128,16 @@ class RunResult(_Record):
     model: ModelFacts
     device: DeviceFacts
     delegate: Delegation
-    threads: int
+    threads: int | None
     affinity: tuple[int, ...] | None = None
     """The cores it was bound to; None for any."""
     thermal: ThermalChange = ThermalChange()
     battery: BatteryChange = BatteryChange()
-    init_us: float | None = None
+    init_us: int | None = None
     """Opening the model and preparing its tensors."""
-    first_us: float | None = None
+    first_us: int | None = None
     """The first inference."""
-    samples_us: tuple[float, ...] = ()
+    samples_us: tuple[int, ...] = ()
     """Every timed inference, in order; empty where the runner only gives statistics, as benchmark_model does."""
     latency_us: Latency = Latency()
     memory: Memory = Memory()
@@ -150,6 +151,12 @@ class RunResult(_Record):
     runner_version: str
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    @field_validator("latency_us", mode="before")
+    @classmethod
+    def _nothing_timed(cls, value: object) -> object:
+        """Null stands for an object of nulls."""
+        return Latency() if value is None else value
 
     def to_json(self) -> dict[str, object]:
         return self.model_dump(mode="json", by_alias=True)

@@ -25,8 +25,13 @@ def why_not_valid(
     for reason in (*before.why_not_valid(), *after.why_not_valid()):
         if reason not in reasons:
             reasons.append(reason)
-    if delegate.got not in (delegate.asked, "unknown"):
+    if delegate.got not in (delegate.asked, "unknown", None):
         reasons.append(f"{delegate.asked} was asked for and {delegate.got} ran")
-    if runs < FEWEST_RUNS:
-        reasons.append(f"only {runs} inference{'s' * (runs != 1)} timed, at least {FEWEST_RUNS} are needed")
-    return reasons
+    return [*reasons, *too_few(runs)]
+
+
+def too_few(runs: int) -> list[str]:
+    """The reason why so many timed inferences are too few; none where they are enough."""
+    if runs >= FEWEST_RUNS:
+        return []
+    return [f"only {runs} inference{'s' * (runs != 1)} timed, at least {FEWEST_RUNS} are needed"]

@@ -13,7 +13,8 @@ import pytest
 from pipeline import cli
 from pipeline.cli.show import size
 from pipeline.device.device import FOLDER
-from pipeline.run import Run
+from pipeline.device.results import read
+from pipeline.run import Run, sha256
 from tests import tiny_models
 from tests.device.conftest import Connect
 from tests.device.standin.standin import StandIn, write_program
@@ -174,9 +175,17 @@ def test_a_wrong_call_is_status_2(
     assert not standin.real(FOLDER).exists()
 
 
-def test_on_this_host_compare_says_the_ratio_too(call: Call, run: Run, capsys: Captured) -> None:
-    assert call("benchmark", "--runs", 8, "--compare") == 0
+def test_on_this_host_it_compares_and_writes_the_same_schema(
+    call: Call, run: Run, tmp_path: Path, capsys: Captured
+) -> None:
+    assert call("benchmark", "--runs", 8, "--compare", "--output", tmp_path / "host.json") == 0
     assert "int8 takes" in capsys.readouterr().out
+    content = json.loads((tmp_path / "host.json").read_text())["host"]["int8"]
+    (written,) = content["rounds"]
+    result = read(json.dumps(written).encode(), "it")
+    assert (result.kind, result.model.sha256, len(result.samples_us)) == ("host", sha256(run.path("int8.tflite")), 8)
+    assert result.latency_us.p50 == content["latency_us"]["p50"]
+    assert (result.valid, result.why_not_valid) == (False, ("only 8 inferences timed, at least 10 are needed",))
 
 
 @pytest.mark.parametrize("module", ["adb", "devices", "push", "overview", "session", "results"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -146,24 +147,49 @@ class NativeRunner:
         """
         if self.program.dialect != "tflite":
             return None
+        return golden.parity(self.answer(model, golden.inputs, golden.shapes, settings))
+
+    def answer(
+        self, model: Path, inputs: Sequence[bytes], shapes: Sequence[Sequence[int]], settings: Settings
+    ) -> bytes:
+        """What the model on the device makes of some inputs.
+
+        Args:
+            model: The file.
+            inputs: Raw bytes of each input tensor, in the model's order.
+            shapes: Their shapes, to which the model is resized.
+            settings: Threads, delegate and affinity.
+
+        Returns:
+            Raw bytes of all outputs, one after the other.
+
+        Raises:
+            InputError: the program cannot give its outputs: LiteRT's cannot.
+            As `run`.
+        """
+        if self.program.dialect != "tflite":
+            raise InputError(
+                "LiteRT's benchmark_model cannot give a model's outputs: give TFLite's with --benchmark-binary."
+            )
         path, _ = self._put(model)
-        answer = f"{self._folder}/outputs"
+        target = f"{self._folder}/outputs"
         # Inputs are matched by their place; a name that is not the tensor's own only makes the program warn, and
         # needs no escaping of the commas and colons that tensors' names may hold.
-        names = [f"input{place}" for place in range(len(golden.inputs))]
-        files = self._put_inputs(golden)
+        names = [f"input{place}" for place in range(len(inputs))]
+        files = self._put_inputs(inputs)
         flags = [
             f"--input_layer={','.join(names)}",
-            f"--input_layer_shape={':'.join(','.join(map(str, shape)) for shape in golden.shapes)}",
+            f"--input_layer_shape={':'.join(','.join(map(str, shape)) for shape in shapes)}",
             f"--input_layer_value_files={','.join(f'{n}:{file}' for n, file in zip(names, files, strict=True))}",
-            f"--output_filepath={answer}",
+            f"--output_filepath={target}",
             *("--num_runs=1", "--min_secs=0", "--warmup_runs=0", "--warmup_min_secs=0"),
         ]
+        self._device.must(f"rm -f {words(target)}", "Removing the outputs of before")
         self._call(path, settings, flags)
-        outputs = self._device.fetch(answer)
+        outputs = self._device.fetch(target)
         if outputs is None:
             raise PipelineError("benchmark_model wrote no outputs, so nothing can be compared with the host's.")
-        return golden.parity(outputs)
+        return outputs
 
     def profile(self, model: Path, settings: Settings) -> bytes:
         """The per-operator profile as benchmark_model writes it: CSV from TFLite's, its log from LiteRT's.
@@ -202,12 +228,12 @@ class NativeRunner:
             self._models[model] = pushed.path, facts
         return self._models[model]
 
-    def _put_inputs(self, golden: Golden) -> list[str]:
+    def _put_inputs(self, inputs: Sequence[bytes]) -> list[str]:
         with tempfile.TemporaryDirectory() as scratch:
-            files = [Path(scratch) / f"input{place}" for place in range(len(golden.inputs))]
-            for file, content in zip(files, golden.inputs, strict=True):
+            files = [Path(scratch) / f"input{place}" for place in range(len(inputs))]
+            for file, content in zip(files, inputs, strict=True):
                 file.write_bytes(content)
-            return [entry.path for entry in push(self._device, files, folder=f"{self._folder}/golden")]
+            return [entry.path for entry in push(self._device, files, folder=f"{self._folder}/inputs")]
 
     def _timing_flags(self, settings: Settings) -> list[str]:
         return [

@@ -19,6 +19,7 @@ from pipeline.device.results import read
 from pipeline.device.settings import Settings
 from pipeline.errors import InputError, PipelineError
 from pipeline.run import sha256
+from pipeline.tflite.runner import Runner
 from tests import tiny_models
 from tests.device.standin.standin import Faults, StandIn, write_program
 
@@ -113,6 +114,14 @@ def test_outputs_are_compared_byte_for_byte(tflite: NativeRunner, model: Path) -
     assert (parity.golden, parity.identical, parity.differing_bytes) == (True, True, 0)
 
 
+def test_any_inputs_can_be_answered_one_after_the_other(tflite: NativeRunner, model: Path) -> None:
+    host = Runner(model)
+    for value in (-128, 0, 127):
+        x = np.full((1, 300), value, np.int8)
+        (expected,) = host.run(x)
+        assert tflite.answer(model, [x.tobytes()], [x.shape], QUICK) == expected.tobytes()
+
+
 def test_a_model_of_several_inputs_is_compared_too(tflite: NativeRunner, tmp_path: Path) -> None:
     two = tmp_path / "two.tflite"
     two.write_bytes(tiny_models.sum_of_two(4, "int32"))
@@ -139,6 +148,8 @@ def test_missing_and_surplus_bytes_differ() -> None:
 def test_litert_gives_no_outputs_to_compare(device: Device, tmp_path: Path, model: Path) -> None:
     with runner(device, tmp_path, "litert") as entered:
         assert entered.parity(model, golden(model), QUICK) is None
+        with pytest.raises(InputError, match="cannot give a model's outputs"):
+            entered.answer(model, [], [], QUICK)
 
 
 def test_litert_cannot_go_without_a_delegate(device: Device, tmp_path: Path, model: Path) -> None:

@@ -37,7 +37,7 @@ class Measured:
     rounds: tuple[RunResult, ...]
     """One a round, in the order taken."""
     parity: Parity | None
-    """None where the runner cannot tell."""
+    """None where the runner cannot tell; every round's result holds it too."""
     ratio_to_first: float
     """Median over the rounds of this model's time by the first model's; below 1 is faster."""
     ratio_interval: tuple[float, float] | None
@@ -109,7 +109,8 @@ def measure(
     kept: dict[str, list[RunResult]] = {name: [] for name in models}
     order = [name for turn in range(rounds) for name in (list(models) if turn % 2 == 0 else list(models)[::-1])]
     for name in track(order, "benchmark", total=len(order)):
-        kept[name].append(runner.run(models[name], settings))
+        result = runner.run(models[name], settings)
+        kept[name].append(result.model_copy(update={"parity": compared[name] or result.parity}))
     times = {name: [_time(result) for result in results] for name, results in kept.items()}
     first = times[next(iter(models))]
     return [Measured(name, tuple(kept[name]), compared[name], *paired_ratio(times[name], first)) for name in models]

@@ -144,7 +144,7 @@ def benchmark(
     samples = _interleave(calls, groups, track(range(runs), "benchmark", total=runs), time.perf_counter_ns)
     results = []
     for place, (model, entry) in enumerate(zip(models, loaded, strict=True)):
-        ratio, interval = _paired_ratio(samples[place], samples[0])
+        ratio, interval = paired_ratio(samples[place], samples[0])
         delegated = entry.runner.delegated
         results.append(
             LatencyResult(
@@ -212,7 +212,7 @@ def _interleave(
     return samples
 
 
-def _paired_ratio(times: Sequence[float], first: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+def paired_ratio(times: Sequence[float], first: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
     """Median of the rounds' ratios and its 95 % interval, which assumes nothing about their distribution.
 
     The interval runs between the two order statistics that the sign test gives: W. R. Thompson, On confidence

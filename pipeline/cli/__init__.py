@@ -10,11 +10,14 @@ import typer
 
 from pipeline.cli import (
     benchmark,
+    bundle,
+    devices,
     doctor,
     evaluate,
     explain,
     export,
     inspect,
+    push,
     ranges,
     recipes,
     run,
@@ -40,16 +43,19 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("train")(train.train)
 app.command("qat")(train.qat)
+app.command("doctor")(doctor.doctor)
 app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
-app.command("benchmark")(benchmark.benchmark)
-app.command("sensitivity")(sensitivity.sensitivity)
-app.command("ranges")(ranges.ranges)
-app.command("search")(search.search)
-app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
+app.command("sensitivity")(sensitivity.sensitivity)
+app.command("search")(search.search)
+app.command("ranges")(ranges.ranges)
+app.command("benchmark")(benchmark.benchmark)
 app.command("explain")(explain.explain)
+app.command("bundle")(bundle.bundle)
+app.command("push")(push.push)
+app.add_typer(devices.app, name="devices")
 app.add_typer(recipes.app, name="recipes")
 
 

@@ -1,13 +1,15 @@
-"""`pipeline benchmark`: latency and memory on this host."""
+"""`pipeline benchmark`: latency and memory on this host, or on phones."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pipeline.cli.options import AsJson
+
+PHONE: dict[str, Any] = {"rich_help_panel": "On a phone"}
 
 
 def benchmark(
@@ -18,12 +20,77 @@ def benchmark(
     warmup: Annotated[int, typer.Option("--warmup", min=0, help="Untimed rounds before them.")] = 5,
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     xnnpack: Annotated[bool, typer.Option("--xnnpack/--no-xnnpack", help="The XNNPACK delegate.")] = True,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Say each model's ratio to the first, with its 95 % interval.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write every run as JSON, hosts' and phones' alike.")
+    ] = None,
+    device: Annotated[
+        bool, typer.Option("--device", help="On a phone; its serial may be given among the models.", **PHONE)
+    ] = False,
+    serials: Annotated[
+        list[str] | None, typer.Option("--serial", metavar="SERIAL", help="Which phone. Repeatable.", **PHONE)
+    ] = None,
+    runner: Annotated[
+        str, typer.Option("--runner", metavar="native|app", help="benchmark_model, or this project's app.", **PHONE)
+    ] = "native",
+    binary: Annotated[
+        Path | None,
+        typer.Option("--benchmark-binary", metavar="FILE", help="A benchmark_model; fetched by default.", **PHONE),
+    ] = None,
+    apk: Annotated[
+        Path | None, typer.Option("--apk", metavar="FILE", help="Install this app first (--runner app).", **PHONE)
+    ] = None,
+    delegate: Annotated[
+        str | None, typer.Option("--delegate", metavar="xnnpack|gpu|none", help="Runs the operators.", **PHONE)
+    ] = None,
+    affinity: Annotated[
+        str, typer.Option("--affinity", metavar="big|all", help="The fast cores, or any.", **PHONE)
+    ] = "big",
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Turns of all models, each of --runs inferences.", **PHONE)
+    ] = 6,
+    min_secs: Annotated[
+        float, typer.Option("--min-secs", min=0, help="Seconds of inferences in each turn, at least.", **PHONE)
+    ] = 1.0,
+    parity: Annotated[
+        bool, typer.Option("--parity/--no-parity", help="Compare the outputs with this host's.", **PHONE)
+    ] = True,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="FILE", help="Write the first model's per-operator profile.", **PHONE),
+    ] = None,
     json: AsJson = False,
 ) -> None:
-    """Time models side by side, in turns, through LiteRT on this host.
+    """Time models side by side, in turns, through LiteRT on this host, or with --device on a phone.
 
     Example: pipeline benchmark runs/mobilenet/float.tflite runs/mobilenet/int8.tflite --threads 2
+    Example: pipeline benchmark float.tflite int8.tflite --device --compare --benchmark-binary benchmark_model
     """
+    from pipeline.cli import benchmark_device
+
+    if device:
+        benchmark_device.benchmark(
+            [str(model) for model in models or []],
+            serials=serials or [],
+            runner=runner,
+            binary=binary,
+            apk=apk,
+            delegate=delegate or ("xnnpack" if xnnpack else "none"),
+            affinity=affinity,
+            threads=threads,
+            runs=runs,
+            min_secs=min_secs,
+            warmup=warmup,
+            rounds=rounds,
+            parity=parity,
+            profile=profile,
+            compare=compare,
+            output=output,
+            json=json,
+        )
+        return
     from pipeline import run
     from pipeline.benchmark import latency
     from pipeline.benchmark.host import describe_host
@@ -35,6 +102,8 @@ def benchmark(
         list(files.values()), runs=runs, warmup=warmup, threads=threads, xnnpack=xnnpack, track=bar
     )
     host = describe_host()
+    if output is not None:
+        benchmark_device.write_host(output, dict(zip(files, timings, strict=True)), host, xnnpack=xnnpack)
     if json:
         blocks = {name: timing.to_json() for name, timing in zip(files, timings, strict=True)}
         single = next(iter(blocks.values())) if len(blocks) == 1 else blocks
@@ -61,5 +130,9 @@ def benchmark(
         f"{host.cpu}, {host.cores} cores, int8 instructions: {', '.join(host.int8) or 'none'}; "
         f"load {host.load_average[0]:.1f}. A host's time is not a phone's."
     )
+    if compare:
+        benchmark_device.say_ratios(
+            [(name, t.ratio_to_first, t.ratio_interval) for name, t in zip(files, timings, strict=True)]
+        )
     for note in dict.fromkeys(note for timing in timings for note in timing.notes):
         typer.echo(f"note: {note}")

@@ -101,12 +101,12 @@ def test_percentiles_of_known_samples() -> None:
 def test_ratio_is_paired_by_round() -> None:
     # The machine slows down tenfold half-way; each round's ratio is 0.5 all the same.
     first = [1.0] * 10 + [10.0] * 10
-    assert latency._paired_ratio([value / 2 for value in first], first) == (0.5, (0.5, 0.5))
+    assert latency.paired_ratio([value / 2 for value in first], first) == (0.5, (0.5, 0.5))
 
 
 def test_ratio_interval_is_the_sign_tests() -> None:
     times = [float(value) for value in range(1, 51)]
-    ratio, interval = latency._paired_ratio(times, [1.0] * 50)
+    ratio, interval = latency.paired_ratio(times, [1.0] * 50)
     assert ratio == 25.5
     assert interval == (18.0, 33.0)  # n = 50: the 18th value from either end
     assert 2 * sum(comb(50, heads) for heads in range(18)) / 2**50 <= 0.05
@@ -114,8 +114,8 @@ def test_ratio_interval_is_the_sign_tests() -> None:
 
 
 def test_too_few_rounds_for_an_interval() -> None:
-    assert latency._paired_ratio([1.0] * 5, [1.0] * 5)[1] is None
-    assert latency._paired_ratio([1.0, 2, 3, 4, 5, 6], [1.0] * 6)[1] == (1.0, 6.0)
+    assert latency.paired_ratio([1.0] * 5, [1.0] * 5)[1] is None
+    assert latency.paired_ratio([1.0, 2, 3, 4, 5, 6], [1.0] * 6)[1] == (1.0, 6.0)
 
 
 def test_results(models: list[Path]) -> None:

@@ -1,0 +1,1 @@
+"""Models on an Android phone, through adb: push, benchmark, parity."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from maven import Missing, fetch, locked
+from maven import MissingError, fetch, locked
 
 HERE = Path(__file__).resolve().parent
 APK = HERE / "build" / "bench-debug.apk"
@@ -46,9 +46,10 @@ _DEX_API = 24
 """dx refuses lambdas and method references below 26. It must: it does not rewrite them, and they would crash there."""
 
 _SHARED_OBJECT = (
-    "-shared -fPIC -O2 -nostdlib -fuse-ld=lld -fno-unwind-tables -fno-asynchronous-unwind-tables "
-    "-Wl,--hash-style=both -Wl,--build-id=none -Wl,-soname,libaffinity.so -Wl,-z,max-page-size=16384 -Wl,-s"
-).split()
+    *("-shared", "-fPIC", "-O2", "-nostdlib", "-fuse-ld=lld", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
+    *("-Wl,--hash-style=both", "-Wl,--build-id=none", "-Wl,-soname,libaffinity.so", "-Wl,-s"),
+    "-Wl,-z,max-page-size=16384",
+)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -67,7 +68,7 @@ class Settings:
 def main() -> int:
     try:
         build()
-    except Missing as missing:
+    except MissingError as missing:
         print(f"Error: {missing}", file=sys.stderr)
         return 2
     except subprocess.CalledProcessError as failed:
@@ -80,7 +81,7 @@ def build() -> Path:
     """The signed APK.
 
     Raises:
-        Missing: a tool is not installed, or an artifact cannot be had.
+        MissingError: a tool is not installed, or an artifact cannot be had.
         subprocess.CalledProcessError: a tool failed; its output is in there.
     """
     check_tools()
@@ -107,27 +108,25 @@ def build() -> Path:
         sign(work / "aligned.apk", work / "signed.apk")
         check(work / "signed.apk", settings)
         (work / "signed.apk").replace(APK)
-    say(
-        f"{os.path.relpath(APK)}: {APK.stat().st_size / 1e6:.1f} MB. Install it with: adb install -r {os.path.relpath(APK)}"
-    )
+    where = os.path.relpath(APK)
+    say(f"{where}: {APK.stat().st_size / 1e6:.1f} MB. Install it with: adb install -r {where}")
     return APK
 
 
 def check_tools() -> None:
-    """Raises Missing, naming all that is missing at once."""
-    packages = {package for tool, package in _PACKAGES.items() if shutil.which(tool) is None}
+    """Raises MissingError, naming all that is missing at once."""
+    absent = {tool: package for tool, package in _PACKAGES.items() if shutil.which(tool) is None}
     if not FRAMEWORK.is_file():
-        packages.add("android-framework-res")
-    if packages:
-        tools = sorted(tool for tool, package in _PACKAGES.items() if package in packages and not shutil.which(tool))
-        raise Missing(
-            f"The APK cannot be built, there is no {', '.join([*tools, *([] if FRAMEWORK.is_file() else [FRAMEWORK.name])])}"
-            f": apt-get install {' '.join(sorted(packages))}"
+        absent[FRAMEWORK.name] = "android-framework-res"
+    if absent:
+        raise MissingError(
+            f"The APK cannot be built, there is no {', '.join(absent)}: "
+            f"apt-get install {' '.join(sorted(set(absent.values())))}"
         )
     version = run("javac", "-version")
     found = re.search(r"javac (\d+)", version)
     if found is None or int(found[1]) < _JDK:
-        raise Missing(
+        raise MissingError(
             f"A JDK of version {_JDK} or later is needed, not {version.strip()}: apt-get install {_PACKAGES['javac']}"
         )
 
@@ -139,13 +138,13 @@ def read_settings() -> Settings:
     def value(key: str) -> str:
         found = re.search(rf"^\s*{key}\s+'?([^'\s]+)'?\s*$", text, re.MULTILINE)
         if found is None:
-            raise Missing(f"app/build.gradle has no line with {key}.")
+            raise MissingError(f"app/build.gradle has no line with {key}.")
         return found[1]
 
     for name in RUNTIME:
         wanted = ":".join(locked()[name][0].split(":")[:3])
         if f"'{wanted}'" not in text:
-            raise Missing(f"app/build.gradle and artifacts.txt disagree: {wanted} is recorded. Change both.")
+            raise MissingError(f"app/build.gradle and artifacts.txt disagree: {wanted} is recorded. Change both.")
     abis = re.search(r"abiFilters (.+)", text)
     return Settings(
         package=value("applicationId"),
@@ -244,7 +243,7 @@ def check(apk: Path, settings: Settings) -> None:
     absent = [line for line in wanted if line not in badging]
     scheme = "Verified using v2 scheme (APK Signature Scheme v2): true"
     if absent or scheme not in verified:
-        raise Missing(f"The APK is not what it should be: {absent or verified}")
+        raise MissingError(f"The APK is not what it should be: {absent or verified}")
     for line in badging.splitlines():
         if line.startswith(("package:", "sdkVersion", "targetSdk", "launchable", "native-code")):
             say(line)

@@ -14,7 +14,7 @@ _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 _TIMEOUT_S = 900
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """A tool or an artifact is not there; the message says what to do."""
 
 
@@ -28,7 +28,7 @@ def fetch(name: str) -> Path:
     """The artifact's file, downloaded the first time.
 
     Raises:
-        Missing: Maven is not installed, it cannot download the artifact, or that is not the recorded one.
+        MissingError: Maven is not installed, it cannot download the artifact, or that is not the recorded one.
     """
     coordinates, digest = locked()[name]
     _, artifact, version, packaging = coordinates.split(":")
@@ -38,7 +38,7 @@ def fetch(name: str) -> Path:
         found = _sha256(path) if path.is_file() else "nothing"
         if found != digest:
             path.unlink(missing_ok=True)
-            raise Missing(
+            raise MissingError(
                 f"{coordinates} is not what {LOCK.name} records: its SHA-256 is {found}, not {digest}. Do not use it: "
                 "ask whoever runs your Maven mirror, or remove it from ~/.m2 and try again."
             )
@@ -48,15 +48,15 @@ def fetch(name: str) -> Path:
 def _download(coordinates: str) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise Missing("mvn is missing: apt-get install maven (it downloads what the app is built from).")
+        raise MissingError("mvn is missing: apt-get install maven (it downloads what the app is built from).")
     command = [maven, "-q", "-B", _PLUGIN, f"-Dartifact={coordinates}", f"-DoutputDirectory={CACHE}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, cwd=HERE)
     except subprocess.TimeoutExpired:
-        raise Missing(f"{coordinates} did not come within {_TIMEOUT_S // 60} minutes. Try again.") from None
+        raise MissingError(f"{coordinates} did not come within {_TIMEOUT_S // 60} minutes. Try again.") from None
     if done.returncode:
         why = next((line for line in done.stdout.splitlines() if "ERROR" in line), done.stderr.strip())
-        raise Missing(f"Maven cannot download {coordinates}: {why.strip()}")
+        raise MissingError(f"Maven cannot download {coordinates}: {why.strip()}")
 
 
 def _sha256(path: Path) -> str:

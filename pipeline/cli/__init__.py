@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from pipeline.cli import benchmark, doctor, evaluate, export, inspect, recipes, run, search, sensitivity, train
+from pipeline.cli import benchmark, bundle, doctor, evaluate, export, inspect, recipes, run, search, sensitivity, train
 from pipeline.errors import PipelineError
 
 INTERRUPTED = 130
@@ -33,6 +33,7 @@ app.command("benchmark")(benchmark.benchmark)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("search")(search.search)
 app.command("doctor")(doctor.doctor)
+app.command("bundle")(bundle.bundle)
 app.add_typer(recipes.app, name="recipes")
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,20 @@ def junit(classes: Sequence[Path], tests: Sequence[str], cwd: Path | None = None
     found = re.search(r"OK \((\d+) tests?\)", done.stdout)
     assert found, done.stdout[-8000:] + done.stderr[-2000:]
     return int(found[1])
+
+
+def java(classes: Sequence[Path], name: str, *arguments: str) -> str:
+    """What a main class prints on stdout; it must end well."""
+    done = subprocess.run(
+        ["java", "-Xshare:auto", "-cp", class_path(*classes), name, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    sys.stderr.write(done.stderr)
+    return done.stdout
 
 
 def class_path(*entries: Path) -> str:

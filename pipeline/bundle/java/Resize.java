@@ -64,8 +64,19 @@ public final class Resize {
         if (method == Method.NEAREST) {
             return nearest(image, height, width);
         }
-        Image across = image.width == width ? image : horizontal(image, new Weights(image.width, width, method));
-        return across.height == height ? across : vertical(across, new Weights(across.height, height, method));
+        // The order decides what is rounded first. This is that of Pillow 13; before, it was always across first.
+        boolean downFirst = height < image.height && image.height - height > 2 * (image.width - width);
+        return downFirst
+                ? across(down(image, height, method), width, method)
+                : down(across(image, width, method), height, method);
+    }
+
+    private static Image across(Image image, int width, Method method) {
+        return image.width == width ? image : horizontal(image, new Weights(image.width, width, method));
+    }
+
+    private static Image down(Image image, int height, Method method) {
+        return image.height == height ? image : vertical(image, new Weights(image.height, height, method));
     }
 
     private static Image nearest(Image image, int height, int width) {

@@ -60,9 +60,20 @@ object Resize {
     private fun stretch(image: Image, height: Int, width: Int, method: Method): Image {
         if (image.height == height && image.width == width) return image
         if (method == Method.NEAREST) return nearest(image, height, width)
-        val across = if (image.width == width) image else horizontal(image, Weights(image.width, width, method))
-        return if (across.height == height) across else vertical(across, Weights(across.height, height, method))
+        // The order decides what is rounded first. This is that of Pillow 13; before, it was always across first.
+        val downFirst = height < image.height && image.height - height > 2 * (image.width - width)
+        return if (downFirst) {
+            across(down(image, height, method), width, method)
+        } else {
+            down(across(image, width, method), height, method)
+        }
     }
+
+    private fun across(image: Image, width: Int, method: Method): Image =
+        if (image.width == width) image else horizontal(image, Weights(image.width, width, method))
+
+    private fun down(image: Image, height: Int, method: Method): Image =
+        if (image.height == height) image else vertical(image, Weights(image.height, height, method))
 
     private fun nearest(image: Image, height: Int, width: Int): Image {
         val columns = nearest(image.width, width)

@@ -202,13 +202,14 @@ def _json(content: dict[str, Any]) -> bytes:
 
 def _readme(contract: Contract, model_file: str, package: str) -> str:
     exact = (
-        "It computes in integers only: a device must give golden/N.output byte for byte for golden/N.input."
+        "It computes in integers only: under XNNPACK a phone must give golden/N.output byte for byte."
         if contract.bit_exact
         else "It computes in float, at least in part: a device's outputs may differ from golden/N.output a little."
     )
     return f"""{contract.name}: a model, what goes around it, and vectors that prove it.
 
-{model_file}    the model. {exact}
+{model_file}
+               the model. {exact}
 labels.txt     a class a line
 contract.json  preprocessing, types, scales, zero points, postprocessing
 golden/        N.stored (the example) -> N.pixels (the model's size and channels) -> N.input (its input tensor)

@@ -45,7 +45,7 @@ class Contract:
     labels: tuple[str, ...]
     """One a class."""
     bit_exact: bool
-    """The model computes in integers only, so its outputs are the same on every device; see docs/bundle.md."""
+    """The model computes in integers only: XNNPACK gives the same bytes on x86 and on ARM."""
 
     @property
     def classes(self) -> int:
@@ -135,6 +135,14 @@ def _ends(found: Inspection) -> tuple[Port, Port]:
             raise InputError(
                 f"'{port.name}' of {found.file} holds {port.dtype} without a scale and zero point: real numbers have "
                 "no meaning there. Quantize the model again, for example with `pipeline export --int8`."
+            )
+        if (
+            port.dtype != "float32"
+            and not np.iinfo(port.dtype).min <= int(port.zero_point or 0) <= np.iinfo(port.dtype).max
+        ):
+            raise InputError(
+                f"'{port.name}' of {found.file} has the zero point {port.zero_point}, which {port.dtype} cannot hold: "
+                "the file is damaged or was edited wrongly. Export it again."
             )
     if len(port_out.shape) != 2 or port_out.shape[0] != 1:
         raise InputError(

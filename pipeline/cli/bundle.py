@@ -93,10 +93,6 @@ def _print(made: Bundle) -> None:
     typer.echo(
         f"before: {size}{before['formula']}; after: {after['apply'] or 'nothing, it ends in ' + after['ending']}"
     )
-    exact = (
-        "byte for byte on every device"
-        if contract.bit_exact
-        else "on devices to the last bits only: it computes in float"
-    )
+    exact = "byte for byte under XNNPACK" if contract.bit_exact else "nearly: it computes in float"
     origin = "of the recipe's data" if made.from_data else "of seeded noise"
     typer.echo(f"golden: {made.examples} examples {origin}, to be met {exact}")

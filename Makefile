@@ -8,7 +8,7 @@ STAMP := $(VENV)/.ready
 overrides := $(foreach pair,$(set),--set "$(pair)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup qat ptq run benchmark test test-all lint clean
+.PHONY: help setup qat ptq run benchmark apk test test-all lint clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ ptq: $(STAMP) ## Run a recipe without QAT: post-training int8
 
 benchmark: $(STAMP) ## Time the newest run's models side by side
 	@$(BIN)/pipeline benchmark
+
+apk: ## Build the Android benchmark app (needs a JDK 17 and Debian packages, no Android SDK)
+	@python3 android_bench/build_apk.py
 
 test: $(STAMP) ## Run the tests (minutes)
 	$(BIN)/python -m pytest -n auto -m "not slow" --durations=5

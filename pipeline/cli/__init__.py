@@ -8,6 +8,7 @@ import traceback
 
 import typer
 
+<<<<<<< HEAD
 from pipeline.cli import (
     benchmark,
     bundle,

@@ -1,0 +1,93 @@
+package dev.kerasint8.bench.core;
+
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertNull;
+import static org.junit.Assert.assertThrows;
+import static org.junit.Assert.assertTrue;
+
+import org.junit.Test;
+
+public final class ArgumentsTest {
+    private static final String LEAST = "{\"run_id\": \"r1\", \"model\": \"/data/local/tmp/m.tflite\"}";
+
+    private static void refused(String text, String why) {
+        BadArguments wrong = assertThrows(text, BadArguments.class, () -> Arguments.parse(text));
+        assertTrue(wrong.getMessage(), wrong.getMessage().contains(why));
+    }
+
+    private static String with(String key, String value) {
+        return LEAST.replace("}", ", \"" + key + "\": " + value + "}");
+    }
+
+    @Test
+    public void whatIsLeftOutHasDefaults() {
+        Arguments arguments = Arguments.parse(LEAST);
+        assertEquals("r1", arguments.runId);
+        assertEquals("/data/local/tmp/m.tflite", arguments.model);
+        assertEquals("xnnpack", arguments.delegate);
+        assertEquals("big", arguments.affinity);
+        assertEquals(1, arguments.threads);
+        assertEquals(50, arguments.runs);
+        assertNull(arguments.goldenInput);
+    }
+
+    @Test
+    public void everythingCanBeSaid() {
+        Arguments arguments = Arguments.parse("{\"run_id\": \"a.b-c_1\", \"model\": \"/m\", \"threads\": 4, \"delegate\": "
+                + "\"gpu\", \"runs\": 9, \"min_secs\": 0.5, \"warmup_runs\": 0, \"affinity\": \"all\", "
+                + "\"golden_input\": \"/in\", \"golden_output\": \"/out\"}");
+        assertEquals(4, arguments.threads);
+        assertEquals("gpu", arguments.delegate);
+        assertEquals(9, arguments.runs);
+        assertEquals(0.5, arguments.minSeconds, 0);
+        assertEquals(0, arguments.warmupRuns);
+        assertEquals("all", arguments.affinity);
+        assertEquals("/out", arguments.goldenOutput);
+    }
+
+    @Test
+    public void nullIsAsLeftOut() {
+        Arguments arguments = Arguments.parse(with("golden_input", "null").replace("}", ", \"golden_output\": null}"));
+        assertNull(arguments.goldenInput);
+        assertNull(arguments.goldenOutput);
+    }
+
+    @Test
+    public void aRunIdNeverLeadsToAnotherFolder() {
+        for (String id : new String[] {"../x", "a/b", "", ".hidden", "a b", "a\\\\b", "-x", "a\\n"}) {
+            String text = LEAST.replace("r1", id);
+            assertThrows(id, BadArguments.class, () -> Arguments.parse(text));
+            assertNull(id, Arguments.runIdOf(text));
+        }
+        refused(LEAST.replace("r1", new String(new char[121]).replace('\0', 'a')), "at most 120");
+    }
+
+    @Test
+    public void wrongValuesAreNamed() {
+        refused(with("threads", "0"), "'threads' must be from");
+        refused(with("threads", "1.5"), "whole number");
+        refused(with("threads", "\"4\""), "'threads' must be a number");
+        refused(with("delegate", "\"nnapi\""), "one of [xnnpack, gpu, none], not 'nnapi'");
+        refused(with("affinity", "3"), "'affinity' must be text");
+        refused(with("min_secs", "1e9"), "'min_secs'");
+        refused(with("runs", "-1"), "'runs'");
+        refused(with("golden_input", "\"/in\""), "go together");
+        refused(with("thread", "1"), "Unknown key 'thread'");
+        refused("{\"run_id\": \"r\"}", "'model' is missing");
+        refused("{\"model\": \"/m\"}", "'run_id' is missing");
+        refused(LEAST.replace("/data", "data"), "absolute path");
+    }
+
+    @Test
+    public void whatIsNoObjectIsRefused() {
+        for (String text : new String[] {null, "", "[]", "\"text\"", "{\"run_id\": ", "12"}) {
+            assertThrows(String.valueOf(text), BadArguments.class, () -> Arguments.parse(text));
+            assertNull(Arguments.runIdOf(text));
+        }
+    }
+
+    @Test
+    public void theRunIdIsFoundInArgumentsThatAreWrongOtherwise() {
+        assertEquals("r1", Arguments.runIdOf(with("threads", "0")));
+    }
+}

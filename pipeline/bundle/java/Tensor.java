@@ -1,0 +1,109 @@
+package dev.kerasint8.contract;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/** How real numbers are stored in a model's input or output: {@code real = scale * (stored - zeroPoint)}. */
+public final class Tensor {
+    /** The types that TFLite gives inputs and outputs. */
+    public enum Type {
+        INT8(1, -128, 127),
+        UINT8(1, 0, 255),
+        INT16(2, -32768, 32767),
+        FLOAT32(4, 0, 0);
+
+        final int bytes;
+        final int minimum;
+        final int maximum;
+
+        Type(int bytes, int minimum, int maximum) {
+            this.bytes = bytes;
+            this.minimum = minimum;
+            this.maximum = maximum;
+        }
+    }
+
+    public final Type type;
+    /** Numbers in one example. */
+    public final int size;
+    public final float scale;
+    public final int zeroPoint;
+
+    public Tensor(Type type, int size, float scale, int zeroPoint) {
+        this.type = type;
+        this.size = size;
+        this.scale = scale;
+        this.zeroPoint = zeroPoint;
+    }
+
+    /** A buffer of the tensor's size, as TFLite's Interpreter takes it. */
+    public ByteBuffer allocate() {
+        return allocate(size);
+    }
+
+    ByteBuffer allocate(int numbers) {
+        return ByteBuffer.allocateDirect(numbers * type.bytes).order(ByteOrder.nativeOrder());
+    }
+
+    /**
+     * What a real number is stored as: rounded in float, halves away from zero, clamped to the type.
+     *
+     * @throws IllegalArgumentException for NaN, which no integer can store.
+     */
+    public int quantize(float real) {
+        if (Float.isNaN(real)) {
+            throw new IllegalArgumentException("NaN cannot be stored as " + type);
+        }
+        float scaled = real / scale;
+        // Clamped first: the same result, and an infinite number can be rounded.
+        scaled = Math.max(type.minimum - zeroPoint, Math.min(type.maximum - zeroPoint, scaled));
+        int whole = (int) scaled; // towards zero
+        // Math.round would take -2.5 to -2, and adding a half fails just below one.
+        if (Math.abs(scaled - whole) >= 0.5f) {
+            whole += scaled < 0 ? -1 : 1;
+        }
+        return whole + zeroPoint;
+    }
+
+    /** The real number that an integer is stored for. */
+    public float dequantize(int stored) {
+        return (stored - zeroPoint) * scale;
+    }
+
+    /** Appends a real number to a buffer. */
+    void put(ByteBuffer buffer, float real) {
+        switch (type) {
+            case FLOAT32:
+                buffer.putFloat(real);
+                break;
+            case INT16:
+                buffer.putShort((short) quantize(real));
+                break;
+            default:
+                buffer.put((byte) quantize(real));
+        }
+    }
+
+    /** All real numbers of a buffer, from its beginning. Its position stays. */
+    float[] read(ByteBuffer buffer) {
+        ByteBuffer from = buffer.duplicate().order(buffer.order());
+        from.rewind();
+        float[] real = new float[size];
+        for (int index = 0; index < size; index++) {
+            switch (type) {
+                case FLOAT32:
+                    real[index] = from.getFloat();
+                    break;
+                case INT16:
+                    real[index] = dequantize(from.getShort());
+                    break;
+                case UINT8:
+                    real[index] = dequantize(from.get() & 0xFF); // a Java byte has a sign
+                    break;
+                default:
+                    real[index] = dequantize(from.get());
+            }
+        }
+        return real;
+    }
+}

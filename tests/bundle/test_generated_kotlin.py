@@ -1,0 +1,67 @@
+"""The Kotlin of a bundle, compiled by Kotlin's compiler from Maven Central. Slow: the compiler takes its time."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.android import jvm
+from tests.bundle.test_generated_java import MODELS, resize_cases, unpacked
+
+COMPILER = (
+    *("kotlin-compiler-embeddable", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect"),
+    *("kotlin-daemon-embeddable", "trove4j", "annotations"),
+)
+RESIZE_CASES = """
+package dev.kerasint8.contract
+import java.io.File
+fun main(arguments: Array<String>) {
+    val folder = File(arguments[0])
+    val lines = File(folder, "cases").readLines()
+    var differ = 0
+    for (line in lines) {
+        val word = line.split(" ")
+        val sizes = word.drop(3).map { it.toInt() }
+        val image = Image(File(folder, word[0] + ".stored").readBytes(), sizes[0], sizes[1], sizes[2])
+        val right = if (sizes[5] == 1) image.grey() else image
+        val method = Resize.Method.valueOf(word[1])
+        var made = Resize.resize(right, sizes[3], sizes[4], method, Resize.Fit.valueOf(word[2]))
+        made = if (sizes[5] == 3) made.rgb() else made
+        if (!made.pixels.contentEquals(File(folder, word[0] + ".wanted").readBytes())) {
+            differ++
+            System.err.println("differs: $line")
+        }
+    }
+    println("${lines.size} cases, $differ differ")
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["int8", "one_sigmoid"])
+def test_the_bundle_s_own_tests_pass_in_kotlin(name: str, tmp_path: Path) -> None:
+    jvm.need("java")
+    folder = unpacked(MODELS[name], tmp_path)
+    resize_cases(tmp_path, 300)
+    (folder / "ResizeCases.kt").write_text(RESIZE_CASES)
+    compiler, classes = [jvm.jar(jar) for jar in COMPILER], folder / "classes"
+    libraries = [jvm.jar("kotlin-stdlib"), jvm.jar("junit"), jvm.jar("hamcrest-core")]
+    done = subprocess.run(
+        [
+            *("java", "-Xmx1g", "-cp", jvm.class_path(*compiler), "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"),
+            *("-no-stdlib", "-no-reflect", "-Werror", "-jvm-target", "1.8", "-Xsuppress-deprecated-jvm-target-warning"),
+            *("-cp", jvm.class_path(*libraries), "-d", str(classes), str(folder / "kotlin")),
+            str(folder / "ResizeCases.kt"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=jvm.TIMEOUT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    tests = [f"dev.kerasint8.contract.{path.stem}" for path in folder.glob("kotlin/test/**/*Test.kt")]
+    assert jvm.junit([classes, folder, jvm.jar("kotlin-stdlib")], tests) == 7
+    told = jvm.java([classes, jvm.jar("kotlin-stdlib")], "dev.kerasint8.contract.ResizeCasesKt", str(tmp_path))
+    assert told == "300 cases, 0 differ\n"

@@ -8,7 +8,6 @@ import traceback
 
 import typer
 
-<<<<<<< HEAD
 from pipeline.cli import (
     benchmark,
     bundle,

@@ -78,6 +78,7 @@ def take_out_fake_quant(content: bytes) -> tuple[bytes, Ranges]:
     graph.operators = [op for place, op in enumerate(graph.operators) if place not in gone]
     for op in graph.operators:
         op.inputs = [stands_for(index) for index in op.inputs]
+    _before_reshapes(model, graph, values)
     _keep_output_names(graph, stands_for, values)
     for signature in model.signatureDefs or []:
         for entry in signature.outputs:
@@ -144,6 +145,15 @@ def _fill(model: Any, tensor: Any, values: np.ndarray) -> None:
     buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     model.buffers.append(buffer)
     tensor.buffer = len(model.buffers) - 1
+
+
+def _before_reshapes(model: Any, graph: Any, values: dict[str, tuple[float, float]]) -> None:
+    """The converter moves RESHAPEs before fake-quants; the value before one has the range of the value behind."""
+    for op in reversed(graph.operators):
+        if operator_name(model, op) == "RESHAPE":
+            source, result = (tensor_name(graph.tensors[index]) for index in (op.inputs[0], op.outputs[0]))
+            if result in values:
+                values.setdefault(source, values[result])
 
 
 def _keep_output_names(graph: Any, stands_for: Any, values: dict[str, tuple[float, float]]) -> None:

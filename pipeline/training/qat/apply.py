@@ -57,7 +57,9 @@ def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
             return keras_layer
         return tfmot.quantization.keras.quantize_annotate_layer(keras_layer, config)
 
-    classes = {layer.kind.__name__: layer.kind for layer in graph.layers()}
+    classes: dict[str, Any] = {layer.kind.__name__: layer.kind for layer in graph.layers()}
+    functions = [layer.config["activation"] for layer in graph.layers() if callable(layer.config.get("activation"))]
+    classes |= {getattr(function, "__name__", type(function).__name__): function for function in functions}
     classes |= {type(config).__name__: type(config) for config in own.values()}
     try:
         with tfmot.quantization.keras.quantize_scope({**classes, **CUSTOM_OBJECTS}):

@@ -45,6 +45,8 @@ class Layer:
     """In the order of `get_weights`; empty for new layers without weights."""
     inner: Graph | None = None
     """The graph of a model that is used as a layer."""
+    made_from: Any = None
+    """The Keras layer that was read, where its configuration does not say all: a Lambda."""
 
     @property
     def name(self) -> str:
@@ -299,8 +301,13 @@ class Graph:
             by_name = {layer.name: layer for layer in self.layers()}
 
 
-def read(model: Any) -> Graph:
+def read(model: Any, known_layers: dict[int, Layer] | None = None) -> Graph:
     """A Functional or Sequential `tf_keras` model as a graph; models used as layers become `Layer.inner`.
+
+    Args:
+        model: A built model; it is left alone.
+        known_layers: Layers that were read before, by the Keras layers' `id`: one that stands in several models of a
+            model is one layer.
 
     Raises:
         InputError: the model is subclassed, or a Sequential model whose input shape is not known.
@@ -312,7 +319,7 @@ def read(model: Any) -> Graph:
             "shape, or take the post-training road, which takes every model: run the recipe with --ptq."
         )
     graph = Graph(model.name)
-    layers: dict[int, Layer] = {}
+    layers: dict[int, Layer] = {} if known_layers is None else known_layers
     values: dict[int, Value] = {}
 
     def known(leaf: Any) -> Any:
@@ -321,7 +328,7 @@ def read(model: Any) -> Graph:
     for node in _nodes(model):
         keras_layer = node.layer
         if id(keras_layer) not in layers:
-            layers[id(keras_layer)] = _layer(keras_layer)
+            layers[id(keras_layer)] = _layer(keras_layer, layers)
         args, kwargs = tf.nest.map_structure(known, (tuple(node.call_args), dict(node.call_kwargs)))
         kwargs.pop("mask", None)
         outputs = []
@@ -340,10 +347,15 @@ def _nodes(model: Any) -> Iterator[Any]:
         yield from model._nodes_by_depth[depth]
 
 
-def _layer(layer: Any) -> Layer:
+def _layer(layer: Any, known: dict[int, Layer]) -> Layer:
     if isinstance(layer, tf_keras.Model) and getattr(layer, "_is_graph_network", False):
-        return Layer(type(layer), {"name": layer.name}, inner=read(layer))
-    return Layer(type(layer), layer.get_config(), layer.get_weights())
+        return Layer(type(layer), {"name": layer.name}, inner=read(layer, known))
+    if isinstance(layer, tf_keras.layers.Lambda):
+        return Layer(type(layer), {"name": layer.name}, made_from=layer)
+    config = layer.get_config()
+    if isinstance(config.get("activation"), dict) and callable(getattr(layer, "activation", None)):
+        config["activation"] = layer.activation  # a function of the user's, that Keras knows only by name
+    return Layer(type(layer), config, layer.get_weights())
 
 
 def _keras_layer(layer: Layer) -> Any:
@@ -351,7 +363,9 @@ def _keras_layer(layer: Layer) -> Any:
         built = layer.inner.build()
         built._name = layer.name
         return built
-    return layer.kind.from_config(layer.config)  # type: ignore[attr-defined]
+    if layer.made_from is not None:
+        return tf_keras.layers.Lambda(layer.made_from.function, arguments=layer.made_from.arguments, name=layer.name)
+    return layer.kind.from_config(dict(layer.config))  # type: ignore[attr-defined]
 
 
 def is_input(call: Call) -> bool:

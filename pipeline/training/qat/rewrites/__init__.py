@@ -10,29 +10,39 @@ from collections.abc import Callable
 
 from pipeline.training.qat.graph import Graph
 from pipeline.training.qat.rewrites.activations import simplify_activations, split_activations
+from pipeline.training.qat.rewrites.attention import attention_to_operators
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.constants import constants_into_biases
 from pipeline.training.qat.rewrites.convnext import convnext_to_standard
+from pipeline.training.qat.rewrites.lambdas import open_lambdas
 from pipeline.training.qat.rewrites.lone_batch_norm import carry_lone_batch_norms
+from pipeline.training.qat.rewrites.lone_relu6 import carry_lone_relu6
+from pipeline.training.qat.rewrites.merges import pairwise_merges
 from pipeline.training.qat.rewrites.nested import flatten_nested
 from pipeline.training.qat.rewrites.one_dimensional import sequences_to_images
 from pipeline.training.qat.rewrites.operators import operators_to_layers
 from pipeline.training.qat.rewrites.pointwise import dense_to_pointwise
+from pipeline.training.qat.rewrites.pooling import global_max_to_pooling
 from pipeline.training.qat.rewrites.preprocessing import preprocessing_to_convolutions
 from pipeline.training.qat.rewrites.separable import split_separable
 
 REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     flatten_nested,
+    open_lambdas,
     convnext_to_standard,
     operators_to_layers,
+    attention_to_operators,
     sequences_to_images,
     split_separable,
     dense_to_pointwise,
     split_activations,
     simplify_activations,
+    pairwise_merges,
+    global_max_to_pooling,
     preprocessing_to_convolutions,
     constants_into_biases,
     carry_lone_batch_norms,
+    carry_lone_relu6,
 )
 """In the order in which they run: each finds what the ones before it made."""
 

@@ -11,16 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.models.backend import tf_keras
+from pipeline.models.backend import tf, tf_keras
 from pipeline.training.qat.graph import Call, Graph, Value
 from pipeline.training.qat.operation import HardSwish
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.operators import constant_operand, with_constant
-
-_OWN_LAYER = frozenset(
-    {"relu", "relu6", "swish", "silu", "sigmoid", "hard_sigmoid", "tanh", "softmax", "gelu", "elu", "selu", "softplus"}
-    | {"softsign", "exponential", "mish", "leaky_relu"}
-)
 
 
 def split_activations(graph: Graph) -> list[Change]:
@@ -29,7 +24,7 @@ def split_activations(graph: Graph) -> list[Change]:
     for layer in list(graph.layers()):
         if layer.kind is tf_keras.layers.Activation or not layer.config.get("activation"):
             continue
-        if not issubclass(layer.kind, _LINEAR) or (name := activation_name(layer.config["activation"])) is None:
+        if layer.kind not in _LINEAR or (name := activation_name(layer.config["activation"])) is None:
             continue
         if name == "linear":
             continue
@@ -58,6 +53,10 @@ def simplify_activations(graph: Graph) -> list[Change]:
     return changes
 
 
+_OF_TENSORFLOW = (tf.nn.relu6, tf.nn.leaky_relu)
+"""Functions that Keras takes by name, and has not among its own."""
+
+
 def activation_name(activation: Any) -> str | None:
     """The name of one of Keras's own activation functions; None for the user's."""
     try:
@@ -66,18 +65,15 @@ def activation_name(activation: Any) -> str | None:
         return None
     name = str(getattr(function, "__name__", ""))
     own = getattr(tf_keras.activations, name, None)
-    return {"silu": "swish"}.get(name, name) if own is function or name in ("linear", "softmax_v2", "relu6") else None
+    return {"silu": "swish"}.get(name, name) if own is function or function in _OF_TENSORFLOW else None
 
 
-_LINEAR = tuple(
+_LINEAR = frozenset(
     getattr(tf_keras.layers, name)
     for name in (
-        "Conv1D",
-        "Conv2D",
-        "Conv3D",
-        "Dense",
-        "EinsumDense",
-    )  # transposed, depthwise, separable are subclasses
+        *("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D", "Conv1DTranspose", "Conv2DTranspose"),
+        *("SeparableConv1D", "SeparableConv2D", "Dense", "EinsumDense"),
+    )
 )
 
 
@@ -89,7 +85,10 @@ def _name_of(call: Call) -> str | None:
         return "leaky_relu"
     if layer.kind is tf_keras.layers.ReLU and not np.any(layer.config.get("threshold")):
         slope = float(np.asarray(layer.config.get("negative_slope") or 0))
-        return "leaky_relu" if 0 < slope < 1 and layer.config.get("max_value") is None else None
+        most = layer.config.get("max_value")
+        if 0 < slope < 1 and most is None:
+            return "leaky_relu"
+        return "clip" if not slope and most not in (None, 6) and most > 0 else None
     return None
 
 
@@ -135,7 +134,21 @@ def _leaky_relu(graph: Graph, call: Call, x: Value, y: Value) -> str:
     return "MUL and MAXIMUM, each with its own range"
 
 
+def _clip(graph: Graph, call: Call, x: Value, y: Value) -> str:
+    """min(max(x, 0), c) is relu6(6 x / c) · c / 6."""
+    name, most = call.layer.name, float(call.layer.config["max_value"])
+    scaled, clipped = Value(x.shape), Value(x.shape)
+    graph.replace(
+        call,
+        (with_constant(graph, "math.multiply", 6 / most, f"{name}_scale"), x, scaled),
+        (graph.layer("ReLU", f"{name}_relu6", max_value=6.0), scaled, clipped),
+        (with_constant(graph, "math.multiply", most / 6, f"{name}_back"), clipped, y),
+    )
+    return "MUL with ReLU6 and MUL, each with its own range"
+
+
 _STEPS = {
+    "clip": _clip,
     "relu": _relu,
     "relu6": _relu6,
     "swish": _swish,

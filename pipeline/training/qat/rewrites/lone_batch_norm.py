@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.training.qat.fusing import FOLDS_BATCH_NORM
 from pipeline.training.qat.graph import Call, Graph, Layer, Value
 from pipeline.training.qat.rewrites.change import Change
-
-FOLDS_BATCH_NORM = ("Conv2D", "DepthwiseConv2D", "Dense")
-"""Layers that the converter folds a BatchNormalization behind them into."""
 
 
 def carry_lone_batch_norms(graph: Graph) -> list[Change]:

@@ -41,7 +41,7 @@ def operators_to_layers(graph: Graph) -> list[Change]:
     for call in list(graph.calls):
         if call.layer.kind.__name__ not in FUNCTIONS:
             continue
-        function = str(call.layer.config["function"])
+        function = plain_name(str(call.layer.config["function"]))
         name = call.layer.name.replace("tf.", "").replace("__operators__.", "").replace(".", "_")
         if function in _NOTHING or (function == "cast" and call.input.dtype == call.output.dtype):
             graph.drop(call)
@@ -49,7 +49,7 @@ def operators_to_layers(graph: Graph) -> list[Change]:
             continue
         layer, inputs = _standard(graph, call, function, name) or (None, [])
         if layer is None:
-            operation = _operation(graph, call, function, name)
+            operation = _operation(graph, call, name)
             if operation is None:
                 continue
             layer, inputs = operation, call.inputs
@@ -57,6 +57,11 @@ def operators_to_layers(graph: Graph) -> list[Change]:
         step.outputs = call.outputs
         changes.append(_change(call, f"the layer {layer.kind.__name__}"))
     return changes
+
+
+def plain_name(function: str) -> str:
+    """TensorFlow's name of a function, whichever of its versions was called."""
+    return function.removeprefix("compat.v1.").removeprefix("compat.v2.")
 
 
 def constant_operand(call: Call) -> np.ndarray[Any, Any] | None:
@@ -85,7 +90,7 @@ def _change(call: Call, remedy: str) -> Change:
     return Change(call.layer.name, call.layer.kind.__name__, what, remedy)
 
 
-def _operation(graph: Graph, call: Call, function: str, name: str) -> Layer | None:
+def _operation(graph: Graph, call: Call, name: str) -> Layer | None:
     def place(item: Any) -> int | None:
         return next((i for i, value in enumerate(call.inputs) if value is item), None)
 
@@ -94,7 +99,7 @@ def _operation(graph: Graph, call: Call, function: str, name: str) -> Layer | No
         arguments = encode((tuple(call.args), keywords), place)
     except TypeError:
         return None
-    return graph.layer(Operation, name, function=function, arguments=arguments)
+    return graph.layer(Operation, name, function=call.layer.config["function"], arguments=arguments)
 
 
 def _arguments(call: Call, *names: str) -> list[Any]:
@@ -121,7 +126,7 @@ def _binary(kind: str, onto_constant: str | None) -> Callable[..., tuple[Layer, 
         if isinstance(x, Value) and isinstance(y, Value):
             return (graph.layer(kind, name), [x, y]) if kind else None
         value, other, first = (x, y, True) if isinstance(x, Value) else (y, x, False)
-        if other is None or not isinstance(value, Value) or value.dtype != "float32":
+        if other is None or not isinstance(value, Value) or value.dtype != "float32" or hasattr(other, "assign"):
             return None
         constant = np.asarray(other, np.float32)
         if constant.ndim > len(value.shape):
@@ -196,7 +201,8 @@ def _mean(graph: Graph, call: Call, function: str, name: str) -> tuple[Layer, li
 
 
 def _pad(graph: Graph, call: Call, function: str, name: str) -> tuple[Layer, list[Value]] | None:
-    value, paddings, mode, constant = _arguments(call, "tensor", "paddings", "mode", "constant_values")
+    names = ("tensor", "paddings", "mode", "name", "constant_values")
+    value, paddings, mode, _, constant = _arguments(call, *names)  # tf.pad records its first version's order
     if len(value.shape) != 4 or mode not in (None, "CONSTANT") or constant or isinstance(paddings, Value):
         return None
     sides = np.asarray(paddings).tolist()

@@ -1,0 +1,238 @@
+"""QAT of keras.applications: plain tfmot against this project's road, from the model to the int8 file.
+
+    python benchmarks/qat_models.py [MODEL …] [--size 96] [--images FOLDER] [--keras3] [--json FILE] [--no-plain]
+
+Each model has random seeded weights, batch-norm statistics of a few training batches, ten classes without softmax,
+and runs in a process of its own. The columns: whether plain `tfmot.quantization.keras.quantize_model` takes it; how
+many things the doctor found and rewrote; the largest difference of the rewritten model's output, relative to the
+largest output; the verdict over the int8 file; its operators left in float; weights with a scale an output channel,
+of all; values whose range QAT learned, of all that int8 rounds; and how near the int8 file is to the fake-quant model
+in dB (output SQNR). Beside it stand how near QAT and plain PTQ are to the float model: on random weights rounding
+noise is large and chaotic, and two models with the same noise differ by as much as each differs from float.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MODELS = (
+    *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "EfficientNetB0", "EfficientNetV2B0"),
+    *("NASNetMobile", "ResNet50", "ResNet50V2", "DenseNet121", "Xception", "InceptionV3", "ConvNeXtTiny"),
+    *("RegNetX002", "VGG16", "ResNetRS50"),
+)
+SMALLEST = {"InceptionV3": 75, "Xception": 71}
+SCALES_ITSELF = ("MobileNetV3", "EfficientNet", "ConvNeXt", "RegNet", "ResNetRS")
+"""Models with preprocessing inside; the others are fed −1..1."""
+ONLY_MOVES = {"RESHAPE", "TRANSPOSE", "PAD", "MAX_POOL_2D", "STRIDED_SLICE", "SLICE"}
+"""Operators that keep their input's scale and round nothing."""
+CLASSES, BATCH = 10, 8
+
+
+def main() -> None:
+    arguments = _arguments()
+    if arguments.one:
+        print("RESULT " + json.dumps(measure(arguments)))
+        return
+    results = []
+    for name in arguments.models or MODELS:
+        result = _in_a_process(name, arguments)
+        results.append(result)
+        print(_line(result), flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    done = sum(result.get("int8", False) for result in results)
+    plain = sum(result.get("plain") == "passes" for result in results)
+    told = f", plain tfmot takes {plain}" if arguments.plain else ""
+    print(f"{done} of {len(results)} end in an int8 file, per channel{told}")
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """One model, all the way."""
+    from pipeline.errors import PipelineError
+    from pipeline.export.convert import to_flatbuffer
+    from pipeline.models.backend import tf_keras
+    from pipeline.quantize.calibrate import calibrate
+    from pipeline.quantize.formats import write
+    from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.tflite.global_pooling import mean_for_global_pooling
+    from pipeline.tflite.inspect import inspect
+    from pipeline.tflite.runner import Runner
+    from pipeline.training import batch_norm
+    from pipeline.training.qat import graph as graphs
+    from pipeline.training.qat.apply import quantize
+    from pipeline.training.qat.rewrites import canonical
+
+    name = arguments.models[0]
+    size = max(arguments.size, SMALLEST.get(name, 32))
+    result: dict[str, Any] = {"model": name + (" (Keras 3)" if arguments.keras3 else ""), "size": size}
+    tf_keras.utils.set_random_seed(0)
+    images = _images(arguments.images, size, arguments.count) * (1 if name.startswith(SCALES_ITSELF) else 1 / 127.5)
+    images = images.astype(np.float32) - (0 if name.startswith(SCALES_ITSELF) else 1)
+    train, test = images[: len(images) * 2 // 3], images[len(images) * 2 // 3 :]
+    try:
+        model = _keras3(name, size) if arguments.keras3 else _keras2(name, size)
+        _settle(model, train)
+        result["parameters"] = int(model.count_params())
+        if arguments.plain:
+            result["plain"] = _plain(model)
+        started = time.time()
+        graph = graphs.read(model)
+        result["rewritten"] = len(canonical(graph))
+        answer = model.predict(test, batch_size=BATCH, verbose=0)
+        same = graph.build().predict(test, batch_size=BATCH, verbose=0)
+        result["difference"] = float(np.abs(same - answer).max() / np.abs(answer).max())
+        aware = quantize(graph)
+        result["seconds_to_wrap"] = round(time.time() - started, 1)
+        batch_norm.freeze(aware)
+        aware.compile(tf_keras.optimizers.SGD(1e-5), "mse", jit_compile=False)
+        targets = np.resize(answer, (len(train), *answer.shape[1:]))
+        loss = aware.fit(train, targets, batch_size=BATCH, epochs=1, verbose=0).history["loss"][0]
+        result["loss"] = float(loss)
+        started = time.time()
+        hub, learned = take_out_fake_quant(to_flatbuffer(aware))
+        hub = mean_for_global_pooling(hub)
+        int8 = write(hub, "int8", learned.over(calibrate(hub, [train])))
+        result["seconds_to_export"] = round(time.time() - started, 1)
+        float_hub = to_flatbuffer(model)
+        ptq = write(float_hub, "int8", calibrate(float_hub, [train]))
+    except (PipelineError, ValueError, TypeError) as error:
+        return result | {"error": " ".join(str(error).split())[:200]}
+    found = inspect(int8)
+    weights = [op.weights for op in found.operators if op.weights]
+    rounded = {op.output for op in found.operators if op.compute == "int8" and op.name not in ONLY_MOVES}
+    result |= {
+        "int8": found.verdict.kind == "int8",
+        "verdict": found.verdict.text,
+        "operators": len(found.operators),
+        "float_operators": [f"{op.name} {op.output}" for op in found.float_operators],
+        "weights": len(weights),
+        "per_channel": sum(w.per_channel for w in weights),
+        "rounded": len(rounded),
+        "learned": sum(name in learned for name in rounded),
+    }
+    simulated = aware.predict(test, batch_size=BATCH, verbose=0)
+    written = Runner(int8, batch=1).predict(test)
+    result["sqnr"] = _sqnr(simulated, written)
+    # The one step had a learning rate that hardly moves the weights.
+    result["qat_to_float"] = _sqnr(answer, simulated)
+    result["ptq_to_float"] = _sqnr(answer, Runner(ptq, batch=1).predict(test))
+    result["same_top_1"] = float((simulated.argmax(-1) == written.argmax(-1)).mean())
+    return result
+
+
+def _keras2(name: str, size: int) -> Any:
+    from pipeline.models.backend import tf_keras
+
+    factory = getattr(tf_keras.applications, name)
+    return factory(weights=None, input_shape=(size, size, 3), classes=CLASSES, classifier_activation=None)
+
+
+def _keras3(name: str, size: int) -> Any:
+    import keras
+
+    from pipeline.models.load import load_file
+
+    keras.utils.set_random_seed(0)
+    factory = getattr(keras.applications, name, None)
+    if factory is None:
+        raise ValueError(f"Keras 3 has no {name}")
+    source = factory(weights=None, input_shape=(size, size, 3), classes=CLASSES, classifier_activation=None)
+    with tempfile.TemporaryDirectory() as folder:
+        source.save(Path(folder) / "model.keras")
+        return load_file(Path(folder) / "model.keras")
+
+
+def _settle(model: Any, images: np.ndarray) -> None:
+    """Statistics that fit the random weights, as training would have left them; else nothing can be said of ranges."""
+    from pipeline.training import batch_norm
+
+    batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    batch_norm.reestimate(model, batches)
+
+
+def _plain(model: Any) -> str:
+    import tensorflow_model_optimization as tfmot
+
+    try:
+        tfmot.quantization.keras.quantize_model(model)
+    except (ValueError, RuntimeError, TypeError, AttributeError) as error:
+        return " ".join(str(error).split())[:120]
+    return "passes"
+
+
+def _images(folder: Path | None, size: int, count: int) -> np.ndarray:
+    """0–255: photos where there is a folder of them, else smooth random images."""
+    if folder is not None:
+        from PIL import Image
+
+        paths = sorted(path for kind in ("*.png", "*.jpg") for path in folder.rglob(kind))
+        paths = paths[:: max(1, len(paths) // count)][:count]
+        return np.stack(
+            [np.asarray(Image.open(path).convert("RGB").resize((size, size)), np.float32) for path in paths]
+        )
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(0, 255, (count, size // 8 + 1, size // 8 + 1, 3))
+    smooth: np.ndarray = np.repeat(np.repeat(coarse, 8, 1), 8, 2)[:, :size, :size] + rng.normal(
+        0, 8, (32, size, size, 3)
+    )
+    return np.clip(smooth, 0, 255).astype(np.float32)
+
+
+def _sqnr(signal: np.ndarray, other: np.ndarray) -> float:
+    noise = float(((signal - other) ** 2).sum())
+    return round(10 * np.log10(float((signal**2).sum()) / max(noise, 1e-30)), 1)
+
+
+def _in_a_process(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, __file__, name, "--one", "--size", str(arguments.size)]
+    command += ["--count", str(arguments.count)]
+    command += ["--images", str(arguments.images)] if arguments.images else []
+    command += ["--keras3"] if arguments.keras3 else []
+    command += [] if arguments.plain else ["--no-plain"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if not lines:
+        return {"model": name, "error": (done.stderr.strip().splitlines() or ["no answer"])[-1][:200]}
+    return dict(json.loads(lines[-1].removeprefix("RESULT ")))
+
+
+def _line(result: dict[str, Any]) -> str:
+    name = f"{result['model']:<26}"
+    plain = f"plain tfmot: {'passes' if result.get('plain') == 'passes' else 'fails ':<7}" if "plain" in result else ""
+    if "error" in result:
+        return f"{name}{plain} FAILED: {result['error']}"
+    return (
+        f"{name}{plain} rewritten {result['rewritten']:>3}, difference {result['difference']:.0e}; "
+        f"{result['verdict']}; {len(result['float_operators'])} of {result['operators']} operators in float; "
+        f"per channel {result['per_channel']}/{result['weights']}; learned {result['learned']}/{result['rounded']}; "
+        f"dB: int8 to QAT {result['sqnr']}, QAT to float {result['qat_to_float']}, PTQ to float "
+        f"{result['ptq_to_float']}"
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="all sixteen by default")
+    parser.add_argument("--size", type=int, default=96, help="height and width of the input; at least the model's own")
+    parser.add_argument("--images", type=Path, help="a folder of photos; random images by default")
+    parser.add_argument("--count", type=int, default=48, help="images; two thirds train and calibrate")
+    parser.add_argument("--keras3", action="store_true", help="the models of Keras 3, through pipeline.models.load")
+    parser.add_argument("--json", type=Path, help="write the results here as well")
+    parser.add_argument(
+        "--no-plain", dest="plain", action="store_false", help="leave plain tfmot out: it takes minutes"
+    )
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What TFLite's operators take up of the layers behind them: batch-norm, channel factors, ReLU and ReLU6."""
+
+from __future__ import annotations
+
+from pipeline.models.backend import tf_keras
+from pipeline.training.qat.graph import Call, Graph
+from pipeline.training.qat.operation import ChannelScale, Operation
+
+LINEAR = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
+"""Layers whose kernel is int8 with a scale an output channel."""
+
+FOLDS_BATCH_NORM = ("Conv2D", "DepthwiseConv2D", "Dense")
+"""Layers that the converter folds a BatchNormalization behind them into."""
+
+_FUSES_RELU = ("Add", "Subtract", "Multiply", "AveragePooling2D")
+
+
+def taken_up(graph: Graph) -> set[int]:
+    """`id`s of the values inside a convolution with what it takes up, and before a ReLU that is fused."""
+    inside: set[int] = set()
+    for call in graph.calls:
+        linear = call.is_a(*LINEAR)
+        if not linear and not call.is_a(*_FUSES_RELU) and not _adds_or_scales(call):
+            continue
+        value = call.output
+        reader = graph.only_reader(value)
+        while linear and reader is not None and _folds(call, reader):
+            inside.add(id(value))
+            value = reader.output
+            reader = graph.only_reader(value)
+        if reader is not None and is_fused_relu(reader):
+            inside.add(id(value))
+    return inside
+
+
+def _adds_or_scales(call: Call) -> bool:
+    return call.layer.kind is Operation and call.layer.config["function"] in ("math.add", "math.multiply")
+
+
+def _folds(linear: Call, reader: Call) -> bool:
+    if reader.layer.kind is ChannelScale:
+        return linear.is_a(*FOLDS_BATCH_NORM)
+    return reader.is_a("BatchNormalization") and linear.is_a(*FOLDS_BATCH_NORM)
+
+
+def is_fused_relu(call: Call) -> bool:
+    """ReLU or ReLU6, which TFLite computes inside the operator before it."""
+    config = call.layer.config
+    return (
+        call.layer.kind is tf_keras.layers.ReLU
+        and config.get("max_value") in (None, 6)
+        and not config.get("negative_slope")
+        and not config.get("threshold")
+    )

@@ -137,6 +137,13 @@ class Train(_Section):
     )
 
 
+class Distill(_Section):
+    """Learning from the float model's scores beside the labels."""
+
+    weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="The teacher's share of the loss.")
+    temperature: Annotated[float, Field(gt=0)] = Field(2.0, description="Softens both sides' probabilities.")
+
+
 class Qat(_Section):
     """Quantization-aware fine-tuning of the trained model."""
 
@@ -148,7 +155,20 @@ class Qat(_Section):
     warmup_epochs: Annotated[float, Field(ge=0)] = 0
     patience: Positive | None = None
     label_smoothing: Fraction = 0.0
+    calibrate: bool = Field(True, description="Begin from ranges measured on the calibration examples.")
     freeze_batch_norm: bool = Field(True, description="Keep the float training's statistics.")
+    batch_norm_epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="Epochs in which batch norm still follows the batches, before its statistics are frozen."
+    )
+    range_epochs: Positive | None = Field(
+        None, description="Epochs in which activation ranges follow the batches; then they stay. null: to the end."
+    )
+    distill: Distill | None = Field(None, description="Learn from the float model too; pays where data is scarce.")
+    best_by: Literal["int8", "fake_quant"] = Field(
+        "int8",
+        description="Whose accuracy on the validation split chooses the epoch: the .tflite's or the simulation's "
+        "(with a strategy always the latter's).",
+    )
     configs: dict[str, str] = Field(
         default_factory=dict, description="Your QuantizeConfigs: layer name or class → module:Class."
     )

@@ -199,13 +199,18 @@ def qat(trip: Trip) -> str:
         trip.say(f"QAT: as trained before ({QAT_KERAS})")
         return key
     started = time.time()
+    from pipeline.export.qat_int8 import accuracy_on
     from pipeline.models.load import load_file
     from pipeline.training import distribute
     from pipeline.training.qat.fine_tune import fine_tune
 
     trained = load_file(run.path(FLOAT_KERAS))
     with distribute.scope(recipe.qat.strategy):
-        model, history = fine_tune(trained, trip.data, recipe.qat, recipe.data.augment, trip.track)
+        score = None
+        # Of a distributed model every worker would convert its own copy.
+        if recipe.qat.best_by == "int8" and recipe.qat.strategy == "none" and "validation" in trip.data.splits:
+            score = accuracy_on(trip.data, "validation")
+        model, history = fine_tune(trained, trip.data, recipe.qat, recipe.data.augment, trip.track, score)
     trip.say(f"QAT: {_outcome(history, recipe.qat.epochs)}, {time.time() - started:.0f} s")
     _save(model, run.path(QAT_KERAS))
     run.record("qat", key, [QAT_KERAS], started, history=vars(history))
@@ -239,24 +244,29 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
         return key
     started = time.time()
     from pipeline.export.convert import to_flatbuffer
+    from pipeline.export.qat_int8 import same_answers
     from pipeline.models.load import load_file
     from pipeline.quantize.learned import take_out_fake_quant
 
-    outputs = [FLOAT]
+    outputs, facts = [FLOAT], dict[str, Any]()
     content = to_flatbuffer(load_file(run.path(FLOAT_KERAS)))
     write_bytes(run.path(FLOAT), with_metadata(trip, content, "float32"))
     if with_qat:
         from pipeline.training.qat import own
 
         own.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
-        content = to_flatbuffer(load_file(run.path(QAT_KERAS)))
+        trained = load_file(run.path(QAT_KERAS))
+        content = to_flatbuffer(trained)
+        same = same_answers(trained, content, next(iter(trip.data.batches("test", EVALUATION_CHUNK))).x)
+        trip.say(f"converted fake-quant model: {100 * same:.1f} % of {EVALUATION_CHUNK} answers are Keras's")
+        facts["answers_as_keras"] = same
         write_bytes(run.path(QAT), with_metadata(trip, content, "float32 with fake-quant"))
         outputs.append(QAT)
     else:
         run.path(QAT).unlink(missing_ok=True)  # of another road's run in this folder
     hub, learned = take_out_fake_quant(content)
     method, files = _hub(trip, hub, learned)
-    run.record("flatbuffers", key, [*outputs, *files], started, ranges=method)
+    run.record("flatbuffers", key, [*outputs, *files], started, ranges=method, **facts)
     trip.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
     return key
 
@@ -311,7 +321,7 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
                 "quantize.ranges and quantize.activations are for post-training quantization: QAT trained the network "
                 "with the ranges that it learned. Leave them out, or quantize with --ptq."
             )
-        settings = Settings()
+        settings, given = Settings(), learned
     elif given is None and section.calibration == "auto":
         choice = choose(
             content,
@@ -327,7 +337,7 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
         trip.say(f"calibration: {settings}; {choice.reason}")
     hub = prepare(content, lambda: calibration_inputs(trip), settings, given=given, examples=images, track=trip.track)
     write_bytes(run.path(HUB), hub.content)
-    ranges = learned.over(hub.ranges) if learned else hub.ranges
+    ranges = hub.ranges
     ranges.save(run.path(RANGES))
     if learned:
         run.path(CALIBRATION).unlink(missing_ok=True)
@@ -459,6 +469,12 @@ def measure(trip: Trip, wanted: Sequence[Format] | None = None) -> dict[str, Any
         for (name, path), timing in zip(files.items(), timings, strict=True)
     }
     metrics["float"]["agreement"] = 1.0
+    if "qat" in files and "int8" in files:
+        from pipeline.verify.parity import compare
+
+        parity = compare(files["qat"], files["int8"], trip.data, track=trip.track)
+        metrics["int8"]["parity"] = parity.to_json()
+        trip.say(str(parity))
     metrics["host"] = describe_host().to_json()
     if trip.data.skipped:
         metrics["skipped_examples"] = dict(trip.data.skipped)
@@ -524,6 +540,9 @@ def _save(model: Any, path: Path) -> None:
 def _outcome(history: Any, epochs: int) -> str:
     done = len(history.loss)
     early = "" if done == epochs else f" (stopped early of {epochs})"
+    if history.scores:
+        best = 100 * history.scores[history.best_epoch - 1]
+        return f"{done} epochs{early}, best int8 validation accuracy {best:.1f} % in epoch {history.best_epoch}"
     if history.val_accuracy:
         best = 100 * history.val_accuracy[history.best_epoch - 1]
         return f"{done} epochs{early}, best validation accuracy {best:.1f} % in epoch {history.best_epoch}"

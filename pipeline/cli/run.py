@@ -65,6 +65,7 @@ def show_metrics(metrics: dict[str, Any]) -> None:
         )
         for name, block in models.items()
     ]
+    parity = models.get("int8", {}).get("parity")
     host = metrics["host"]
     images = models["float"]["n"]
     show.table(["model", "top-1", "vs float", "agreement", "size", "p50", "speed"], rows)
@@ -73,3 +74,6 @@ def show_metrics(metrics: dict[str, Any]) -> None:
         "latency on this host "
         f"({host['cpu']}, {models['float']['threads']} thread, XNNPACK), not on a phone."
     )
+    if parity is not None:
+        where = f", first apart at '{parity['first']['tensor']}'" if parity["first"] else ""
+        typer.echo(f"int8 answers as the trained fake-quant model: {show.percent(parity['agreement'])}{where}.")

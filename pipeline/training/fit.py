@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from pipeline.models.backend import tf, tf_keras
 from pipeline.models.head import number_of_classes
 from pipeline.progress import Track, quiet
 from pipeline.training import distribute
+from pipeline.training.distillation import Teacher, accuracy
 
 LAST_LAYERS_WITH_PROBABILITIES = ("softmax", "sigmoid")
 
@@ -28,6 +29,8 @@ class History:
     accuracy: list[float]
     val_accuracy: list[float]
     best_epoch: int
+    scores: list[float] = field(default_factory=list)
+    """What `fit`'s own score said after each epoch; empty without one."""
 
 
 def fit(
@@ -38,6 +41,9 @@ def fit(
     *,
     what: str = "training",
     track: Track = quiet,
+    score: Callable[[Any], float] | None = None,
+    teacher: Teacher | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> History:
     """Train in place and leave the weights of the best validation epoch in the model.
 
@@ -49,9 +55,13 @@ def fit(
         how: Epochs, batch size, optimizer, schedule, patience, seed.
         augment: Random changes to the training images.
         what: Name of the progress bar.
+        score: Chooses the epoch instead of the validation accuracy; the higher, the better.
+        teacher: Whose scores are learned beside the labels.
+        callbacks: More Keras callbacks.
 
     Raises:
-        InputError: the replicas cannot share the batch evenly, or there is less than one batch of data.
+        InputError: the replicas cannot share the batch evenly, there is less than one batch of data, or the teacher
+            answers other classes.
         PipelineError: the loss became NaN or infinite.
     """
     tf_keras.utils.set_random_seed(how.seed)
@@ -61,22 +71,21 @@ def fit(
     classes = number_of_classes(model)
     model.compile(
         optimizer=optimizer(how, steps),
-        loss=_loss(model, classes, how.label_smoothing),
-        metrics=["accuracy"],
+        loss=_loss(model, classes, how.label_smoothing, teacher),
+        metrics=["accuracy" if teacher is None else accuracy(classes)],
         # The learning-rate schedule and QAT's ranges live in variables: every step is the same graph.
         jit_compile=False,
     )
     validation_steps = distribute.steps(data.size("validation"), how.batch_size) if "validation" in data.splits else 0
-    callbacks: list[Any] = [_Progress(track, what, how.epochs * steps), tf_keras.callbacks.TerminateOnNaN()]
-    best = _BestWeights("val_accuracy" if validation_steps else "loss", how.patience)
-    callbacks.append(best)
+    best = _BestWeights("val_accuracy" if validation_steps else "loss", how.patience, score)
+    watchers = [_Progress(track, what, how.epochs * steps), tf_keras.callbacks.TerminateOnNaN(), *callbacks, best]
     result = model.fit(
-        _stream(data, "train", how, classes, augment),
+        _stream(data, "train", how, classes, augment, teacher),
         steps_per_epoch=steps,
         epochs=how.epochs,
-        validation_data=_stream(data, "validation", how, classes, None) if validation_steps else None,
+        validation_data=_stream(data, "validation", how, classes, None, teacher) if validation_steps else None,
         validation_steps=validation_steps or None,
-        callbacks=callbacks,
+        callbacks=watchers,
         verbose=0,
     )
     if not all(math.isfinite(value) for value in result.history["loss"]):
@@ -91,6 +100,7 @@ def fit(
         accuracy=[float(value) for value in result.history["accuracy"]],
         val_accuracy=[float(value) for value in result.history.get("val_accuracy", [])],
         best_epoch=best.epoch,
+        scores=best.scores,
     )
 
 
@@ -129,18 +139,24 @@ def answers_probabilities(model: Any) -> bool:
     return False
 
 
-def _loss(model: Any, classes: int, smoothing: float) -> Any:
+def _loss(model: Any, classes: int, smoothing: float, teacher: Teacher | None) -> Any:
     logits = not answers_probabilities(model)
-    if classes == 1:
-        return tf_keras.losses.BinaryCrossentropy(from_logits=logits, label_smoothing=smoothing)
-    return tf_keras.losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
+    kind = tf_keras.losses.BinaryCrossentropy if classes == 1 else tf_keras.losses.CategoricalCrossentropy
+    if teacher is None:
+        return kind(from_logits=logits, label_smoothing=smoothing)
+    teacher.check(classes)
+    # Each example's own loss: Keras takes the mean, over all replicas.
+    each = kind(from_logits=logits, label_smoothing=smoothing, reduction="none")
+    return teacher.loss(each, classes, not logits)
 
 
-def _stream(data: Dataset, split: str, how: Any, classes: int, augment: recipe.Augment | None) -> Any:
+def _stream(
+    data: Dataset, split: str, how: Any, classes: int, augment: recipe.Augment | None, teacher: Teacher | None
+) -> Any:
     """An endless tf.data stream over a split, reshuffled by seed each epoch where it is the training split."""
     signature = (
         tf.TensorSpec((None, *data.input_shape), tf.float32),
-        tf.TensorSpec((None, max(1, classes)), tf.float32),
+        tf.TensorSpec((None, max(1, classes) * (1 if teacher is None else 2)), tf.float32),
     )
 
     def of_worker(index: int, workers: int) -> Any:
@@ -150,7 +166,8 @@ def _stream(data: Dataset, split: str, how: Any, classes: int, augment: recipe.A
                 seed = how.seed * 100_003 + epoch if split == "train" else None
                 share = (index, workers)
                 for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=share):
-                    yield from distribute.parts((x, _targets(y, classes)))
+                    targets = _targets(y, classes)
+                    yield from distribute.parts((x, targets if teacher is None else teacher.targets(x, targets)))
                 epoch += 1
 
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
@@ -183,15 +200,19 @@ class _Progress(tf_keras.callbacks.Callback):  # type: ignore[misc]
 class _BestWeights(tf_keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the weights of the best epoch and stops after `patience` epochs without a better one."""
 
-    def __init__(self, monitor: str, patience: int | None) -> None:
+    def __init__(self, monitor: str, patience: int | None, score: Callable[[Any], float] | None) -> None:
         super().__init__()
-        self._monitor, self._patience = monitor, patience
+        self._monitor, self._patience, self._score = monitor, patience, score
+        self.scores: list[float] = []
         self._best = -math.inf
         self._weights: list[np.ndarray] | None = None
         self.epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         score = logs[self._monitor] * (-1 if self._monitor == "loss" else 1)
+        if self._score is not None:
+            score = self._score(self.model)
+            self.scores.append(score)
         if score >= self._best:  # among equals the later epoch: it has seen more
             self._best, self._weights, self.epoch = score, self.model.get_weights(), epoch + 1
         elif self._patience and epoch + 1 - self.epoch >= self._patience:

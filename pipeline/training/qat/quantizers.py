@@ -57,13 +57,15 @@ class RunningRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: igno
 
     def __init__(self, decay: float = 0.99) -> None:
         self.decay = decay
+        self.follows = True
+        """Whether the range still moves in training; read when the training step is traced."""
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         return _range_variables(name, layer)
 
     def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **kwargs: Any) -> Any:
         low, high, seen = weights["min"], weights["max"], weights["seen"]
-        if training:
+        if training and self.follows:
             decay = tf.minimum(seen / (seen + 1.0), self.decay)
             # A range must hold zero: padding and ReLU need it exactly.
             new_low = decay * low + (1 - decay) * tf.minimum(tf.reduce_min(inputs), 0.0)

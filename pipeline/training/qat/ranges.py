@@ -14,7 +14,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 
 from pipeline.errors import InputError
 from pipeline.quantize.ranges import holding_zero
-from pipeline.training.qat.quantizers import WidestRange
+from pipeline.training.qat.quantizers import RunningRange, WidestRange
 
 SEEN = 1.0
 """Batches that a range which was set counts for; with 1 it weighs as much as the first batch of training."""
@@ -50,6 +50,13 @@ def set_ranges(aware: Any, start: Mapping[str, tuple[float, float]], seen: float
         state["min"].assign(low)
         state["max"].assign(high)
         state["seen"].assign(seen)
+
+
+def freeze_ranges(aware: Any) -> None:
+    """Keep every range where it is from the next trace of the training step on."""
+    for _, quantizer, _ in _learning(aware):
+        if isinstance(quantizer, RunningRange):
+            quantizer.follows = False
 
 
 def _learning(aware: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -1,0 +1,33 @@
+"""What stops moving while QAT goes on: batch-norm statistics and activation ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline import recipe
+from pipeline.models.backend import tf_keras
+from pipeline.training import batch_norm
+from pipeline.training.qat.ranges import freeze_ranges
+
+
+class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
+    """Freezes each after the epochs that the recipe gives it.
+
+    The last epochs then train the weights against exactly the arithmetic that will be exported (R. Krishnamoorthi,
+    Quantizing deep convolutional networks for efficient inference, 2018, https://arxiv.org/abs/1806.08342, §3.2.2).
+    """
+
+    def __init__(self, how: recipe.Qat) -> None:
+        super().__init__()
+        self._how = how
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        how = self._how
+        normalization = how.freeze_batch_norm and 0 < how.batch_norm_epochs == epoch
+        ranges = how.range_epochs == epoch
+        if normalization:
+            batch_norm.freeze(self.model)
+        if ranges:
+            freeze_ranges(self.model)
+        if normalization or ranges:
+            self.model.train_function = self.model.make_train_function(force=True)

@@ -1,0 +1,47 @@
+"""The int8 model beside the simulation it was trained as: agreement, and where they part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import recipe
+from pipeline.data import load
+from pipeline.quantize.layers import constant, layers
+from pipeline.run import Run
+from pipeline.tflite import flatbuffer
+from pipeline.tflite.edit import Editor
+from pipeline.verify.parity import compare
+
+
+def test_a_runs_int8_model_answers_as_its_simulation(small_run: Run) -> None:
+    data = load(recipe.parse(small_run.manifest["recipe"]).data)
+    found = compare(small_run.path("qat.tflite"), small_run.path("int8.tflite"), data)
+    assert found.n == data.size("test")
+    assert found.agreement >= 0.9
+    assert found.kept == (found.agreement >= 0.99)
+    assert str(found).startswith("int8 against the fake-quant model")
+    assert small_run.metrics["int8"]["parity"]["agreement"] == found.agreement
+
+
+def test_another_model_parts_at_a_tensor_that_is_named(small_run: Run, tmp_path: Path) -> None:
+    from pipeline.quantize.formats import write
+    from pipeline.quantize.ranges import Ranges
+
+    ranges = Ranges.load(small_run.path("ranges.json"))
+    mirrored = {name: (-high, -low) if "dense" in name.lower() else (low, high) for name, (low, high) in ranges.items()}
+    broken = tmp_path / "int8.tflite"
+    broken.write_bytes(write(negated_head(small_run.path("hub.tflite")), "int8", Ranges(mirrored)))
+    data = load(recipe.parse(small_run.manifest["recipe"]).data)
+    found = compare(small_run.path("qat.tflite"), broken, data)
+    assert not found.kept
+    assert found.first is not None
+    assert found.first.operator == "FULLY_CONNECTED"
+    assert found.first.tensor in str(found)
+
+
+def negated_head(hub: Path) -> bytes:
+    """The model with its last layer's weights negated."""
+    model = flatbuffer.read(hub)
+    last = layers(model)[-1]
+    Editor(model).fill(last.weights, -constant(model, last.weights))
+    return flatbuffer.serialize(model)

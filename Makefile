@@ -40,7 +40,7 @@ benchmark: $(STAMP) ## Time the newest run's models side by side
 	@$(BIN)/pipeline benchmark
 
 apk: ## Build the Android benchmark app (needs a JDK 17 and Debian packages, no Android SDK)
-	@python3 android_bench/build_apk.py
+	@$(PYTHON) android_bench/build_apk.py
 
 test: $(STAMP) ## Run the tests (minutes)
 	$(BIN)/python -m pytest -n auto -m "not slow" --durations=5

@@ -1,6 +1,6 @@
 """Build and sign the benchmark app's debug APK without an Android SDK, from the sources that Android Studio builds.
 
-Standard library only: `python3 android_bench/build_apk.py`, or `make apk`. Needs a JDK of version 17 or later and, from
+Standard library only: `python3.11 android_bench/build_apk.py`, or `make apk`. Needs a JDK of version 17 or later and, from
 Debian, maven, aapt, zipalign, apksigner, android-framework-res, clang and lld.
 """
 
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from maven import MissingError, fetch, locked
 
 HERE = Path(__file__).resolve().parent
+APP = HERE / "app" / "src" / "main"
 APK = HERE / "build" / "bench-debug.apk"
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
 RUNTIME = ("tensorflow-lite", "tensorflow-lite-api", "tensorflow-lite-gpu", "tensorflow-lite-gpu-api")
@@ -50,6 +51,9 @@ _SHARED_OBJECT = (
     *("-Wl,--hash-style=both", "-Wl,--build-id=none", "-Wl,-soname,libaffinity.so", "-Wl,-s"),
     "-Wl,-z,max-page-size=16384",
 )
+_UNPACKED = 'android:extractNativeLibs="true"'
+"""What `useLegacyPackaging` of build.gradle comes to."""
+
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -192,16 +196,19 @@ def compile_dex(classes: list[Path], target: Path) -> None:
 
 def compile_affinity(abi: str, api: int, target: Path) -> None:
     target.parent.mkdir(parents=True)
-    run("clang", f"--target={TARGETS[abi]}{api}", *_SHARED_OBJECT, "-o", target, HERE / "app/src/main/cpp/affinity.c")
+    run("clang", f"--target={TARGETS[abi]}{api}", *_SHARED_OBJECT, "-o", target, APP / "cpp" / "affinity.c")
 
 
 def package(settings: Settings, target: Path, work: Path) -> None:
     """The manifest in Android's binary form; Gradle too puts package, version and SDK levels into it."""
     manifest = work / "AndroidManifest.xml"
-    source = (HERE / "app/src/main/AndroidManifest.xml").read_text(encoding="utf-8")
-    manifest.write_text(source.replace("<manifest ", f'<manifest package="{settings.package}" ', 1), encoding="utf-8")
+    source = (APP / "AndroidManifest.xml").read_text(encoding="utf-8")
+    # Libraries are unpacked at install: TFLite's are not laid out for pages of 16 KB, in which they could be mapped.
+    for element, attribute in (("manifest", f'package="{settings.package}"'), ("application", _UNPACKED)):
+        source = source.replace(f"<{element}", f"<{element} {attribute}", 1)
+    manifest.write_text(source, encoding="utf-8")
     run(
-        *("aapt", "package", "-f", "--debug-mode", "-M", manifest, "-I", FRAMEWORK, "-F", target),
+        *("aapt", "package", "-f", "--debug-mode", "-M", manifest, "-S", APP / "res", "-I", FRAMEWORK, "-F", target),
         *("--min-sdk-version", settings.min_sdk, "--target-sdk-version", settings.target_sdk),
         *("--version-code", settings.version_code, "--version-name", settings.version_name),
     )
@@ -236,12 +243,16 @@ def check(apk: Path, settings: Settings) -> None:
         f"package: name='{settings.package}' versionCode='{settings.version_code}'",
         f"sdkVersion:'{settings.min_sdk}'",
         f"targetSdkVersion:'{settings.target_sdk}'",
+        "application-label:'int8 bench'",
         "application-debuggable",
         f"launchable-activity: name='{settings.package}.BenchActivity'",
         *(f"'{abi}'" for abi in settings.abis),
     ]
     absent = [line for line in wanted if line not in badging]
     scheme = "Verified using v2 scheme (APK Signature Scheme v2): true"
+    with zipfile.ZipFile(apk) as archive:  # Android 11 refuses an app whose resources are compressed
+        if archive.getinfo("resources.arsc").compress_type != zipfile.ZIP_STORED:
+            absent.append("resources.arsc, stored")
     if absent or scheme not in verified:
         raise MissingError(f"The APK is not what it should be: {absent or verified}")
     for line in badging.splitlines():

@@ -151,6 +151,7 @@ def _contract_json(
     made_by = {
         "pipeline": metadata.version("keras-int8-pipeline"),
         "runtime": f"ai-edge-litert {metadata.version('ai-edge-litert')}, XNNPACK, 1 thread",
+        "pillow": metadata.version("Pillow"),
     }
     return contract.to_json() | {
         "model": model,

@@ -27,7 +27,7 @@ class Example:
     origin: str
     """Where it is from, for people."""
     stored: Array
-    """As the data has it: uint8 [H, W, C], or float32 of any shape."""
+    """As the data has it: images as uint8 [H, W, C] (or float32, where the data is), others as float32 of any shape."""
     pixels: Array
     """Channels and size as the model's, not scaled yet: uint8 [h, w, c], or float32."""
     input: Array
@@ -94,8 +94,8 @@ def noise(contract: Contract, count: int) -> Iterator[tuple[str, Array]]:
 
 
 def _example(contract: Contract, runner: Runner, origin: str, raw: Array) -> Example:
-    stored = raw if raw.dtype == np.uint8 else raw.astype(np.float32)
-    if contract.image and stored.dtype == np.uint8 and stored.ndim == 2:
+    stored = raw if contract.image and raw.dtype == np.uint8 else raw.astype(np.float32)
+    if contract.image and stored.ndim == 2:
         stored = stored[..., None]
     to_pixels = Preprocessor(contract.preprocess.model_copy(update={"scale": "raw", "mean": None, "std": None}))
     pixels = to_pixels(stored)
@@ -112,7 +112,7 @@ def _example(contract: Contract, runner: Runner, origin: str, raw: Array) -> Exa
     return Example(
         origin=origin,
         stored=stored,
-        pixels=pixels.astype(np.uint8) if stored.dtype == np.uint8 and contract.image else pixels,
+        pixels=pixels.astype(np.uint8) if stored.dtype == np.uint8 else pixels,
         input=quantized,
         output=output,
         scores=scores,

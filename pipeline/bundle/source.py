@@ -142,4 +142,4 @@ def _string(text: str) -> str:
 
 
 def _comment(text: str) -> str:
-    return " ".join(text.split()).replace("*/", "* /").replace("\\u", "\\ u")
+    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *").replace("\\u", "\\ u")

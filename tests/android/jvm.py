@@ -15,6 +15,8 @@ import pytest
 from android_bench.maven import MissingError, fetch
 
 TIMEOUT_S = 300
+_SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+"""For a JVM that runs for a second, the optimizing compiler costs more than it gives."""
 
 
 def jar(name: str) -> Path:
@@ -36,7 +38,16 @@ def javac(sources: Sequence[Path], classes: Path, libraries: Sequence[Path] = ()
     """Compile; a warning is an error."""
     done = subprocess.run(
         [
-            *("javac", "-Xlint:all,-options", "-Werror", "--release", str(release), "-encoding", "UTF-8"),
+            *(
+                "javac",
+                *(f"-J{flag}" for flag in _SHORT_LIVED),
+                "-Xlint:all,-options",
+                "-Werror",
+                "--release",
+                str(release),
+                "-encoding",
+                "UTF-8",
+            ),
             *("-cp", class_path(*libraries), "-d", str(classes), *map(str, sources)),
         ],
         capture_output=True,
@@ -55,7 +66,7 @@ def junit(classes: Sequence[Path], tests: Sequence[str], cwd: Path | None = None
     """
     junit_jars = [jar("junit"), jar("hamcrest-core")]
     done = subprocess.run(
-        ["java", "-Xshare:auto", "-cp", class_path(*classes, *junit_jars), "org.junit.runner.JUnitCore", *tests],
+        ["java", *_SHORT_LIVED, "-cp", class_path(*classes, *junit_jars), "org.junit.runner.JUnitCore", *tests],
         capture_output=True,
         text=True,
         check=False,
@@ -70,7 +81,7 @@ def junit(classes: Sequence[Path], tests: Sequence[str], cwd: Path | None = None
 def java(classes: Sequence[Path], name: str, *arguments: str) -> str:
     """What a main class prints on stdout; it must end well."""
     done = subprocess.run(
-        ["java", "-Xshare:auto", "-cp", class_path(*classes), name, *arguments],
+        ["java", *_SHORT_LIVED, "-cp", class_path(*classes), name, *arguments],
         capture_output=True,
         text=True,
         check=False,

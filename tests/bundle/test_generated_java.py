@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline import recipe as recipes
 from pipeline.bundle.bundle import bundle
 from pipeline.data.preprocess import Preprocessor
 from pipeline.recipe import Preprocess
+from pipeline.tflite.metadata import Metadata, write
 from tests.android import jvm
 from tests.bundle.models import classifier, described
 from tests.tiny_models import linear
@@ -20,10 +22,13 @@ HERE = Path(__file__).parent
 
 def unpacked(model: bytes, tmp_path: Path, package: str = "dev.kerasint8.contract") -> Path:
     (tmp_path / "model.tflite").write_bytes(model)
-    made = bundle(tmp_path / "model.tflite", tmp_path / "bundle.zip", package=package)
-    with zipfile.ZipFile(made.path) as archive:
-        archive.extractall(tmp_path / "bundle")
-    return tmp_path / "bundle"
+    return unzipped(bundle(tmp_path / "model.tflite", tmp_path / "bundle.zip", package=package).path)
+
+
+def unzipped(path: Path) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(path.with_suffix(""))
+    return path.with_suffix("")
 
 
 def java_tests(folder: Path, package: str = "dev.kerasint8.contract") -> int:
@@ -72,6 +77,18 @@ def test_a_model_of_numbers_has_no_image_code(tmp_path: Path) -> None:
         *("Classes", "Contract", "Scaling", "Tensor")
     ]
     assert java_tests(folder, "com.example.app") == 4
+
+
+def test_data_of_bytes_that_are_no_pixels(tmp_path: Path) -> None:
+    """uint8 vectors are numbers like others; and a name may hold what ends or opens a comment."""
+    model, data = tmp_path / "model.tflite", tmp_path / "data.npz"
+    model.write_bytes(write(linear(np.eye(4), dtype="int8"), Metadata("a */ \\u002a/ /* b")))
+    x = np.random.default_rng(0).integers(0, 256, (20, 4)).astype(np.uint8)
+    np.savez(data, x_train=x, y_train=np.arange(20) % 4, x_test=x[:8], y_test=np.arange(8) % 4)
+    content = {"source": "npz", "path": str(data), "preprocess": {"scale": "0..1"}}
+    recipe = recipes.parse({"name": "vectors", "model": {}, "data": content})
+    folder = unzipped(bundle(model, tmp_path / "bundle.zip", recipe=recipe).path)
+    assert java_tests(folder) == 4
 
 
 def test_the_tests_of_a_bundle_see_a_wrong_vector(tmp_path: Path) -> None:

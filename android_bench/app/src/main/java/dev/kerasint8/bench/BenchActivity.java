@@ -53,7 +53,9 @@ public final class BenchActivity extends Activity implements Measurement.Progres
     }
 
     private void take(Intent intent) {
-        if (intent.hasExtra(EXTRA)) {
+        // Opened again from the recent apps, the old arguments come again: a person looks, nobody asked for a run.
+        boolean again = (intent.getFlags() & Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY) != 0;
+        if (intent.hasExtra(EXTRA) && !again) {
             run(intent.getStringExtra(EXTRA));
         }
     }

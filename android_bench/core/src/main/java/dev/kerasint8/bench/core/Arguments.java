@@ -145,8 +145,14 @@ public final class Arguments {
         }
         double number = ((Number) value).doubleValue();
         if (!(number >= least && number <= most)) {
-            throw new BadArguments("'" + key + "' must be from " + least + " to " + most + ", not " + value + ".");
+            throw new BadArguments("'" + key + "' must be from " + plain(least) + " to " + plain(most) + ", not " + value
+                    + ".");
         }
         return number;
+    }
+
+    /** Without .0 where it is whole. */
+    private static String plain(double number) {
+        return number == Math.rint(number) ? String.valueOf((long) number) : String.valueOf(number);
     }
 }

@@ -64,7 +64,7 @@ public final class ArgumentsTest {
 
     @Test
     public void wrongValuesAreNamed() {
-        refused(with("threads", "0"), "'threads' must be from");
+        refused(with("threads", "0"), "'threads' must be from 1 to 64, not 0.");
         refused(with("threads", "1.5"), "whole number");
         refused(with("threads", "\"4\""), "'threads' must be a number");
         refused(with("delegate", "\"nnapi\""), "one of [xnnpack, gpu, none], not 'nnapi'");

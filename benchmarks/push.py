@@ -2,9 +2,10 @@
 
     python benchmarks/push.py [--megabytes 0.6 16 64 256] [--rounds 9] [--link 40]
 
-Both sides drive the same adb and the same stand-in, which runs in a process of its own. Every push is of new content,
-so nothing is skipped. `pipeline push` adds two commands in the device's shell and reading the file once on the device
-for its SHA-256. Loopback is faster than any cable; --link slows it down to so many MB a second (USB 2 does about 40).
+Both sides drive the same adb and the same stand-in, which runs in a process of its own. Every push is of new content
+under a new name, so nothing is skipped. `pipeline push` adds two commands in the device's shell, one of which reads the
+file once for its SHA-256. Loopback is faster than any cable; --link slows it down to so many MB a second (USB 2 does
+about 40).
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def main() -> None:
             for turn in range(options.rounds):
                 for side in sorted(times, reverse=turn % 2 == 1):
                     fill(file, int(megabytes * 1e6))
+                    device.must(f"rm -rf {FOLDER}; mkdir -p {FOLDER}", "Making room")
                     started = time.perf_counter()
                     if side == "adb":
                         done = device.call("push", str(file), f"{FOLDER}/plain.bin", timeout=600)

@@ -136,4 +136,4 @@ def _whole(value: Value | None) -> int | None:
 
 def _us(fields: dict[int, Value], number: int) -> float | None:
     ms = _number(fields.get(number))
-    return None if ms is None else round(ms * 1000, 3)  # a float32 has no more digits
+    return None if ms is None else float(f"{ms * 1000:.7g}")  # a float32 has no more digits

@@ -66,7 +66,7 @@ def push(
         PipelineError: it arrived damaged.
     """
     names = _names(files)
-    there = _hashes_there(device, folder, names)
+    there = _hashes_there(device, folder, files, names)
     return [
         _push_one(device, file, f"{folder}/{name}", mode, found)
         for file, name, found in track(list(zip(files, names, there, strict=True)), "push", total=len(files))
@@ -129,15 +129,22 @@ def _names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _hashes_there(device: Device, folder: str, names: Sequence[str]) -> list[str | None]:
-    """SHA-256 of each file that is there, None for the others; the folder is made where there is none yet."""
+def _hashes_there(device: Device, folder: str, files: Sequence[Path], names: Sequence[str]) -> list[str | None]:
+    """SHA-256 of each file that may be there already; None where there is none, or one of another size.
+
+    The folder is made where there is none yet.
+    """
     place = words(folder)
+    sizes = [str(file.stat().st_size) for file in files]
+    asked = "; ".join(words("same", f"./{name}", size) for name, size in zip(names, sizes, strict=True))
     done = device.must(
+        # Mostly the shell's own commands: to start a program costs a device more than to look for a file.
+        f"[ -d {place} ] || {{ mkdir -p {place} && chmod 755 {place}; }} && cd {place} || exit 1; "
         # Parts of transfers that broke: the device was gone then, so they can only be removed now.
-        f"mkdir -p {place} && chmod 755 {place} && cd {place} && "
-        f"find . -name '.*{_PART}' -mmin +{_STALE_MINUTES} -exec rm -f {{}} + && "
-        f"for name in {words(*names)}; do "
-        'if [ -f "./$name" ]; then set -- $(sha256sum < "./$name"); echo "$1"; else echo -; fi; done',
+        f'for part in .*{_PART}; do [ -e "$part" ] && find "$part" -mmin +{_STALE_MINUTES} -exec rm -f {{}} +; done; '
+        'same() { if [ -f "$1" ] && [ "$(stat -c %s "$1")" = "$2" ]; '
+        'then sum=$(sha256sum < "$1"); echo "${sum%% *}"; else echo -; fi; }; '
+        f"{asked}",
         f"Preparing {folder}",
         timeout=300,
     )

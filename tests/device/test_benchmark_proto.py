@@ -60,6 +60,14 @@ def test_every_number_is_read(message: Any) -> None:
     assert (found.runs, found.warmup_runs, found.peak_mb, found.overall_kb) == (2112, 300, 9.5, 70_000)
 
 
+def test_a_float32s_own_digits_are_kept_and_no_others(message: Any) -> None:
+    other = type(message)()
+    other.CopyFrom(message)
+    other.latency_metrics.avg_ms, other.latency_metrics.min_ms = 0.0013333333, 1234.567
+    found = parse(other.SerializeToString())
+    assert (found.mean_us, found.min_us) == (1.333333, 1_234_567)
+
+
 def test_what_is_not_set_is_none(message: Any) -> None:
     small = type(message)()
     for name in ("avg_ms", "min_ms", "max_ms"):

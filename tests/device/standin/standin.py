@@ -127,7 +127,7 @@ class StandIn:
         if shutil.which("openssl") is None:
             self.program("sha256sum", "sha256sum")
             return
-        self.write("system/bin/sha256sum", "#!/bin/sh\nopenssl dgst -sha256 -r\n").chmod(0o755)
+        self.write("system/bin/sha256sum", "#!/bin/sh\nexec openssl dgst -sha256 -r\n").chmod(0o755)
 
     def _accept(self) -> None:
         while True:

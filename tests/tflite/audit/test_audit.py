@@ -54,6 +54,17 @@ def test_a_model_that_kills_the_process_is_still_audited(tmp_path: Path) -> None
     assert any("XNNPACK: " in reason and "SIGABRT" in reason for reason in found.left_out)
 
 
+def test_a_custom_operator_is_an_error_where_nothing_brings_it(tmp_path: Path) -> None:
+    surgery = Surgery(healthy())
+    place = surgery.graph.operators[3].opcodeIndex
+    code = surgery.model.operatorCodes[place]
+    code.builtinCode, code.deprecatedBuiltinCode, code.customCode = 32, 32, b"MyPool"
+    found = audit(saved(surgery.done(), tmp_path))
+    assert found.delegation is None
+    (custom,) = [finding for finding in found.findings if finding.check == "custom operators"]
+    assert (custom.severity, custom.evidence["operators"]) == ("error", {"MyPool": 1})
+
+
 def test_no_examples(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no examples"):
         audit(saved(healthy(), tmp_path), examples=[])

@@ -76,7 +76,7 @@ def test_an_operator_kept_in_float_is_an_island(tmp_path: Path) -> None:
     mixed = write(content, "int8", ranges, keep=[Keep.model_validate({"match": "pointwise", "as": "float32"})])
     (island,) = [f for f in audit(saved(mixed, tmp_path)).findings if f.check == "float islands"]
     assert (island.severity, island.evidence["islands"]) == ("warning", 1)
-    assert "1 CONV_2D" in island.message
+    assert "1 operator in float, in 1 place (1 CONV_2D)" in island.message
     assert "2 QUANTIZE and DEQUANTIZE" in island.effect
 
 

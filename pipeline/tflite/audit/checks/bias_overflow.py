@@ -60,8 +60,8 @@ def _silent(channels: dict[str, int]) -> list[Finding]:
         Finding(
             CHECK,
             "note",
-            f"In {count(len(channels), 'layer')} {count(sum(channels.values()), 'channel')} with a negative bias at the "
-            f"end of int32, before a ReLU: {some(list(channels))}.",
+            f"In {count(len(channels), 'layer')} {count(sum(channels.values()), 'channel')} with a negative bias at "
+            f"the end of int32, before a ReLU: {some(list(channels))}.",
             "None: the channel is 0 with the clipped bias as with the true one. It died in training, and costs as "
             "much as the others.",
             "Take such channels out of the float model if size or speed matter.",

@@ -160,7 +160,8 @@ class _Search:
         rules = self._rules(kept, compute)
         content, corrected = self._quantizer("int8", self._trip.recipe.quantize.io, rules)
         path = self._folder / f"{len(self._tried):03d}.tflite"
-        write_bytes(path, road.with_metadata(self._trip, content, "int8", self._hub.ranges.method, rules))
+        how = self._quantizer.how
+        write_bytes(path, road.with_metadata(self._trip, content, "int8", self._hub.ranges.method, rules, how))
         tried = _Tried(kept, compute, path, self._ask(path), rules, None if self._tried else corrected)
         self._tried.append(tried)
         difference = paired_difference(tried.answers.right, self._float.right)

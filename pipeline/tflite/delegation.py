@@ -112,6 +112,8 @@ def why_not(model: ModelT, place: int) -> str:
         return f"XNNPACK takes no {' or '.join(others)}"
     if _open(model, operator):
         return "its shape is open beyond the batch, or hangs on values known only when it runs"
+    if kind == "QUANTIZE" and len(types) > 1:
+        return f"it changes {' to '.join(sorted(types))} or back, which XNNPACK does not take"
     if "uint8" in types:
         return "uint8, the scheme before int8, which XNNPACK takes for fewer operators"
     return "its attributes or shapes are outside what XNNPACK takes, or it is too small a piece on its own"

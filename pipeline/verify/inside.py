@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,21 @@ from pipeline.tflite.match import matched
 from pipeline.tflite.operator_names import short_names
 from pipeline.tflite.runner import TensorSpec
 from pipeline.verify.rung import Float
+
+
+class Tapped(Protocol):
+    """A model that gives all its activations for one example."""
+
+    @property
+    def listed(self) -> Sequence[Activation]:
+        """What they are, the input first."""
+
+    @property
+    def specs(self) -> Sequence[TensorSpec]:
+        """Their types and scales, in that order."""
+
+    def __call__(self, example: Float) -> list[NDArray[Any]]:
+        """Their stored values for one example [...], in that order."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,7 @@ class Inside:
 def look_inside(
     rung: str,
     above: str,
-    upper: Activations,
+    upper: Tapped,
     lower: Activations,
     examples: Iterable[Float],
     *,

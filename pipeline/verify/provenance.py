@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline import recipe
 from pipeline.data import Dataset
 from pipeline.diagnose.checks import stated
 from pipeline.run import MANIFEST, Run, versions
@@ -111,9 +112,9 @@ def _recipe(path: Path, facts: dict[str, Any]) -> list[Check]:
     manifest = Run(path.parent).manifest if (path.parent / MANIFEST).is_file() else {}
     if said is None or "recipe" not in manifest:
         return []
-    # As `Recipe.digest` counts it, over the recipe as it was written: a newer program may know more keys.
+    # As `Recipe.digest` counts it, over the recipe as it was written, and with the keys that this program knows too.
     own = hashlib.sha256(json.dumps(manifest["recipe"], sort_keys=True).encode()).hexdigest()
-    if own == said:
+    if said in (own, recipe.parse(manifest["recipe"], f"the recipe in {path.parent / MANIFEST}").digest()):
         return [Check("recipe", "ok", f"the run's own, {said[:12]}")]
     return [
         Check("recipe", "note", f"written by the recipe {said[:12]}; the run's is {own[:12]} now, it was changed since")

@@ -86,6 +86,8 @@ def resolve(
     found = inspect(float_model)
     if found.verdict.kind not in _FLOAT_KINDS:
         raise InputError(f"The reference {float_model} is no float model: it is {found.verdict.text}.")
+    if reference is not None:
+        _check_runs(reference)
     qat = of_run(QAT)
     return Target(
         model=model,

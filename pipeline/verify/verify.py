@@ -18,7 +18,8 @@ from pipeline.run import versions
 from pipeline.tflite.activations import Activations
 from pipeline.verify import promises, provenance
 from pipeline.verify.flatbuffer_rung import FlatbufferRung
-from pipeline.verify.inside import Inside, look_inside
+from pipeline.verify.inside import Inside, Tapped, look_inside
+from pipeline.verify.keras_rung import KerasRung
 from pipeline.verify.ladder import Step, climb
 from pipeline.verify.provenance import Check
 from pipeline.verify.rung import Float, Rung
@@ -42,7 +43,8 @@ class Verification:
     weakest: Step | None
     """The rung that agrees least with the one above; None where all agree on everything."""
     inside: Inside | None
-    """A look into the rung that lost, else into the weakest; of those that compare two .tflite files."""
+    """A look into the rung that lost, else into the weakest; of those that are a .tflite under another form of the
+    same weights."""
     provenance: tuple[Check, ...]
     broken: tuple[str, ...]
     """A sentence for each promise that was not kept."""
@@ -154,16 +156,26 @@ def _suspects(steps: Sequence[Step]) -> list[Step]:
 def _inside(
     section: Verify, ladder: Sequence[Rung], suspects: Sequence[Step], examples: Iterator[Float], track: Track
 ) -> Inside | None:
-    files = {rung.name: rung for rung in ladder if isinstance(rung, FlatbufferRung)}
-    step = next((step for step in suspects if step.above and {step.name, step.above.against} <= set(files)), None)
-    if step is None or step.above is None:
+    by_name = {rung.name: rung for rung in ladder}
+    for step in suspects:
+        assert step.above is not None
+        upper, lower = by_name[step.above.against], by_name[step.name]
+        # QAT's Keras model has other weights than what stands above it: of course its activations differ.
+        if isinstance(lower, FlatbufferRung) and isinstance(upper, FlatbufferRung | KerasRung):
+            break
+    else:
         return None
-    upper, lower = files[step.above.against], files[step.name]
+    below = Activations(Path(lower.source).read_bytes(), lower.kernels)
+    above: Tapped = (
+        upper.activations(below.listed)
+        if isinstance(upper, KerasRung)
+        else Activations(Path(upper.source).read_bytes(), upper.kernels)
+    )
     return look_inside(
         step.name,
         step.above.against,
-        Activations(Path(upper.source).read_bytes(), upper.kernels),
-        Activations(Path(lower.source).read_bytes(), lower.kernels),
+        above,
+        below,
         examples,
         sqnr_db=section.tensor_sqnr_db,
         lsb=section.tensor_lsb,

@@ -45,7 +45,7 @@ def test_an_error_is_status_1(call: Call, run: Run, tmp_path: Path, capsys: Capt
     sick.write_bytes(Surgery(content).scale("dense/bias", 1.5).done())
     assert call("inspect", sick) == 1
     shown = capsys.readouterr().out
-    assert "bias scale: In 1 layers" in shown
+    assert "bias scale: In 1 layer " in shown
     assert "not checked: saturation" in shown
 
 

@@ -160,8 +160,8 @@ class _Search:
         rules = self._rules(kept, compute)
         content, corrected = self._quantizer("int8", self._trip.recipe.quantize.io, rules)
         path = self._folder / f"{len(self._tried):03d}.tflite"
-        method, how = self._hub.ranges.method, self._quantizer.how
-        write_bytes(path, road.with_metadata(self._trip, content, "int8", method, rules, how))
+        how = self._quantizer.how
+        write_bytes(path, road.with_metadata(self._trip, content, "int8", self._hub.ranges.method, rules, how))
         tried = _Tried(kept, compute, path, self._ask(path), rules, None if self._tried else corrected)
         self._tried.append(tried)
         difference = paired_difference(tried.answers.right, self._float.right)

@@ -17,6 +17,7 @@ from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.checks import (
     bias_overflow,
     bias_scale,
+    custom_operators,
     float_islands,
     partitions,
     per_channel,
@@ -32,6 +33,7 @@ from pipeline.tflite.inspect import Inspection, inspect
 
 # Causes before their consequences: of the same severity, findings keep this order.
 CHECKS: dict[str, Callable[[Subject], list[Finding]]] = {
+    custom_operators.CHECK: custom_operators.check,
     scales.CHECK: scales.check,
     bias_scale.CHECK: bias_scale.check,
     bias_overflow.CHECK: bias_overflow.check,

@@ -24,3 +24,8 @@ def some(names: Sequence[str]) -> str:
     """The first few, and how many more there are."""
     rest = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -54,6 +54,17 @@ def test_a_model_that_kills_the_process_is_still_audited(tmp_path: Path) -> None
     assert any("XNNPACK: " in reason and "SIGABRT" in reason for reason in found.left_out)
 
 
+def test_a_custom_operator_is_an_error_where_nothing_brings_it(tmp_path: Path) -> None:
+    surgery = Surgery(healthy())
+    place = surgery.graph.operators[3].opcodeIndex
+    code = surgery.model.operatorCodes[place]
+    code.builtinCode, code.deprecatedBuiltinCode, code.customCode = 32, 32, b"MyPool"
+    found = audit(saved(surgery.done(), tmp_path))
+    assert found.delegation is None
+    (custom,) = [finding for finding in found.findings if finding.check == "custom operators"]
+    assert (custom.severity, custom.evidence["operators"]) == ("error", {"MyPool": 1})
+
+
 def test_no_examples(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no examples"):
         audit(saved(healthy(), tmp_path), examples=[])
@@ -65,7 +76,7 @@ def test_an_operator_kept_in_float_is_an_island(tmp_path: Path) -> None:
     mixed = write(content, "int8", ranges, keep=[Keep.model_validate({"match": "pointwise", "as": "float32"})])
     (island,) = [f for f in audit(saved(mixed, tmp_path)).findings if f.check == "float islands"]
     assert (island.severity, island.evidence["islands"]) == ("warning", 1)
-    assert "1 CONV_2D" in island.message
+    assert "1 operator in float, in 1 place (1 CONV_2D)" in island.message
     assert "2 QUANTIZE and DEQUANTIZE" in island.effect
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.diagnose.finding import Finding
 from pipeline.tflite.audit.subject import LIMITS, Layer, Subject
-from pipeline.tflite.audit.words import operator, some
+from pipeline.tflite.audit.words import count, operator, some
 
 CHECK = "int32 overflow"
 MOST = 2**31 - 1
@@ -43,8 +43,8 @@ def _clipped(channels: dict[str, int]) -> list[Finding]:
         Finding(
             CHECK,
             "error",
-            f"{sum(channels.values())} channels of {len(channels)} layers have a bias at the end of int32: "
-            f"{some(list(channels))}.",
+            f"In {count(len(channels), 'layer')} {count(sum(channels.values()), 'channel')} with a bias at the end of "
+            f"int32: {some(list(channels))}.",
             "It was clipped when it was quantized: input scale × weight scale is too small for it, as where a "
             "channel's weights are tiny beside its bias. These channels give something else than in float.",
             "Equalize the channels (quantize.equalize: true), or fold such constant channels into the next layer.",
@@ -60,8 +60,8 @@ def _silent(channels: dict[str, int]) -> list[Finding]:
         Finding(
             CHECK,
             "note",
-            f"{sum(channels.values())} channels of {len(channels)} layers have a negative bias at the end of int32, "
-            f"before a ReLU: {some(list(channels))}.",
+            f"In {count(len(channels), 'layer')} {count(sum(channels.values()), 'channel')} with a negative bias at "
+            f"the end of int32, before a ReLU: {some(list(channels))}.",
             "None: the channel is 0 with the clipped bias as with the true one. It died in training, and costs as "
             "much as the others.",
             "Take such channels out of the float model if size or speed matter.",
@@ -77,7 +77,8 @@ def _possible(layers: list[str]) -> list[Finding]:
         Finding(
             CHECK,
             "warning",
-            f"In {len(layers)} layers the largest possible sum of products and bias exceeds 2^31: {some(layers)}.",
+            f"In {count(len(layers), 'layer')} the largest possible sum of products and bias exceeds 2^31: "
+            f"{some(layers)}.",
             "An input that excites all weights at once would wrap around: a large value becomes its opposite.",
             "Keep these layers in float (--keep), or split them; large biases shrink with quantize.equalize: true.",
             {"layers": layers[:20]},

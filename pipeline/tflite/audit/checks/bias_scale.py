@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.diagnose.finding import Finding, percent
 from pipeline.tflite.audit.subject import Subject
-from pipeline.tflite.audit.words import operator, some
+from pipeline.tflite.audit.words import count, operator, some
 
 CHECK = "bias scale"
 REFUSED = 0.02
@@ -36,7 +36,7 @@ def check(subject: Subject) -> list[Finding]:
         Finding(
             CHECK,
             "error" if refused or worst > 0.01 else "warning",
-            f"In {len(wrong)} layers the bias's scale is not input scale × weight scale: {some(wrong)} off.",
+            f"In {count(len(wrong), 'layer')} the bias's scale is not input scale × weight scale: {some(wrong)} off.",
             "Kernels add the bias as if it were: it counts for more or less than it should. "
             + ("TFLite refuses such a layer." if refused else "XNNPACK does so without a word."),
             "The file was edited, or written by a broken converter: quantize again from the float model.",

@@ -7,7 +7,7 @@ from collections import Counter
 from pipeline.diagnose.finding import Finding
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.subject import Subject
-from pipeline.tflite.audit.words import operator, some
+from pipeline.tflite.audit.words import count, operator, some
 from pipeline.tflite.inspect import Operator
 from pipeline.tflite.verdict import CONVERSIONS, is_float
 
@@ -62,7 +62,7 @@ def _in_float(subject: Subject, islands: list[list[Operator]]) -> list[Finding]:
         Finding(
             CHECK,
             "note" if meant else "warning",
-            f"{len(computing)} operators compute in float in {len(inside)} places ({kinds}): "
+            f"{count(len(computing), 'operator')} in float, in {count(len(inside), 'place')} ({kinds}): "
             f"{some([operator(op) for op in computing])}.",
             f"Each is as slow as in the float model, and {conversions} QUANTIZE and DEQUANTIZE go with them.",
             "They were kept so by the recipe."
@@ -87,7 +87,7 @@ def _detours(islands: list[list[Operator]]) -> list[Finding]:
         Finding(
             CHECK,
             "warning",
-            f"In {len(empty)} places values are dequantized and quantized again with nothing between: "
+            f"In {count(len(empty), 'place')} values are dequantized and quantized again with nothing between: "
             f"{some([operator(island[0]) for island in empty])}.",
             "Two passes over the tensor for nothing, and one more rounding.",
             "One QUANTIZE changes the scale directly: quantize again from the float model.",
@@ -97,7 +97,9 @@ def _detours(islands: list[list[Operator]]) -> list[Finding]:
 
 
 def _requantized(operators: list[Operator]) -> list[Finding]:
-    changed = [op for op in operators if op.name == "QUANTIZE" and op.inputs and not is_float(op.inputs[0])]
+    changed = [
+        op for op in operators if op.name == "QUANTIZE" and op.inputs and not is_float(op.inputs[0]) and not op.boundary
+    ]
     if not changed:
         return []
     return [

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.diagnose.finding import Finding
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.subject import Subject
-from pipeline.tflite.audit.words import operator, short, some
+from pipeline.tflite.audit.words import count, operator, short, some
 
 CHECK = "scales"
 SMALLEST, LARGEST = 1e-8, 1e4
@@ -85,8 +85,8 @@ def _multipliers(subject: Subject) -> list[Finding]:
             Finding(
                 CHECK,
                 "error",
-                f"In {len(refused)} layers input scale × weight scale / output scale is {XNNPACK_MOST:g} or more: "
-                f"{some(refused)}.",
+                f"In {count(len(refused), 'layer')} input scale × weight scale / output scale is {XNNPACK_MOST:g} or "
+                f"more: {some(refused)}.",
                 "A single step of the accumulator spans the whole output: all answers are at its ends, and XNNPACK "
                 "does not take the layer.",
                 "The output's range was calibrated far too narrow: calibrate on real examples, prepared as in use.",
@@ -98,8 +98,8 @@ def _multipliers(subject: Subject) -> list[Finding]:
             Finding(
                 CHECK,
                 "note",
-                f"In {len(vanishing)} layers input scale × weight scale / output scale is below 2^-32 for some "
-                f"channel: {some(vanishing)}.",
+                f"In {count(len(vanishing), 'layer')} input scale × weight scale / output scale is below 2^-32 for "
+                f"some channel: {some(vanishing)}.",
                 "Whatever the weights of such a channel sum up, it makes no step of the output: the channel is dead.",
                 "Its weights are next to zero, often since training: take it out if size or speed matter. If they are "
                 "not, the output's range is far too wide.",
@@ -111,7 +111,8 @@ def _multipliers(subject: Subject) -> list[Finding]:
             Finding(
                 CHECK,
                 "note",
-                f"In {len(coarse)} layers input scale × weight scale / output scale is above 1: {some(coarse)}.",
+                f"In {count(len(coarse), 'layer')} input scale × weight scale / output scale is above 1: "
+                f"{some(coarse)}.",
                 "The output's steps are finer than what the layer can tell apart: not all of its 256 values are used.",
                 "Usually harmless. A wider weight range or a percentile on the input would give the steps back.",
                 {"layers": coarse[:20]},

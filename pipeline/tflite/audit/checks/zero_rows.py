@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.diagnose.finding import Finding, percent
 from pipeline.tflite.audit.subject import Subject
-from pipeline.tflite.audit.words import operator, some
+from pipeline.tflite.audit.words import count, operator, some
 
 CHECK = "zero rows"
 MANY = 0.1
@@ -29,7 +29,8 @@ def check(subject: Subject) -> list[Finding]:
         Finding(
             CHECK,
             "error" if share == 1 else "warning" if share >= MANY else "note",
-            f"The weights of {total} output channels in {len(rows)} layers are all zero: {some(named)}.",
+            f"The weights of {count(total, 'output channel')} in {count(len(rows), 'layer')} are all zero: "
+            f"{some(named)}.",
             "These channels give their bias and nothing else, and cost as much as the others."
             if share < 1
             else "A layer whose weights are all zero passes nothing on: the model does not see its input.",

@@ -78,6 +78,21 @@ def test_uint8_leaves_the_dot_product_unused_and_says_why(counting: Sysroot) -> 
     assert "warning: SDOT unused because FULLY_CONNECTED 0: uint8 activations and weights" in messages(result)
 
 
+def test_a_step_of_tflites_own_kernel_is_told_from_xnnpacks_work(sysroot: Sysroot) -> None:
+    """Softmax of a convolution: what reaches it is the same on ARM, to the last byte."""
+    block = zoo.Block()
+    content = block.build(block.op("SOFTMAX", [zoo.conv_1x1(block)], [1, 8, 8, 24], "SoftmaxOptions", beta=1.0))
+    model = write(content, "int8", calibrate(content, list(zoo.calibration())))
+    result = only(run_profiles(model, zoo.inputs(12), ["dotprod"]))
+    if result.identical:
+        pytest.skip("this host's softmax rounds as ARM's does")
+    assert result.boundary is not None
+    assert result.boundary.differing_bytes == 0
+    assert result.boundary.bytes_compared == 12 * 8 * 8 * 24
+    assert not result.failed
+    assert "All 18432 bytes that XNNPACK hands to SOFTMAX are the host's" in messages(result)
+
+
 def test_dynamic_range_may_differ_and_is_not_held_to_bytes(sysroot: Sysroot) -> None:
     result = only(run_profiles(formats("dynamic"), images(2), ["dotprod"]))
     assert not result.failed

@@ -20,8 +20,6 @@ Dir::State::lists "{folder}/lists";
 Dir::State::status "/var/lib/dpkg/status";
 Dir::Cache "{folder}";
 Dir::Cache::archives "{folder}/archives";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
 Dir::Log "{folder}/log";
 Debug::NoLocking "true";
 APT::Architectures {{ "{host}"; "arm64"; }};

@@ -115,20 +115,25 @@ class SetUp:
         self._facts["no_plugin"] = plugin.compile_plugin(self._counter, api, self._programs)
 
     def _try(self) -> None:
-        python = [
-            *(self._qemu, "-cpu", "cortex-a53", "-L", str(self._guest), "-U", "LD_LIBRARY_PATH"),
-            *("-E", f"PYTHONHOME={self._guest / 'usr'}", str(self._guest / f"usr/bin/python{self._facts['python']}")),
-            *("-S", "-s", "-c", _FIRST_RUN, str(self._site)),
-        ]
-        self._run(python)
+        """Import the runtime under emulation, with the counter where there is one and QEMU takes it."""
         if self._facts["no_plugin"] is None:
+            counts = self._folder / "counts"
             try:
-                self._run([python[0], "-plugin", f"file=./{self._counter.name}", *python[1:]])
-                if "end" not in (self._folder / "counts").read_text():
-                    raise PipelineError("it wrote nothing")
+                self._import_runtime("-plugin", f"file=./{self._counter.name}")
+                if "end" in counts.read_text(encoding="ascii"):
+                    return
+                raise PipelineError("it counted nothing")
             except (PipelineError, OSError) as error:
                 self._facts["no_plugin"] = f"this QEMU does not run the counting plugin: {error}"
-            (self._folder / "counts").unlink(missing_ok=True)
+            finally:
+                counts.unlink(missing_ok=True)
+        self._import_runtime()
+
+    def _import_runtime(self, *options: str) -> None:
+        machine = [self._qemu, "-cpu", "cortex-a53", "-L", str(self._guest), "-U", "LD_LIBRARY_PATH", *options]
+        home = ["-E", f"PYTHONHOME={self._guest / 'usr'}"]
+        python = [str(self._guest / f"usr/bin/python{self._facts['python']}"), "-S", "-s", "-c", _FIRST_RUN]
+        self._run([*machine, *home, *python, str(self._site)])
 
     @property
     def _qemu(self) -> str:

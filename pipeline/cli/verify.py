@@ -41,18 +41,11 @@ def verify(
         raise InputError("Say what to verify with: --arm emulates ARM's kernels.")
     chosen(profiles or [])
     model = run.model_file(file)
-    beside = model.with_name("float.tflite")
-    trip = run.Run(model.parent)
-    x = (
-        inputs.data_examples(run.recipe_of(None, [], [model]).data, examples)
-        if trip.manifest.get("recipe")
-        else inputs.random_examples(model, examples)
-    )
     results = run_profiles(
         model,
-        x,
+        inputs.examples_for(model, examples),
         profiles or [],
-        float_model=reference or (beside if beside.is_file() and beside != model else None),
+        float_model=reference or inputs.float_of(model),
         track=bar,
         say=show.say,
     )

@@ -197,3 +197,27 @@ def test_random_examples_fit_every_input() -> None:
     arrays = random_examples(tiny_models.sum_of_two(4, "int8"), 3)
     assert [(array.shape, array.dtype) for array in arrays] == [((3, 4), np.int8)] * 2
     assert len(np.unique(arrays[0], axis=0)) > 1
+
+
+def test_a_run_brings_its_own_examples_and_float_model(tmp_path: Path) -> None:
+    from pipeline.run import Run
+    from pipeline.verify.arm.inputs import examples_for, float_of
+
+    run = Run(tmp_path / "digits")
+    data = {"source": "digits", "limit": 40, "preprocess": {"scale": "0..1"}}
+    run.describe(recipe={"name": "digits", "model": {}, "data": data})
+    for name in ("float", "int8"):
+        run.path(f"{name}.tflite").write_bytes(tiny_models.digits())
+    [x] = examples_for(run.path("int8.tflite"), 3)
+    assert x.shape == (3, 8, 8, 1)
+    assert 0 <= x.min() < x.max() <= 1
+    assert float_of(run.path("int8.tflite")) == run.path("float.tflite")
+    assert float_of(run.path("float.tflite")) is None
+
+
+def test_a_float_model_that_lies_beside_by_chance_is_not_taken(tmp_path: Path) -> None:
+    from pipeline.verify.arm.inputs import float_of
+
+    for name in ("float", "int8"):
+        (tmp_path / f"{name}.tflite").write_bytes(tiny_models.digits())
+    assert float_of(tmp_path / "int8.tflite") is None

@@ -68,6 +68,7 @@ def test_the_watch_sees_what_is_heavy(tmp_path: Path) -> None:
         "pipeline.quantize.formats",
         "pipeline.quantize.calibrate",
         "pipeline.quantize.learned",
+        "pipeline.verify.arm.emulate",
     ],
 )
 def test_importing_it_imports_no_tensorflow(module: str, tmp_path: Path) -> None:

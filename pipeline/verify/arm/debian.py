@@ -20,8 +20,6 @@ Dir::State::lists "{folder}/lists";
 Dir::State::status "/var/lib/dpkg/status";
 Dir::Cache "{folder}";
 Dir::Cache::archives "{folder}/archives";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
 Dir::Log "{folder}/log";
 Debug::NoLocking "true";
 APT::Architectures {{ "{host}"; "arm64"; }};
@@ -62,19 +60,19 @@ class Apt:
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         self.architecture = _run(["dpkg", "--print-architecture"]).strip()
         """The host's own, as Debian calls it."""
+        self.complaint = ""
+        """What the last update failed at; empty where all is well."""
         self._configuration = self._folder / "apt.conf"
         self._configuration.write_text(
             _CONFIGURATION.format(folder=self._folder, host=self.architecture), encoding="utf-8"
         )
 
-    def update(self) -> str:
-        """Fetch the package lists of the host's sources. Sources that fail are passed over.
+    def update(self) -> None:
+        """Fetch the package lists of the host's sources.
 
-        Returns:
-            What apt complained about; empty where all is well.
+        Sources that fail are passed over: others may have all that is wanted. Where they do not, errors tell of both.
         """
-        done = self._apt("update")
-        return _complaint(done)
+        self.complaint = _complaint(self._apt("update"))
 
     def has(self, package: str) -> bool:
         """Whether a package, such as `libc6:arm64`, can be downloaded."""
@@ -91,7 +89,7 @@ class Apt:
         downloads.mkdir()
         done = self._apt("download", *packages, cwd=downloads)
         if done.returncode != 0:
-            raise PipelineError(_failure(packages, done))
+            raise PipelineError(self._failure(packages, done))
         self._unpack(downloads, into)
 
     def fetch_for_host(self, package: str, into: Path) -> None:
@@ -122,6 +120,14 @@ class Apt:
             check=False,
         )
 
+    def _failure(self, packages: Sequence[str], done: subprocess.CompletedProcess[str]) -> str:
+        reasons = " ".join(part for part in (_complaint(done), self.complaint) if part)
+        return (
+            f"The Debian packages {', '.join(packages)} cannot be had from this host's apt sources: "
+            f"{reasons or 'apt gave no reason'} Check the network and /etc/apt/sources.list; the sources must offer "
+            "the architecture arm64 too."
+        )
+
     @staticmethod
     def _unpack(packages: Path, into: Path) -> None:
         into.mkdir(parents=True, exist_ok=True)
@@ -134,14 +140,6 @@ def _run(command: Sequence[str]) -> str:
     if done.returncode != 0:
         raise PipelineError(f"`{' '.join(command)}` failed: {' '.join(done.stderr.split())[:400]}")
     return done.stdout
-
-
-def _failure(packages: Sequence[str], done: subprocess.CompletedProcess[str]) -> str:
-    return (
-        f"The Debian packages {', '.join(packages)} cannot be had from this host's apt sources: "
-        f"{_complaint(done) or 'apt gave no reason'}. Check the network and /etc/apt/sources.list; the sources must "
-        "offer the architecture arm64 too."
-    )
 
 
 def _complaint(done: subprocess.CompletedProcess[str]) -> str:

@@ -15,12 +15,13 @@ from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import Inspection, inspect
 from pipeline.tflite.runner import Runner, TensorSpec
 from pipeline.verify.arm import sysroot as sysroots
+from pipeline.verify.arm.boundary import handed_over
 from pipeline.verify.arm.counts import Counts
 from pipeline.verify.arm.delegation import not_taken
-from pipeline.verify.arm.findings import examine
+from pipeline.verify.arm.findings import bit_exact, examine
 from pipeline.verify.arm.machine import Answer, Example, GuestError, Job, emulate
 from pipeline.verify.arm.profiles import Profile, chosen
-from pipeline.verify.arm.result import Outputs, ProfileResult, compare
+from pipeline.verify.arm.result import Comparison, Outputs, ProfileResult, compare
 from pipeline.verify.arm.sysroot import Sysroot
 
 _NO_INT8 = frozenset({"float32", "float16", "weight_only"})
@@ -164,18 +165,34 @@ def _one(
     )
     comparison = compare(host, outputs)
     count, left = not_taken(answer.nodes)
+    boundary = None
+    if comparison.differing_bytes and left and bit_exact(inspection):
+        boundary = _boundary(sysroot, profile, jobs[0], left, track)
     return ProfileResult(
         profile=profile.name,
         core=profile.core,
         emulator=f"{sysroot.qemu_version}, -cpu {profile.cpu.value}",
         outputs=outputs,
         comparison=comparison,
+        boundary=boundary,
         delegated=1 - len(left) / count if count else 0.0,
         counts=answer.counts,
         float_counts=_counts_of(answers),
-        findings=examine(profile, inspection, comparison, answer.counts, left),
+        findings=examine(profile, inspection, comparison, answer.counts, left, boundary),
         undone=tuple(undone),
     )
+
+
+def _boundary(sysroot: Sysroot, profile: Profile, job: Job, left: frozenset[int], track: Track) -> Comparison | None:
+    """Compare what XNNPACK hands over; None where it hands nothing over."""
+    copied, added = handed_over(job.model, left)
+    if not added:
+        return None
+    runner = Runner(copied)
+    host = tuple(tuple(array.copy() for array in runner.run(*example)) for example in job.examples)
+    [answer] = emulate(sysroot, profile, [Job(copied, job.examples, name=job.name)], track)
+    arm = [_shaped(raw, runner.outputs, like) for raw, like in zip(answer.outputs, host, strict=True)]
+    return compare(tuple(outputs[-added:] for outputs in host), tuple(outputs[-added:] for outputs in arm))
 
 
 def _did_not_run(sysroot: Sysroot, profile: Profile, undone: list[str]) -> ProfileResult:
@@ -185,6 +202,7 @@ def _did_not_run(sysroot: Sysroot, profile: Profile, undone: list[str]) -> Profi
         emulator=f"{sysroot.qemu_version}, -cpu {profile.cpu.value}",
         outputs=(),
         comparison=None,
+        boundary=None,
         delegated=0.0,
         counts=None,
         float_counts=None,

@@ -21,7 +21,12 @@ _SHOWN = 3
 
 
 def examine(
-    profile: Profile, model: Inspection, comparison: Comparison, counts: Counts | None, left: Set[int]
+    profile: Profile,
+    model: Inspection,
+    comparison: Comparison,
+    counts: Counts | None,
+    left: Set[int],
+    boundary: Comparison | None = None,
 ) -> tuple[Finding, ...]:
     """Findings about one profile.
 
@@ -31,6 +36,7 @@ def examine(
         comparison: ARM's answers with the host's.
         counts: None where instructions were not counted.
         left: Indices of the main graph's operators that XNNPACK did not take on ARM.
+        boundary: The comparison of what XNNPACK hands to those, where it was made.
 
     Returns:
         The worst first.
@@ -38,7 +44,7 @@ def examine(
     main = [op for op in model.operators if op.subgraph == 0]
     matrix = [op for op in main if op.name in _MATRIX]
     reasons = {op: why for op in matrix if (why := _reason(op, profile, left)) is not None}
-    found = [*_differences(profile, model, comparison, [op for op in main if op.index in left])]
+    found = [*_differences(profile, model, comparison, [op for op in main if op.index in left], boundary)]
     found += _same_answers(comparison)
     if counts is not None:
         found += _instructions(profile, counts, matrix, reasons)
@@ -47,8 +53,17 @@ def examine(
     return worst_first(found)
 
 
+def bit_exact(model: Inspection) -> bool:
+    """Whether a model's bytes are to be the same on x86 and ARM."""
+    return model.verdict.kind in _BIT_EXACT
+
+
 def _differences(
-    profile: Profile, model: Inspection, comparison: Comparison, left: Sequence[Operator]
+    profile: Profile,
+    model: Inspection,
+    comparison: Comparison,
+    left: Sequence[Operator],
+    boundary: Comparison | None,
 ) -> list[Finding]:
     if not comparison.differing_bytes:
         return []
@@ -60,7 +75,7 @@ def _differences(
         at = comparison.first
         numbers += f", the first in example {at.example}, output {at.output}, at {list(at.index)}: {at.host:g} on the "
         numbers += f"host, {at.arm:g} on ARM"
-    if model.verdict.kind not in _BIT_EXACT:
+    if not bit_exact(model):
         return [
             Finding(
                 "parity",
@@ -70,8 +85,11 @@ def _differences(
                 "Compare accuracy, not bytes; or export with --int8.",
             )
         ]
-    if left and comparison.largest <= 1:
+    own_kernels_only = boundary is None or not boundary.differing_bytes
+    if left and comparison.largest <= 1 and own_kernels_only:
         names = ", ".join(dict.fromkeys(op.name for op in left))
+        if boundary is not None:
+            numbers += f". All {boundary.bytes_compared} bytes that XNNPACK hands to {names} are the host's"
         return [
             Finding(
                 "parity",

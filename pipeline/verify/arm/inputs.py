@@ -8,11 +8,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import recipe
 from pipeline.benchmark.inputs import random_inputs
 from pipeline.data import load
 from pipeline.errors import InputError
 from pipeline.recipe import Data
+from pipeline.run import Run
 from pipeline.verify.arm.emulate import open_runner
+
+
+def examples_for(model: Path, examples: int) -> list[NDArray[Any]]:
+    """Of a run's model its first test examples, of any other file random values.
+
+    Raises:
+        InputError: as `data_examples` and `random_examples`.
+    """
+    content = Run(model.parent).manifest.get("recipe")
+    if content is None:
+        return random_examples(model, examples)
+    return data_examples(recipe.parse(content, f"the recipe of {model.parent}").data, examples)
+
+
+def float_of(model: Path) -> Path | None:
+    """The float model of the run that a model lies in; None without a run, or for that model itself."""
+    beside = model.with_name("float.tflite")
+    in_a_run = "recipe" in Run(model.parent).manifest
+    return beside if in_a_run and beside.is_file() and beside != model else None
 
 
 def data_examples(data: Data, examples: int) -> list[NDArray[Any]]:

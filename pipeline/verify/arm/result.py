@@ -56,6 +56,8 @@ class ProfileResult:
     """What the emulated kernels answered, an entry an example; empty where the model did not run."""
     comparison: Comparison | None
     """With the host's XNNPACK; None where the model did not run."""
+    boundary: Comparison | None
+    """Of what XNNPACK hands to operators that it does not take, where the outputs differ: whose difference it is."""
     delegated: float
     """Share of the operators that XNNPACK took on ARM, 0 to 1."""
     counts: Counts | None
@@ -99,6 +101,12 @@ class ProfileResult:
             "differing_bytes": comparison.differing_bytes if comparison else None,
             "largest_difference": comparison.largest if comparison else None,
             "first_difference": vars(comparison.first) if comparison and comparison.first else None,
+            "handed_over": None
+            if self.boundary is None
+            else {
+                "bytes_compared": self.boundary.bytes_compared,
+                "differing_bytes": self.boundary.differing_bytes,
+            },
             "delegated": self.delegated,
             "counts_are": PROXY,
             "counts": self.counts.to_json() if self.counts else None,

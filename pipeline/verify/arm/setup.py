@@ -52,7 +52,6 @@ class SetUp:
         self._folder = folder
         self._programs, self._guest, self._site = folder / "host", folder / "guest", folder / "site"
         self._apt = Apt(folder / "apt")
-        self._complaint = ""
         self._facts: dict[str, Any] = {}
 
     def make(self, track: Track) -> dict[str, Any]:
@@ -66,7 +65,7 @@ class SetUp:
             PipelineError: a download failed.
         """
         steps: tuple[Callable[[], None], ...] = (
-            self._fetch_lists,
+            self._apt.update,
             self._fetch_emulator,
             self._fetch_system,
             self._fetch_packages,
@@ -77,9 +76,6 @@ class SetUp:
             step()
         shutil.rmtree(self._folder / "apt")
         return self._facts
-
-    def _fetch_lists(self) -> None:
-        self._complaint = self._apt.update()
 
     def _fetch_emulator(self) -> None:
         own = host_qemu()
@@ -95,10 +91,11 @@ class SetUp:
     def _fetch_system(self) -> None:
         version = next((v for v in _VERSIONS if self._apt.has(f"{_PYTHON[0].format(v)}:arm64")), None)
         if version is None:
+            reason = f" {self._apt.complaint}" if self._apt.complaint else ""
             raise CannotEmulateError(
                 "ARM cannot be emulated on this host, so nothing was proven: its apt sources offer no Python for "
-                f"arm64.{' ' + self._complaint if self._complaint else ''} Debian's own sources do; on Ubuntu, the "
-                "packages for arm64 are at ports.ubuntu.com, which must be among the sources."
+                f"arm64.{reason} Debian's own sources do; on Ubuntu, the packages for arm64 are at ports.ubuntu.com, "
+                "which must be among the sources."
             )
         self._facts["python"] = version
         names = [*_SYSTEM, *(name.format(version) for name in _PYTHON)]
@@ -118,20 +115,25 @@ class SetUp:
         self._facts["no_plugin"] = plugin.compile_plugin(self._counter, api, self._programs)
 
     def _try(self) -> None:
-        python = [
-            *(self._qemu, "-cpu", "cortex-a53", "-L", str(self._guest), "-U", "LD_LIBRARY_PATH"),
-            *("-E", f"PYTHONHOME={self._guest / 'usr'}", str(self._guest / f"usr/bin/python{self._facts['python']}")),
-            *("-S", "-s", "-c", _FIRST_RUN, str(self._site)),
-        ]
-        self._run(python)
+        """Import the runtime under emulation, with the counter where there is one and QEMU takes it."""
         if self._facts["no_plugin"] is None:
+            counts = self._folder / "counts"
             try:
-                self._run([python[0], "-plugin", f"file=./{self._counter.name}", *python[1:]])
-                if "end" not in (self._folder / "counts").read_text():
-                    raise PipelineError("it wrote nothing")
+                self._import_runtime("-plugin", f"file=./{self._counter.name}")
+                if "end" in counts.read_text(encoding="ascii"):
+                    return
+                raise PipelineError("it counted nothing")
             except (PipelineError, OSError) as error:
                 self._facts["no_plugin"] = f"this QEMU does not run the counting plugin: {error}"
-            (self._folder / "counts").unlink(missing_ok=True)
+            finally:
+                counts.unlink(missing_ok=True)
+        self._import_runtime()
+
+    def _import_runtime(self, *options: str) -> None:
+        machine = [self._qemu, "-cpu", "cortex-a53", "-L", str(self._guest), "-U", "LD_LIBRARY_PATH", *options]
+        home = ["-E", f"PYTHONHOME={self._guest / 'usr'}"]
+        python = [str(self._guest / f"usr/bin/python{self._facts['python']}"), "-S", "-s", "-c", _FIRST_RUN]
+        self._run([*machine, *home, *python, str(self._site)])
 
     @property
     def _qemu(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.verify.arm.counts import Counts
 from pipeline.verify.arm.instructions import Instruction
+from pipeline.verify.arm.kernels import OTHER, RUNTIME
 from pipeline.verify.arm.result import PROXY, ProfileResult
 
 COLUMNS = ("profile", "differs", "SDOT", "SMMLA", "int8", "float", "int8 kernels")
@@ -24,7 +25,7 @@ def row(result: ProfileResult) -> tuple[str, ...]:
         _number(counts, "smmla"),
         _total(counts),
         _total(result.float_counts),
-        _families(counts),
+        _top_family(counts),
     )
 
 
@@ -51,7 +52,8 @@ def _total(counts: Counts | None) -> str:
     return "–" if counts is None else f"{counts.instructions / 1e6:.2f} M"
 
 
-def _families(counts: Counts | None) -> str:
+def _top_family(counts: Counts | None) -> str:
     if counts is None:
         return "–"
-    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in list(counts.families.items())[:1])
+    kernels = ((name, share) for name, share in counts.families.items() if name not in (OTHER, RUNTIME))
+    return next((f"{name} {100 * share:.0f} %" for name, share in kernels), "–")

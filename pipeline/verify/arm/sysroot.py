@@ -79,7 +79,7 @@ def key() -> str:
 
 def place() -> Path:
     """Where the set-up is or will be: `arm/` in the cache folder (`$PIPELINE_CACHE`)."""
-    return cache_folder() / "arm" / key()
+    return cache_folder().resolve() / "arm" / key()
 
 
 def missing() -> list[str]:

@@ -47,6 +47,22 @@ def test_the_hosts_sources_keys_and_settings_stay(tmp_path: Path, monkeypatch: p
     assert not any(name.startswith("APT::Update::Post-Invoke::") for name in found)
 
 
+def test_an_unreachable_source_is_told_with_what_it_lacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, nothing = tmp_path / "sources.list", tmp_path / "none"
+    sources.write_text("deb [trusted=yes] http://127.0.0.1:9/debian bookworm main\n")
+    nothing.mkdir()
+    unreachable = tmp_path / "unreachable.conf"
+    unreachable.write_text(
+        f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "{nothing}";\nAcquire::Retries "0";\n'
+        'Acquire::http::Proxy "DIRECT";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(unreachable))
+    apt = Apt(tmp_path / "apt")
+    apt.update()
+    with pytest.raises(PipelineError, match=r"no-such-package cannot be had .*127\.0\.0\.1:9.*Check the network"):
+        apt.fetch_for_host("no-such-package", tmp_path / "into")
+
+
 def test_a_package_that_is_nowhere_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = tmp_path / "empty.conf"
     empty.write_text(f'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "{tmp_path / "none"}";\n')

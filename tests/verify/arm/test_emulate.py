@@ -78,6 +78,21 @@ def test_uint8_leaves_the_dot_product_unused_and_says_why(counting: Sysroot) -> 
     assert "warning: SDOT unused because FULLY_CONNECTED 0: uint8 activations and weights" in messages(result)
 
 
+def test_a_step_of_tflites_own_kernel_is_told_from_xnnpacks_work(sysroot: Sysroot) -> None:
+    """Softmax of a convolution: what reaches it is the same on ARM, to the last byte."""
+    block = zoo.Block()
+    content = block.build(block.op("SOFTMAX", [zoo.conv_1x1(block)], [1, 8, 8, 24], "SoftmaxOptions", beta=1.0))
+    model = write(content, "int8", calibrate(content, list(zoo.calibration())))
+    result = only(run_profiles(model, zoo.inputs(12), ["dotprod"]))
+    if result.identical:
+        pytest.skip("this host's softmax rounds as ARM's does")
+    assert result.boundary is not None
+    assert result.boundary.differing_bytes == 0
+    assert result.boundary.bytes_compared == 12 * 8 * 8 * 24
+    assert not result.failed
+    assert "All 18432 bytes that XNNPACK hands to SOFTMAX are the host's" in messages(result)
+
+
 def test_dynamic_range_may_differ_and_is_not_held_to_bytes(sysroot: Sysroot) -> None:
     result = only(run_profiles(formats("dynamic"), images(2), ["dotprod"]))
     assert not result.failed
@@ -182,3 +197,27 @@ def test_random_examples_fit_every_input() -> None:
     arrays = random_examples(tiny_models.sum_of_two(4, "int8"), 3)
     assert [(array.shape, array.dtype) for array in arrays] == [((3, 4), np.int8)] * 2
     assert len(np.unique(arrays[0], axis=0)) > 1
+
+
+def test_a_run_brings_its_own_examples_and_float_model(tmp_path: Path) -> None:
+    from pipeline.run import Run
+    from pipeline.verify.arm.inputs import examples_for, float_of
+
+    run = Run(tmp_path / "digits")
+    data = {"source": "digits", "limit": 40, "preprocess": {"scale": "0..1"}}
+    run.describe(recipe={"name": "digits", "model": {}, "data": data})
+    for name in ("float", "int8"):
+        run.path(f"{name}.tflite").write_bytes(tiny_models.digits())
+    [x] = examples_for(run.path("int8.tflite"), 3)
+    assert x.shape == (3, 8, 8, 1)
+    assert 0 <= x.min() < x.max() <= 1
+    assert float_of(run.path("int8.tflite")) == run.path("float.tflite")
+    assert float_of(run.path("float.tflite")) is None
+
+
+def test_a_float_model_that_lies_beside_by_chance_is_not_taken(tmp_path: Path) -> None:
+    from pipeline.verify.arm.inputs import float_of
+
+    for name in ("float", "int8"):
+        (tmp_path / f"{name}.tflite").write_bytes(tiny_models.digits())
+    assert float_of(tmp_path / "int8.tflite") is None

@@ -54,7 +54,7 @@ def test_answers_that_are_all_the_same_are_noticed() -> None:
 
 
 def test_a_model_that_did_not_run_has_failed_and_is_not_identical() -> None:
-    result = ProfileResult("dotprod", "Cortex-A76", "QEMU", (), None, 0.0, None, None, (), ("why",))
+    result = ProfileResult("dotprod", "Cortex-A76", "QEMU", (), None, None, 0.0, None, None, (), ("why",))
     assert result.failed
     assert not result.identical
     assert result.to_json()["ran"] is False

@@ -71,6 +71,13 @@ def test_its_place_names_the_runtime_it_is_for() -> None:
     assert sysroots.place().name.startswith(metadata.version("ai-edge-litert"))
 
 
+def test_its_place_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU runs in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIPELINE_CACHE", "cache")
+    assert sysroots.place().parent == tmp_path / "cache" / "arm"
+
+
 def test_an_interrupted_set_up_leaves_nothing_and_the_next_one_is_whole(cache: Path) -> None:
     Quick.breaks = True
     with pytest.raises(PipelineError, match="network went away"):

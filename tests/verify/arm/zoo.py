@@ -186,6 +186,8 @@ def _select(b: Block) -> int:
     return b.op("SELECT_V2", [which, b.x, b.op("TANH", [b.x], SHAPE)], SHAPE, "SelectV2Options")
 
 
+conv_1x1 = _conv(1)
+
 BLOCKS: dict[str, tuple[str, Build]] = {
     "conv 1x1": ("CONV_2D", _conv(1)),
     "conv 3x3": ("CONV_2D", _conv(3)),
@@ -245,8 +247,12 @@ def float_block(name: str) -> bytes:
 def int8_block(name: str) -> bytes:
     """Calibrated on normally distributed values."""
     content = float_block(name)
-    x = np.random.default_rng(0).normal(0, 1.5, (8, *SHAPE)).astype(np.float32)
-    return write(content, "int8", calibrate(content, list(x)))
+    return write(content, "int8", calibrate(content, list(calibration())))
+
+
+def calibration() -> NDArray[np.float32]:
+    """float32 [8, 1, 8, 8, 16], normally distributed."""
+    return np.random.default_rng(0).normal(0, 1.5, (8, *SHAPE)).astype(np.float32)
 
 
 def inputs(examples: int = 3) -> NDArray[np.int8]:

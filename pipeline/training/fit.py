@@ -143,19 +143,19 @@ def _stream(data: Dataset, split: str, how: Any, classes: int, augment: recipe.A
         tf.TensorSpec((None, max(1, classes)), tf.float32),
     )
 
-    def of_worker(index: int, workers: int) -> Any:
+    def read(share: distribute.Share) -> Any:
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             epoch = 0
             while True:
                 seed = how.seed * 100_003 + epoch if split == "train" else None
-                share = (index, workers)
-                for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=share):
-                    yield from distribute.parts((x, _targets(y, classes)))
+                place = (share.worker, share.workers)
+                for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=place):
+                    yield from distribute.parts(x, _targets(y, classes), share.replicas)
                 epoch += 1
 
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
-    return distribute.stream(of_worker)
+    return distribute.stream(read)
 
 
 def _targets(labels: np.ndarray, classes: int) -> np.ndarray:

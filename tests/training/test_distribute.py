@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.run import Run
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 240
+TIMEOUT = 600
 """Seconds after which a worker that hangs fails the test."""
 
 CONTENT: dict[str, Any] = {

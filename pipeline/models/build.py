@@ -13,6 +13,7 @@ from pipeline.errors import InputError, did_you_mean
 from pipeline.models.backend import tf_keras
 from pipeline.models.head import number_of_classes, replace_head
 from pipeline.models.load import load_file
+from pipeline.models.weights import load_weights
 
 IMAGENET_CLASSES = 1000
 
@@ -107,15 +108,17 @@ def _with_imagenet(name: str, factory: Any, options: dict[str, Any]) -> Any:
 def _with_weights(factory: Any, options: dict[str, Any], path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"There is no weights file '{path}' (model.weights: none, imagenet or a file).")
+    first: InputError | None = None
     for classes in dict.fromkeys((options["classes"], IMAGENET_CLASSES)):
         built = factory(**options | {"classes": classes})
         try:
-            built.load_weights(path)
-        except (ValueError, OSError) as error:
-            reason = error
+            load_weights(built, path)
+        except InputError as error:
+            first = first or error
             continue
         return built
-    raise InputError(f"The weights in '{path}' do not fit {built.name}: {reason}") from reason
+    assert first is not None
+    raise first
 
 
 def _from_function(reference: str) -> Any:

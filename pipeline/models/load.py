@@ -35,6 +35,12 @@ def load_file(path: Path) -> Any:
         ) from error
     if version is not None and version.startswith("3"):
         return from_keras3(path)
+    if version is not None and version.startswith(("0.", "1.")):
+        raise InputError(
+            f"'{path}' was written by Keras {version}, whose layers Keras 2 does not read. Load it with Keras 2.2 (the "
+            "last to convert such files) and save it again, or build the model with tf_keras and give it with "
+            "--set model.function=module:function."
+        )
     try:
         return _load_keras2(path)
     except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:

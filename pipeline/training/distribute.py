@@ -11,6 +11,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -124,27 +125,35 @@ def steps(examples: int, batch_size: int) -> int:
     return whole + (rest >= replicas())
 
 
-def stream(make: Callable[[int, int], Any]) -> Any:
+@dataclass(frozen=True)
+class Share:
+    """Whose part of each batch a process reads."""
+
+    worker: int
+    workers: int
+    replicas: int
+    """Of this worker's."""
+
+
+def stream(make: Callable[[Share], Any]) -> Any:
     """A data set for `fit`, each worker reading its own share.
 
     Args:
-        make: From a worker's number and the number of workers to a `tf.data.Dataset` of this worker's batches, one
-            for each of its replicas in turn.
+        make: From a worker's share to a `tf.data.Dataset` of its batches, in a part for each of its replicas in turn.
     """
-    chosen = tf.distribute.get_strategy()
     if not tf.distribute.has_strategy():
-        return make(0, 1)
-    return chosen.distribute_datasets_from_function(
-        lambda context: make(context.input_pipeline_id, context.num_input_pipelines)
+        return make(Share(0, 1, 1))
+    here = _local_replicas()
+    return tf.distribute.get_strategy().distribute_datasets_from_function(
+        lambda context: make(Share(context.input_pipeline_id, context.num_input_pipelines, here))
     )
 
 
-def parts(batch: tuple[np.ndarray, np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def parts(x: np.ndarray, y: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """A worker's batch in equal parts, one for each of its replicas; what does not divide is left out."""
-    count = _local_replicas()
-    size = len(batch[0]) // count
-    for index in range(count if size else 0):
-        yield batch[0][index * size : (index + 1) * size], batch[1][index * size : (index + 1) * size]
+    size = len(x) // count
+    for start in range(0, size * count, max(1, size)):
+        yield x[start : start + size], y[start : start + size]
 
 
 def _local_replicas() -> int:

@@ -159,20 +159,26 @@ def _stream(
         tf.TensorSpec((None, max(1, classes) * (1 if teacher is None else 2)), tf.float32),
     )
 
-    def of_worker(index: int, workers: int) -> Any:
+    def read(share: distribute.Share) -> Any:
         def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             epoch = 0
             while True:
                 seed = how.seed * 100_003 + epoch if split == "train" else None
+<<<<<<< HEAD
                 share = (index, workers)
                 for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=share):
                     targets = _targets(y, classes)
                     yield from distribute.parts((x, targets if teacher is None else teacher.targets(x, targets)))
+=======
+                place = (share.worker, share.workers)
+                for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=place):
+                    yield from distribute.parts(x, _targets(y, classes), share.replicas)
+>>>>>>> wt-keras3
                 epoch += 1
 
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
-    return distribute.stream(of_worker)
+    return distribute.stream(read)
 
 
 def _targets(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -227,3 +227,22 @@ def test_mixed_sizes_are_fine_once_resized(image_folder, make_image):
 def test_what_cannot_be_preprocessed_is_named(image_folder):
     with pytest.raises(InputError, match=r"\.png: data\.preprocess\.mean has 2 values"):
         load_folder(image_folder, preprocess=Preprocess(scale="mean_std", mean=(1, 2), std=(1, 2)))
+
+
+@pytest.mark.parametrize("of", [2, 4])
+@pytest.mark.parametrize("seed", [None, 3])
+def test_the_shares_of_a_batch_are_together_the_batch(of, seed):
+    data = dataset(Numbered(40))
+    wholes = list(data.batches("train", 16, shuffle_seed=seed))
+    shares = [list(data.batches("train", 16, shuffle_seed=seed, share=(index, of))) for index in range(of)]
+    for whole, *parts in zip(wholes, *shares, strict=True):
+        np.testing.assert_array_equal(np.concatenate([part.x for part in parts]), whole.x)
+        np.testing.assert_array_equal(np.concatenate([part.y for part in parts]), whole.y)
+
+
+def test_a_share_reads_only_its_own_examples_and_leaves_out_what_does_not_divide():
+    examples = Numbered(11)
+    [first, last] = dataset(examples).batches("train", 8, share=(1, 2))
+    assert first.x[:, 0].tolist() == [4, 5, 6, 7]
+    assert last.x[:, 0].tolist() == [9]
+    assert sorted(examples.read[1:]) == [4, 5, 6, 7, 9]  # the first read is dataset()'s own

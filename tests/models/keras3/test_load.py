@@ -156,7 +156,7 @@ def test_all_unknown_layers_are_named() -> None:
     from pipeline.models.keras3.graph import carry
 
     odd = [keras.layers.RMSNormalization(name=f"odd_{number}") for number in range(3)]
-    with pytest.raises(InputError, match=r"odd_0 .*odd_1 .*odd_2 "):
+    with pytest.raises(InputError, match=r"odd_0, odd_1, odd_2 "):
         carry(sequence(keras, *odd, shape=(6,)))
 
 
@@ -251,7 +251,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_all_that_keras_3_itself_would_stop_at_is_named_at_once(name: str, own: Path) -> None:
     from pipeline.models.load import load_file
 
-    listed = [r"first \(Mine\)", r"second \(RMSNormalization\)", r"third \(Lambda\)", r"fourth \(Mine\)", "sinc"]
+    listed = [r"first, fourth \(Mine\)", r"second \(RMSNormalization\)", r"third \(Lambda\)", r"sinc \(Sinc\)"]
     with pytest.raises(InputError, match="5 layers") as caught:
         load_file(own / name)
     for pattern in listed:

@@ -14,7 +14,8 @@ from pipeline.tflite import flatbuffer
 from pipeline.tflite.flatbuffer import operator_name
 from pipeline.tflite.prune import prune
 
-_SHAPE_ARITHMETIC = ("SHAPE", "STRIDED_SLICE", "PACK")
+_SHAPE_ARITHMETIC = ("SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE")
+"""What may be left over; of two RESHAPEs in a row the converter keeps the first for the sake of its shape."""
 
 
 def constant_reshapes(content: bytes) -> bytes:

@@ -21,6 +21,7 @@ from pipeline.recipe import Format, IoType, Keep
 from pipeline.tflite import metadata
 from pipeline.tflite.flatbuffer import read, serialize, tensor_name
 from pipeline.tflite.inspect import inspect
+from pipeline.tflite.integer_shapes import shapes_of_integers
 from pipeline.tflite.own_constants import own_constants
 from pipeline.tflite.runner import without_chatter
 from pipeline.tflite.signature import with_signature
@@ -97,7 +98,7 @@ def quantize(content: bytes, rules: Rules, measured: Statistics | None) -> bytes
         raise PipelineError(
             f"ai-edge-quantizer cannot write this model: {' '.join(str(error).split())[:600]}"
         ) from error
-    return bytes(result.quantized_model)
+    return shapes_of_integers(bytes(result.quantized_model))
 
 
 def statistics(content: bytes, ranges: Ranges) -> Statistics:

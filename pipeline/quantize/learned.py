@@ -148,9 +148,9 @@ def _fill(model: Any, tensor: Any, values: np.ndarray) -> None:
 
 
 def _before_reshapes(model: Any, graph: Any, values: dict[str, tuple[float, float]]) -> None:
-    """The converter moves RESHAPEs before fake-quants; the value before one has the range of the value behind."""
+    """The converter moves RESHAPE and TRANSPOSE before fake-quants; the value before has the range of that behind."""
     for op in reversed(graph.operators):
-        if operator_name(model, op) == "RESHAPE":
+        if operator_name(model, op) in ("RESHAPE", "TRANSPOSE"):
             source, result = (tensor_name(graph.tensors[index]) for index in (op.inputs[0], op.outputs[0]))
             if result in values:
                 values.setdefault(source, values[result])

@@ -14,7 +14,9 @@ from pipeline.tflite import flatbuffer
 from pipeline.tflite.flatbuffer import operator_name
 from pipeline.tflite.prune import prune
 
-_SHAPE_ARITHMETIC = ("SHAPE", "STRIDED_SLICE", "PACK")
+_SHAPE_ARITHMETIC = ("SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE", "QUANTIZE", "DEQUANTIZE")
+"""What may be left over; of two RESHAPEs in a row the converter keeps the first for the sake of its
+shape, and what rounds it."""
 
 
 def constant_reshapes(content: bytes) -> bytes:

@@ -58,6 +58,36 @@ class ChannelScale(tf_keras.layers.Layer):  # type: ignore[misc]
         return inputs * self.gamma
 
 
+@tf_keras.utils.register_keras_serializable(PACKAGE)
+class PlainLayerNormalization(tf_keras.layers.Layer):  # type: ignore[misc]
+    """LayerNormalization over the last axis (Ba et al. 2016), in operators that have int8 kernels.
+
+    Args:
+        epsilon: Added to the variance.
+        center: Add a trained vector.
+        scale: Multiply by a trained vector.
+    """
+
+    def __init__(self, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.epsilon, self.center, self.scale = epsilon, center, scale
+
+    def build(self, input_shape: Any) -> None:
+        size = (input_shape[-1],)
+        self.gamma = self.add_weight("gamma", shape=size, initializer="ones") if self.scale else None
+        self.beta = self.add_weight("beta", shape=size, initializer="zeros") if self.center else None
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        mean, variance = tf.nn.moments(inputs, axes=[-1], keepdims=True)
+        result = (inputs - mean) * tf.math.rsqrt(variance + self.epsilon)
+        result = result if self.gamma is None else result * self.gamma
+        return result if self.beta is None else result + self.beta
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "epsilon": self.epsilon, "center": self.center, "scale": self.scale}
+
+
 def function(name: str) -> Any:
     """The function of TensorFlow's API by name.
 

@@ -16,7 +16,7 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
 )
 
 from pipeline.training.qat.configs import Int8Config, has_kernel
-from pipeline.training.qat.operation import ChannelScale, HardSwish, Operation
+from pipeline.training.qat.operation import ChannelScale, HardSwish, Operation, PlainLayerNormalization
 from pipeline.training.qat.quantizers import FixedRange, PerChannelWeights, RunningRange, WidestRange
 
 
@@ -49,7 +49,7 @@ CUSTOM_OBJECTS = {
     made.__name__: made
     for made in (
         *(Int8Config, PerChannelWeights, RunningRange, WidestRange, FixedRange),
-        *(Operation, HardSwish, ChannelScale),
+        *(Operation, HardSwish, ChannelScale, PlainLayerNormalization),
     )
 }
 """Needed beside `tfmot.quantization.keras.quantize_scope` to load a QAT model."""

@@ -15,6 +15,7 @@ from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.constants import constants_into_biases
 from pipeline.training.qat.rewrites.convnext import convnext_to_standard
 from pipeline.training.qat.rewrites.lambdas import open_lambdas
+from pipeline.training.qat.rewrites.layer_norm import plain_layer_norms
 from pipeline.training.qat.rewrites.lone_batch_norm import carry_lone_batch_norms
 from pipeline.training.qat.rewrites.lone_relu6 import carry_lone_relu6
 from pipeline.training.qat.rewrites.merges import pairwise_merges
@@ -32,6 +33,7 @@ REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     convnext_to_standard,
     operators_to_layers,
     attention_to_operators,
+    plain_layer_norms,
     sequences_to_images,
     split_separable,
     dense_to_pointwise,

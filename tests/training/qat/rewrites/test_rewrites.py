@@ -338,3 +338,22 @@ def test_convnexts_own_layers_become_ones_that_can_be_saved(keras: Any) -> None:
     x = keras.Input((4, 4, 3))
     y = StochasticDepth(0.5)(LayerScale(1e-2, 3)(x))
     assert kinds(rewritten(keras.Model(x, y), convnext_to_standard)) == ["ChannelScale", "Dropout"]
+
+
+@pytest.mark.parametrize("epsilon", [1e-6, 1e-2])
+@pytest.mark.parametrize("options", [{}, {"center": False}, {"scale": False}])
+def test_layer_normalization_is_written_without_the_batch_norm_kernel(
+    keras: Any, epsilon: float, options: dict[str, bool]
+) -> None:
+    from pipeline.training.qat.rewrites.layer_norm import plain_layer_norms
+
+    x = keras.Input((4, 4, 6))
+    model = keras.Model(x, keras.layers.LayerNormalization(epsilon=epsilon, **options)(x))
+    assert kinds(rewritten(model, plain_layer_norms)) == ["PlainLayerNormalization"]
+
+
+def test_layer_normalization_over_other_axes_stays(keras: Any) -> None:
+    from pipeline.training.qat.rewrites.layer_norm import plain_layer_norms
+
+    x = keras.Input((4, 4, 6))
+    rewritten(keras.Model(x, keras.layers.LayerNormalization(axis=[1, 2])(x)), plain_layer_norms, changes=False)

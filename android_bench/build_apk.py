@@ -1,7 +1,7 @@
 """Build and sign the benchmark app's debug APK without an Android SDK, from the sources that Android Studio builds.
 
-Standard library only: `python3.11 android_bench/build_apk.py`, or `make apk`. Needs a JDK of version 17 or later and, from
-Debian, maven, aapt, zipalign, apksigner, android-framework-res, clang and lld.
+Standard library only: `python3.11 android_bench/build_apk.py`, or `make apk`. Needs a JDK of version 17 or later and,
+from Debian, maven, aapt, zipalign, apksigner, android-framework-res, clang and lld.
 """
 
 from __future__ import annotations

@@ -37,7 +37,10 @@ Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entrop
 Strategy = Literal["none", "mirrored", "multi_worker"]
 """How training is spread: not at all, over this machine's devices, over the processes that TF_CONFIG names."""
 
-RungName = Literal["keras", "float", "keras_qat", "qat", "hub", "reference", "builtin", "xnnpack"]
+RungName = Literal[
+    "keras", "float", "keras_qat", "qat", "hub", "reference", "builtin", "xnnpack",
+    "armv8.0", "dotprod", "i8mm", "a55",
+]  # fmt: skip
 """A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
 
 Positive = Annotated[int, Field(gt=0)]

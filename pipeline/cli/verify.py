@@ -13,6 +13,9 @@ from pipeline.cli.options import AsJson, Overrides
 FILE_WIDTH, NAME_WIDTH = 20, 60
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.verify.arm.result import ProfileResult
     from pipeline.verify.inside import TensorGap
     from pipeline.verify.ladder import Step
     from pipeline.verify.verify import Verification
@@ -29,6 +32,16 @@ def verify(
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose data and promises; the run's by default.")
     ] = None,
+    profiles: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PROFILE]...", help="With --arm: armv8.0 dotprod i8mm a55; all by default."),
+    ] = None,
+    arm: Annotated[
+        bool, typer.Option("--arm", help="Under the real ARM kernels too, on emulated CPUs, byte by byte.")
+    ] = False,
+    arm_examples: Annotated[
+        int, typer.Option("--arm-examples", min=1, metavar="N", help="How many each emulated CPU is given.")
+    ] = 4,
     overrides: Overrides = None,
     split: Annotated[str, typer.Option("--split", help="train, calibration, validation or test.")] = "test",
     examples: Annotated[
@@ -43,33 +56,92 @@ def verify(
 ) -> None:
     """Prove the int8 model: every form and every set of kernels on the same examples, each against the one above.
 
-    Exit status 1 where a promise of the recipe's verify section is broken, or the file is not what its metadata say.
+    A file without a recipe has no ladder; --arm compares it on random inputs. Exit status 1 where a promise of the
+    recipe's verify section is broken, the file is not what its metadata say, or ARM answers otherwise.
 
     Example: pipeline verify runs/mobilenet
+    Example: pipeline verify runs/mobilenet dotprod i8mm --arm
     Example: pipeline verify model_int8.tflite --reference model.tflite --recipe mobilenet --set verify.max_drop=0.02
     """
     from pipeline.cli import show
-    from pipeline.errors import PipelineError
+    from pipeline.errors import InputError, PipelineError
     from pipeline.progress import bar
     from pipeline.verify import target as targets
     from pipeline.verify.verify import verify as stage
 
+    if profiles and not arm:
+        raise InputError(f"{' '.join(profiles)}: profiles of ARM CPUs go with --arm.")
+    rungs = []
+    if arm:
+        from pipeline.verify.arm.profiles import chosen
+
+        chosen(profiles or [])
+        if not targets.has_ladder(target, recipe):
+            _arm_alone(target, reference, profiles or [], arm_examples, as_json=json)
+            return
+        from pipeline.verify.arm.rung import arm_rungs
+
+        rungs = arm_rungs(target, reference, profiles or [], arm_examples, bar, show.say)
     opened = targets.resolve(target, reference, recipe, overrides or [], keras=keras)
-    found = stage(opened, split=split, examples=examples, batch=batch, threads=threads, track=bar, say=show.say)
+    found = stage(
+        opened,
+        split=split,
+        examples=examples,
+        batch=batch,
+        threads=threads,
+        track=bar,
+        say=show.say,
+        further=rungs,
+    )
+    emulated = [rung.result for rung in rungs if rung.result is not None]
     if json:
-        show.as_json(found.to_json())
+        show.as_json({**found.to_json(), "arm": [result.to_json() for result in emulated]} if arm else found.to_json())
     else:
         _print(found)
+        if emulated:
+            _print_arm(emulated)
     if found.broken:
         raise PipelineError(" ".join(found.broken))
+    if any(result.failed for result in emulated):
+        raise typer.Exit(1)
+
+
+def _arm_alone(
+    target: Path | None, reference: Path | None, profiles: Sequence[str], examples: int, *, as_json: bool
+) -> None:
+    from pipeline.cli import show
+    from pipeline.progress import bar
+    from pipeline.run import model_file
+    from pipeline.verify.arm import inputs
+    from pipeline.verify.arm.emulate import run_profiles
+
+    model = model_file(target)
+    given = inputs.examples_for(model, examples)
+    results = run_profiles(model, given, profiles, float_model=reference, track=bar, say=show.say)
+    if as_json:
+        show.as_json([result.to_json() for result in results])
+    else:
+        _print_arm(results)
+    if any(result.failed for result in results):
+        raise typer.Exit(1)
+
+
+def _print_arm(results: Sequence[ProfileResult]) -> None:
+    from pipeline.cli import show
+    from pipeline.verify.arm import show as words
+
+    show.table(words.COLUMNS, [words.row(result) for result in results])
+    for line in words.notes(results):
+        typer.echo(line)
 
 
 def _print(found: Verification) -> None:
     from pipeline.cli import show
+    from pipeline.verify.target import LAST
 
     if found.skipped:
         show.say(f"{len(found.skipped)} examples could not be read and were left out: {', '.join(found.skipped)}")
-    last = found.steps[-1]
+    last = next(step for step in found.steps if step.name == LAST)
     show.table(
         ["rung", "file", "top-1", "vs above, points", "agreement", "LSB", "SQNR"],
         [_row(step) for step in found.steps],

@@ -164,16 +164,12 @@ def _stream(
             epoch = 0
             while True:
                 seed = how.seed * 100_003 + epoch if split == "train" else None
-<<<<<<< HEAD
-                share = (index, workers)
-                for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=share):
-                    targets = _targets(y, classes)
-                    yield from distribute.parts((x, targets if teacher is None else teacher.targets(x, targets)))
-=======
                 place = (share.worker, share.workers)
                 for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=place):
-                    yield from distribute.parts(x, _targets(y, classes), share.replicas)
->>>>>>> wt-keras3
+                    targets = _targets(y, classes)
+                    if teacher is not None:
+                        targets = teacher.targets(x, targets)
+                    yield from distribute.parts(x, targets, share.replicas)
                 epoch += 1
 
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)

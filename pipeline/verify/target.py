@@ -40,6 +40,11 @@ class Target:
     """Where results are written."""
 
 
+def has_ladder(target: Path | None, recipe: str | None) -> bool:
+    """Whether there is data to climb a ladder on: of a run, or by a recipe."""
+    return recipe is not None or bool(Run(model_file(target).parent).manifest.get("recipe"))
+
+
 def resolve(
     target: Path | None,
     reference: Path | None = None,

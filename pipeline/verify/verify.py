@@ -84,7 +84,7 @@ def verify(
     threads: int = 2,
     track: Track = quiet,
     say: Callable[[str], None] = silent,
-    further: Sequence[Callable[[], Rung]] = (),
+    further: Sequence[Rung] = (),
 ) -> Verification:
     """Prove what the int8 model answers, and find where it loses.
 
@@ -96,7 +96,7 @@ def verify(
         threads: Rungs that run at the same time.
         track: Follows the passes over the data.
         say: Told what is going on where it takes a while.
-        further: Makers of more rungs below the last one, such as emulated or real devices.
+        further: More rungs below the last one, such as emulated or real devices.
 
     Raises:
         InputError: the data or a model cannot be used.
@@ -106,7 +106,7 @@ def verify(
     data = load(target.recipe.data)
     if target.keras or target.keras_qat:
         say("loading TensorFlow for the Keras models (--no-keras leaves them out)")
-    ladder = [*rungs(target, batch), *(make() for make in further)]
+    ladder = [*rungs(target, batch), *further]
     steps = climb(ladder, _batches(data, split, examples), reference=REFERENCE, threads=threads, track=track)
     broken, left_out = promises.broken(section, steps, LAST)
     checks = provenance.check(target.inspection, data)

@@ -32,5 +32,6 @@ def constants_into_biases(graph: Graph) -> list[Change]:
         layer.weights = [kernel, bias[0] + shift if bias else shift]
         layer.config["use_bias"] = True
         graph.drop(call)
-        changes.append(Change(call.layer.name, "Operation", f"a constant added to {layer.name}", "part of its bias"))
+        reason = "a constant added to a convolution"
+        changes.append(Change(call.layer.name, "Operation", reason, "part of the convolution's bias"))
     return changes

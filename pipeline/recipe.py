@@ -39,7 +39,7 @@ Strategy = Literal["none", "mirrored", "multi_worker"]
 
 RungName = Literal[
     "keras", "float", "keras_qat", "qat", "hub", "reference", "builtin", "xnnpack",
-    "armv8.0", "dotprod", "i8mm", "a55",
+    "armv8.0", "dotprod", "i8mm", "a55", "phone",
 ]  # fmt: skip
 """A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.verify.arm.result import ProfileResult
+    from pipeline.verify.arm.rung import ArmRung
     from pipeline.verify.inside import TensorGap
     from pipeline.verify.ladder import Step
+    from pipeline.verify.rung import Rung
     from pipeline.verify.verify import Verification
 
 
@@ -40,8 +42,15 @@ def verify(
         bool, typer.Option("--arm", help="Under the real ARM kernels too, on emulated CPUs, byte by byte.")
     ] = False,
     arm_examples: Annotated[
-        int, typer.Option("--arm-examples", min=1, metavar="N", help="How many each emulated CPU is given.")
+        int, typer.Option("--arm-examples", min=1, metavar="N", help="How many an emulated CPU or a phone is given.")
     ] = 4,
+    device: Annotated[
+        bool, typer.Option("--device", help="On the phone at hand too, through TFLite's benchmark_model.")
+    ] = False,
+    serial: Annotated[str | None, typer.Option("--serial", help="With --device, where there are several.")] = None,
+    benchmark_binary: Annotated[
+        Path | None, typer.Option("--benchmark-binary", metavar="FILE", help="With --device; else fetched once.")
+    ] = None,
     overrides: Overrides = None,
     split: Annotated[str, typer.Option("--split", help="train, calibration, validation or test.")] = "test",
     examples: Annotated[
@@ -63,6 +72,8 @@ def verify(
     Example: pipeline verify runs/mobilenet dotprod i8mm --arm
     Example: pipeline verify model_int8.tflite --reference model.tflite --recipe mobilenet --set verify.max_drop=0.02
     """
+    from contextlib import ExitStack
+
     from pipeline.cli import show
     from pipeline.errors import InputError, PipelineError
     from pipeline.progress import bar
@@ -71,7 +82,9 @@ def verify(
 
     if profiles and not arm:
         raise InputError(f"{' '.join(profiles)}: profiles of ARM CPUs go with --arm.")
-    rungs = []
+    if (serial or benchmark_binary) and not device:
+        raise InputError("--serial and --benchmark-binary go with --device.")
+    rungs: list[ArmRung] = []
     if arm:
         from pipeline.verify.arm.profiles import chosen
 
@@ -83,16 +96,23 @@ def verify(
 
         rungs = arm_rungs(target, reference, profiles or [], arm_examples, bar, show.say)
     opened = targets.resolve(target, reference, recipe, overrides or [], keras=keras)
-    found = stage(
-        opened,
-        split=split,
-        examples=examples,
-        batch=batch,
-        threads=threads,
-        track=bar,
-        say=show.say,
-        further=rungs,
-    )
+    with ExitStack() as stack:
+        further: list[Rung] = [*rungs]
+        if device:
+            from pipeline.verify.phone_rung import phone_rung
+
+            phone = phone_rung(opened.model, serial, benchmark_binary, arm_examples, bar)
+            further.append(stack.enter_context(phone))
+        found = stage(
+            opened,
+            split=split,
+            examples=examples,
+            batch=batch,
+            threads=threads,
+            track=bar,
+            say=show.say,
+            further=further,
+        )
     emulated = [rung.result for rung in rungs if rung.result is not None]
     if json:
         show.as_json({**found.to_json(), "arm": [result.to_json() for result in emulated]} if arm else found.to_json())

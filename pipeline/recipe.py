@@ -226,7 +226,7 @@ class Quantize(_Section):
         None, description="learned: so that the layers' outputs change least; null: auto decides."
     )
     weight_scales: Literal["max", "mse"] = Field("max", description="By the largest weight or the least squared error.")
-    budget: Annotated[float, Field(gt=0)] = Field(60, description="Seconds after which auto begins nothing more.")
+    budget: Annotated[float, Field(gt=0)] = Field(180, description="Seconds after which auto begins nothing more.")
 
     @model_validator(mode="after")
     def _ranges_of_this_network(self) -> Quantize:

@@ -82,7 +82,7 @@ def choose(
     base: Settings = Settings(),
     equalizing: bool = True,
     learning: bool = True,
-    budget: float = 60.0,
+    budget: float = 180.0,
     threads: int = 2,
     track: Track = quiet,
 ) -> Choice:

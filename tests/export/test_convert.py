@@ -9,7 +9,7 @@ from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 
 
-@pytest.mark.parametrize("name", ["MobileNetV2", "MobileNet"])
+@pytest.mark.parametrize("name", [pytest.param("MobileNetV2", marks=pytest.mark.slow), "MobileNet"])
 def test_the_outputs_are_identical_to_the_last_bit(name: str) -> None:
     from pipeline.export.convert import to_flatbuffer
     from pipeline.models.backend import quiet_tensorflow, tf, tf_keras

@@ -257,8 +257,9 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
         own.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
         trained = load_file(run.path(QAT_KERAS))
         content = to_flatbuffer(trained)
-        same = same_answers(trained, content, next(iter(trip.data.batches("test", EVALUATION_CHUNK))).x)
-        trip.say(f"converted fake-quant model: {100 * same:.1f} % of {EVALUATION_CHUNK} answers are Keras's")
+        asked = next(iter(trip.data.batches("test", EVALUATION_CHUNK))).x
+        same = same_answers(trained, content, asked)
+        trip.say(f"converted fake-quant model: {100 * same:.1f} % of {len(asked)} answers are Keras's")
         facts["answers_as_keras"] = same
         write_bytes(run.path(QAT), with_metadata(trip, content, "float32 with fake-quant"))
         outputs.append(QAT)
@@ -337,14 +338,13 @@ def _hub(trip: Trip, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
         trip.say(f"calibration: {settings}; {choice.reason}")
     hub = prepare(content, lambda: calibration_inputs(trip), settings, given=given, examples=images, track=trip.track)
     write_bytes(run.path(HUB), hub.content)
-    ranges = hub.ranges
-    ranges.save(run.path(RANGES))
+    hub.ranges.save(run.path(RANGES))
     if learned:
         run.path(CALIBRATION).unlink(missing_ok=True)
-        return ranges.method, [HUB, RANGES]
+        return hub.ranges.method, [HUB, RANGES]
     report |= {"settings": settings.to_json(), "equalized": [pair.to_json() for pair in hub.equalized]}
     write_text(run.path(CALIBRATION), json.dumps(report, indent=1) + "\n")
-    return ranges.method, [HUB, RANGES, CALIBRATION]
+    return hub.ranges.method, [HUB, RANGES, CALIBRATION]
 
 
 def calibration_inputs(trip: Trip) -> Iterator[NDArray[np.float32]]:
@@ -472,7 +472,7 @@ def measure(trip: Trip, wanted: Sequence[Format] | None = None) -> dict[str, Any
     if "qat" in files and "int8" in files:
         from pipeline.verify.parity import compare
 
-        parity = compare(files["qat"], files["int8"], trip.data, track=trip.track)
+        parity = compare(files, scores, trip.data, track=trip.track)
         metrics["int8"]["parity"] = parity.to_json()
         trip.say(str(parity))
     metrics["host"] = describe_host().to_json()

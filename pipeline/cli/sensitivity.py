@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from pipeline.quantize.sensitivity.result import OperatorError, Sensitivity
 
-PIPE_WIDTH = 140
-"""Columns of the table where the output is no terminal."""
-
 
 def sensitivity(
     target: Annotated[
@@ -84,13 +81,15 @@ def _table(operators: Sequence[OperatorError]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from pipeline.cli import show
+
     sheet = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     sheet.add_column("operator", overflow="fold")
     for column in ("type", "own dB", "cosine", "output dB", "changed"):
         sheet.add_column(column, justify="right", no_wrap=True)
     for operator in operators:
         sheet.add_row(*_row(operator))
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(sheet)
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else show.PIPE_WIDTH).print(sheet)
 
 
 def _row(operator: OperatorError) -> tuple[str, ...]:

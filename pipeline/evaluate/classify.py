@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Evaluation:
     """Share of examples predicted as the reference predicts them; None without a reference."""
     difference: Difference | None
     """top1 minus the reference's, paired over the examples (Tango); None without a reference."""
+    predicted: NDArray[np.int64] = field(repr=False, compare=False)
+    """Classes, [n]; not part of the JSON."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -233,6 +235,7 @@ class _Scorer:
             interval=wilson_interval(int(right.sum()), n),
             agreement=agreed,
             difference=difference,
+            predicted=own.predicted,
         )
 
 

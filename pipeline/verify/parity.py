@@ -5,22 +5,23 @@ The field's complaint: tensorflow/model-optimization#368, #1107.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pipeline.data.loader import Dataset
+from pipeline.evaluate.classify import Evaluation
+from pipeline.evaluate.metrics import agreement
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
 from pipeline.tflite.activations import Activations
-from pipeline.verify.flatbuffer_rung import FlatbufferRung
 from pipeline.verify.inside import TensorGap, look_inside
-from pipeline.verify.ladder import climb
 
 PROMISED = 0.99
 """Share of the answers that are to be the same."""
-CHUNK, LOOKED_AT = 32, 16
+LOOKED_AT = 16
 
 
 @dataclass(frozen=True)
@@ -53,35 +54,34 @@ class Parity:
         }
 
 
-def compare(simulation: Path, int8: Path, data: Dataset, *, split: str = "test", track: Track = quiet) -> Parity:
-    """Ask both on real data.
+def compare(
+    files: Mapping[str, Path], scores: Mapping[str, Evaluation], data: Dataset, *, track: Track = quiet
+) -> Parity:
+    """Hold the answers of both, which are known already, against each other, and look inside where they differ.
 
     Args:
-        simulation: The converted QAT model, float with fake-quant.
-        int8: What was quantized from it.
+        files: `qat`, the converted QAT model, float with fake-quant; and `int8`, what was quantized from it.
+        scores: What both answered on the test split.
         data: The recipe's.
-        split: Whose examples.
-        track: Follows the passes.
+        track: Follows the look inside.
 
     Raises:
         InputError: the data or a model cannot be used.
         PipelineError: a model fails while it runs.
     """
-    rungs = [FlatbufferRung("qat", "fake-quant", simulation), FlatbufferRung("xnnpack", "int8", int8)]
-    _, step = climb(rungs, data.batches(split, CHUNK), track=track)
-    assert step.above is not None
-    if step.above.agreement >= PROMISED:
-        return Parity(step.n, step.above.agreement, None)
-    examples = islice((x for batch in data.batches(split, LOOKED_AT) for x in batch.x), LOOKED_AT)
+    same = agreement(scores["int8"].predicted, scores["qat"].predicted)
+    if same >= PROMISED:
+        return Parity(scores["int8"].n, same, None)
+    examples = islice((x for batch in data.batches("test", LOOKED_AT) for x in batch.x), LOOKED_AT)
     tolerance = Verify()
     found = look_inside(
         "int8",
         "fake-quant",
-        Activations(simulation.read_bytes(), "xnnpack"),
-        Activations(int8.read_bytes(), "xnnpack"),
+        Activations(files["qat"].read_bytes(), "xnnpack"),
+        Activations(files["int8"].read_bytes(), "xnnpack"),
         examples,
         sqnr_db=tolerance.tensor_sqnr_db,
         lsb=tolerance.tensor_lsb,
         track=track,
     )
-    return Parity(step.n, step.above.agreement, found.first)
+    return Parity(scores["int8"].n, same, found.first)

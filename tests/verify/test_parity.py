@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import recipe
-from pipeline.data import load
+from pipeline.data import Dataset, load
+from pipeline.evaluate.classify import evaluate_many
 from pipeline.quantize.layers import constant, layers
 from pipeline.run import Run
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
-from pipeline.verify.parity import compare
+from pipeline.verify.parity import Parity, compare
 
 
 def test_a_runs_int8_model_answers_as_its_simulation(small_run: Run) -> None:
     data = load(recipe.parse(small_run.manifest["recipe"]).data)
-    found = compare(small_run.path("qat.tflite"), small_run.path("int8.tflite"), data)
+    found = compared(small_run.path("qat.tflite"), small_run.path("int8.tflite"), data)
     assert found.n == data.size("test")
     assert found.agreement >= 0.9
     assert found.kept == (found.agreement >= 0.99)
@@ -32,11 +33,16 @@ def test_another_model_parts_at_a_tensor_that_is_named(small_run: Run, tmp_path:
     broken = tmp_path / "int8.tflite"
     broken.write_bytes(write(negated_head(small_run.path("hub.tflite")), "int8", Ranges(mirrored)))
     data = load(recipe.parse(small_run.manifest["recipe"]).data)
-    found = compare(small_run.path("qat.tflite"), broken, data)
+    found = compared(small_run.path("qat.tflite"), broken, data)
     assert not found.kept
     assert found.first is not None
     assert found.first.operator == "FULLY_CONNECTED"
     assert found.first.tensor in str(found)
+
+
+def compared(simulation: Path, int8: Path, data: Dataset) -> Parity:
+    files = {"qat": simulation, "int8": int8}
+    return compare(files, evaluate_many(files, data.batches("test", 32)), data)
 
 
 def negated_head(hub: Path) -> bytes:

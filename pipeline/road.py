@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import recipe as recipes
 from pipeline.cluster import Worker, trains_together, worker_of
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError
 from pipeline.files import replacing, write_bytes, write_text
 from pipeline.progress import Track, quiet
-from pipeline.quantize.keep import BASE, plan
+from pipeline.provenance import with_metadata
+from pipeline.quantize.keep import BASE
+from pipeline.quantize.promise import audit
 from pipeline.recipe import Format, IoType, Keep, Recipe
 from pipeline.run import LABELS, MANIFEST, METRICS, Run, identity, key_of, versions
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from pipeline.data import Dataset
     from pipeline.quantize.ptq import Quantizer
     from pipeline.quantize.ranges import Ranges
-    from pipeline.tflite.inspect import Inspection
 
 FLOAT_KERAS = "float.keras"
 QAT_KERAS = "qat.h5"
@@ -39,8 +40,6 @@ QAT_KERAS = "qat.h5"
 FLOAT, QAT, HUB, RANGES = "float.tflite", "qat.tflite", "hub.tflite", "ranges.json"
 CALIBRATION = "calibration.json"
 """How PTQ was done: the settings, what else was tried, what was scaled. Not written for QAT, which learned its own."""
-GOLDEN: frozenset[str] = frozenset({"int8", "int8_per_tensor"})
-"""Formats whose answers are the same bytes on every device, so that a golden pair can be checked."""
 EVALUATION_CHUNK = 32
 """Images read at a time; the models run them in their own batches."""
 
@@ -250,7 +249,7 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
 
     outputs, facts = [FLOAT], dict[str, Any]()
     content = to_flatbuffer(load_file(run.path(FLOAT_KERAS)))
-    write_bytes(run.path(FLOAT), with_metadata(trip, content, "float32"))
+    write_bytes(run.path(FLOAT), with_metadata(trip.recipe, trip.data, content, "float32"))
     if with_qat:
         from pipeline.training.qat import own
 
@@ -261,7 +260,7 @@ def flatbuffers(trip: Trip, *, with_qat: bool) -> str:
         same = same_answers(trained, content, asked)
         trip.say(f"converted fake-quant model: {100 * same:.1f} % of {len(asked)} answers are Keras's")
         facts["answers_as_keras"] = same
-        write_bytes(run.path(QAT), with_metadata(trip, content, "float32 with fake-quant"))
+        write_bytes(run.path(QAT), with_metadata(trip.recipe, trip.data, content, "float32 with fake-quant"))
         outputs.append(QAT)
     else:
         run.path(QAT).unlink(missing_ok=True)  # of another road's run in this folder
@@ -378,49 +377,14 @@ def formats(
         started = time.time()
         quantizer = quantizer or open_quantizer(trip)
         content, corrected = quantizer(target, io_type, rules)
-        described = with_metadata(trip, content, target, quantizer.hub.ranges.method, rules, quantizer.how)
+        described = with_metadata(
+            trip.recipe, trip.data, content, target, quantizer.hub.ranges.method, rules, quantizer.how
+        )
         write_bytes(run.path(name), described)
         changes = [change.to_json() for change in corrected.changes] if corrected else []
         run.record(target, key, [name], started, io=io_type, keep=[str(rule) for rule in rules], corrected=changes)
     audit(written, io_type, keep, run.path(HUB))
     return written
-
-
-def audit(files: dict[Format, Path], io_type: IoType, keep: Sequence[Keep] = (), hub: Path | None = None) -> None:
-    """Read each file back and hold it to its name and to the keep rules.
-
-    Args:
-        files: By format.
-        io_type: Type of the inputs and outputs that the int8 formats were written with.
-        keep: The rules they were written with.
-        hub: The float model that the rules were read against; needed with rules.
-
-    Raises:
-        PipelineError: a file is not what it was written as.
-    """
-    from pipeline.tflite.hybrid import require_hybrid
-    from pipeline.tflite.inspect import inspect
-    from pipeline.tflite.verdict import require
-
-    operators = inspect(hub).operators if keep and hub is not None else ()
-    for target, path in files.items():
-        found = inspect(path)
-        kept = plan(operators, keep, target) if operators and target in BASE else {}
-        if kept:
-            require_hybrid(found, {operator.output: compute for operator, compute in kept.items()}, target, io_type)
-        elif io_type == "float32" and target in ("int8", "int8_per_tensor"):
-            _require_float_ends(found, target)
-        else:
-            require(found, target)
-
-
-def _require_float_ends(found: Inspection, target: Format) -> None:
-    """int8 between a QUANTIZE at the inputs and a DEQUANTIZE at the outputs, with the scales that were promised."""
-    if found.verdict.kind != "int8_float_io" or (target == "int8" and not found.per_channel):
-        raise PipelineError(
-            f"{found.file} is not {target} with float inputs and outputs. It is {found.verdict.text}. "
-            f"{'; '.join(found.verdict.breaks)}"
-        )
 
 
 def measure(trip: Trip, wanted: Sequence[Format] | None = None) -> dict[str, Any]:
@@ -482,53 +446,6 @@ def measure(trip: Trip, wanted: Sequence[Format] | None = None) -> dict[str, Any
     write_text(run.path(METRICS), json.dumps(metrics, indent=1) + "\n")
     run.record("measure", key, [METRICS], started)
     return metrics
-
-
-def with_metadata(
-    trip: Trip,
-    content: bytes,
-    target: str,
-    ranges: str | None = None,
-    keep: Sequence[Keep] = (),
-    how: str | None = None,
-) -> bytes:
-    """A .tflite with the recipe's labels, preprocessing and provenance inside."""
-    from pipeline.tflite import golden
-    from pipeline.tflite.metadata import Metadata, write
-
-    pair = golden.pair(content) if target in GOLDEN and not keep else None
-
-    recipe = trip.recipe
-    return write(
-        content,
-        Metadata(
-            name=recipe.name,
-            description=recipe.description,
-            version=versions()["keras-int8-pipeline"],
-            labels=_labels(content, trip.data.class_names),
-            preprocessing=trip.data.preprocessor.describe(),
-            provenance={
-                "format": target,
-                "recipe_sha256": recipe.digest(),
-                "data_sha256": trip.data.fingerprint,
-                "ranges": ranges,
-                "calibration": how,
-                "keep": [str(rule) for rule in keep],
-                "golden": pair.to_json() if pair else None,
-                "versions": versions(),
-            },
-        ),
-    )
-
-
-def _labels(content: bytes, names: tuple[str, ...]) -> tuple[str, ...]:
-    """A name for every class the model answers: the data may show fewer, those are named by their number."""
-    from pipeline.tflite.inspect import inspect
-
-    classes = inspect(content).outputs[0].shape[-1]
-    if classes < len(names):
-        return ()  # one sigmoid unit for two classes
-    return (*names, *(str(index) for index in range(len(names), classes)))
 
 
 def _save(model: Any, path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import recipe, road
 from pipeline.errors import InputError, PipelineError
+from pipeline.quantize.promise import audit
 from pipeline.run import Run
 from pipeline.tflite.inspect import inspect
 from tests.conftest import TINY
@@ -80,7 +81,7 @@ def test_all_formats_of_one_run(small_run: Run) -> None:
 @pytest.mark.parametrize("io_type", ["int8", "uint8", "float32"])
 def test_the_audit_finds_a_file_that_is_not_what_its_name_says(small_run: Run, io_type: Any) -> None:
     with pytest.raises(PipelineError, match="is not"):
-        road.audit({"int8": small_run.path("float.tflite")}, io_type)
+        audit({"int8": small_run.path("float.tflite")}, io_type)
 
 
 def test_float_ends_pass_the_audit_that_asked_for_them(small_run: Run) -> None:

@@ -54,6 +54,7 @@ def search(
     from pipeline.errors import InputError, PipelineError, did_you_mean
     from pipeline.files import copy, write_text
     from pipeline.progress import bar
+    from pipeline.quantize.promise import audit
     from pipeline.quantize.search.search import Budget
     from pipeline.quantize.search.search import search as find
     from pipeline.recipe import Compute
@@ -71,7 +72,7 @@ def search(
     with tempfile.TemporaryDirectory(prefix=".search-", dir=folder) as models:
         found, answer = find(trip, budget, Path(models), threads=threads)
         if answer is not None:
-            road.audit({"int8": answer}, trip.recipe.quantize.io, found.rules, trip.run.path(road.HUB))
+            audit({"int8": answer}, trip.recipe.quantize.io, found.rules, trip.run.path(road.HUB))
             copy(answer, folder / MODEL)
     write_text(folder / REPORT, format_json.dumps(found.to_json(), indent=1) + "\n")
     if json:

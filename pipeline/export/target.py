@@ -13,6 +13,7 @@ from pipeline.errors import InputError, did_you_mean
 from pipeline.files import write_bytes
 from pipeline.progress import Track, quiet
 from pipeline.quantize.keep import BASE
+from pipeline.quantize.promise import audit
 from pipeline.recipe import Format, IoType, Keep, Recipe
 from pipeline.run import MANIFEST, Run, newest, root
 
@@ -167,5 +168,5 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
     written = {name: run.path(f"{name}.tflite") for name in request.formats}
     for name, path in written.items():
         write_bytes(path, write(content, name))
-    road.audit(written, "float32")
+    audit(written, "float32")
     return written

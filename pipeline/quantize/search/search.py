@@ -17,6 +17,7 @@ from pipeline.errors import InputError, PipelineError
 from pipeline.evaluate.classify import Answers, answer
 from pipeline.evaluate.metrics import agreement, paired_difference
 from pipeline.files import write_bytes
+from pipeline.provenance import with_metadata
 from pipeline.quantize.correct import Corrected
 from pipeline.quantize.rules import takes_int8
 from pipeline.quantize.search.between import carried_along
@@ -160,8 +161,8 @@ class _Search:
         rules = self._rules(kept, compute)
         content, corrected = self._quantizer("int8", self._trip.recipe.quantize.io, rules)
         path = self._folder / f"{len(self._tried):03d}.tflite"
-        how = self._quantizer.how
-        write_bytes(path, road.with_metadata(self._trip, content, "int8", self._hub.ranges.method, rules, how))
+        method, how = self._hub.ranges.method, self._quantizer.how
+        write_bytes(path, with_metadata(self._trip.recipe, self._trip.data, content, "int8", method, rules, how))
         tried = _Tried(kept, compute, path, self._ask(path), rules, None if self._tried else corrected)
         self._tried.append(tried)
         difference = paired_difference(tried.answers.right, self._float.right)

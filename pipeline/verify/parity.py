@@ -32,7 +32,9 @@ class Parity:
     agreement: float
     """Share of the examples with the same top-1."""
     first: TensorGap | None
-    """Where they part first, looked for below `PROMISED`."""
+    """The first activation that parts beyond tolerance, looked for below `PROMISED`."""
+    steepest: TensorGap | None = None
+    """Where one operator adds most noise, looked for there too."""
 
     @property
     def kept(self) -> bool:
@@ -42,7 +44,11 @@ class Parity:
         text = f"int8 against the fake-quant model: {100 * self.agreement:.1f} % of {self.n} answers are the same"
         if self.kept:
             return text
-        where = f"; they part first at '{self.first.tensor}' ({self.first.operator})" if self.first else ""
+        where = ""
+        if self.first is not None:
+            where = f"; they part first at '{self.first.tensor}' ({self.first.operator})"
+        elif self.steepest is not None:  # many small differences, none of them wrong
+            where = f"; no activation parts beyond tolerance, most noise comes in at '{self.steepest.tensor}'"
         return f"{text}, less than {100 * PROMISED:g} %{where}. `pipeline verify` shows every step"
 
     def to_json(self) -> dict[str, Any]:
@@ -51,6 +57,7 @@ class Parity:
             "agreement": self.agreement,
             "kept": self.kept,
             "first": self.first.to_json() if self.first else None,
+            "steepest": self.steepest.to_json() if self.steepest else None,
         }
 
 
@@ -84,4 +91,4 @@ def compare(
         lsb=tolerance.tensor_lsb,
         track=track,
     )
-    return Parity(scores["int8"].n, same, found.first)
+    return Parity(scores["int8"].n, same, found.first, found.steepest)

@@ -38,6 +38,9 @@ def test_another_model_parts_at_a_tensor_that_is_named(small_run: Run, tmp_path:
     assert found.first is not None
     assert found.first.operator == "FULLY_CONNECTED"
     assert found.first.tensor in str(found)
+    assert found.steepest is not None
+    near = Parity(found.n, found.agreement, None, found.steepest)
+    assert f"beyond tolerance, most noise comes in at '{found.steepest.tensor}'" in str(near)
 
 
 def compared(simulation: Path, int8: Path, data: Dataset) -> Parity:

@@ -3,7 +3,8 @@
     python benchmarks/qat_accuracy.py mobilenet
     python benchmarks/qat_accuracy.py resnet8_cifar10 --set model.path=FILE.h5 --set data.path=FILE.npz
 
-Both roads in one process, each in a run folder of its own under a temporary folder; the float training is done once.
+Both roads in one process, each in a run folder of its own under a temporary folder, or under `--keep FOLDER`, where
+what is done already is not done again; the float training is done once.
 Prints top-1, the paired difference to float with its 95 % interval, agreement with float, and for QAT how many answers
 the int8 file shares with the fake-quant model.
 """
@@ -11,6 +12,7 @@ the int8 file shares with the fake-quant model.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import tempfile
 import time
 from pathlib import Path
@@ -38,9 +40,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the run folders here, and go on with them")
     options = parser.parse_args()
     recipe = recipes.load(options.recipe, options.set)
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         ptq = road.run_recipe(road.Trip(recipe, Run(Path(folder) / recipe.name)), ptq=True)
         between = time.perf_counter()

@@ -25,10 +25,15 @@ def compare(source: Any, carried: Carried) -> float:
 
     Raises:
         PipelineError: it is above TOLERANCE; the first layer at which the models part is named.
-        InputError: the source itself cannot run.
+        InputError: the source itself cannot run, or gives nothing but NaN and infinity.
     """
     feed = tf.nest.pack_sequence_as(structure(source)[0], random_inputs(source))
     theirs = _run(source, feed)
+    if not any(np.isfinite(output).any() for output in theirs):
+        raise InputError(
+            f"The Keras 3 model '{source.name}' answers random input with NaN or infinity only, so nothing can be said "
+            "of a copy of it: look at its weights, some are not finite or far too large."
+        )
     ours = _run(carried.model, feed)
     differences = [difference(one, two) for one, two in zip(theirs, ours, strict=True)]
     worst = max(differences)

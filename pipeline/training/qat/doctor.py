@@ -194,10 +194,26 @@ def _convert(graph: Graph) -> tuple[list[Finding], bytes | None]:
 
 
 def _float_operators(content: bytes) -> list[Finding]:
-    from pipeline.quantize.rules import takes_int8
+    """What is still float in the int8 file; which ranges it is written with makes no difference."""
+    from pipeline.quantize.formats import write
+    from pipeline.quantize.ranges import Ranges
+    from pipeline.tflite.activations import listed
     from pipeline.tflite.inspect import inspect
 
-    operators = [op for op in inspect(content).operators if op.compute and not takes_int8(op.name)]
+    ranges = Ranges({activation.name: (-1.0, 1.0) for activation in listed(content)})
+    try:
+        operators = inspect(write(content, "int8", ranges)).float_operators
+    except PipelineError as error:
+        what = " ".join(str(error).split())[:300]
+        finding = Finding(
+            "int8",
+            "error",
+            what,
+            "There is no int8 file of this model.",
+            "Keep the operator that is named in float32: quantize.keep in the recipe, --keep on the command line.",
+            {"error": what},
+        )
+        return [finding]
     names: dict[str, list[str]] = {}
     for op in operators:
         names.setdefault(op.name, []).append(op.output)

@@ -293,6 +293,19 @@ def test_where_the_models_part_the_layer_is_named() -> None:
         compare(source, carried)
 
 
+def test_a_source_that_answers_nan_only_proves_nothing() -> None:
+    import keras
+
+    from pipeline.models.keras3.compare import compare
+    from pipeline.models.keras3.graph import carry
+
+    inputs = keras.Input((6,))
+    source = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    source.set_weights([weight * np.nan for weight in source.get_weights()])
+    with pytest.raises(InputError, match="NaN or infinity only"):
+        compare(source, carry(source))
+
+
 @pytest.mark.parametrize(
     ("output", "wanted"),
     [([1, 2], 0), ([1, 2.5], 0.25), ([1, np.nan], np.inf), ([1], np.inf), ([1, np.inf], np.inf)],

@@ -59,6 +59,25 @@ def test_a_range_starts_at_the_first_batch_and_follows_the_next() -> None:
     assert (float(state["min"]), float(state["max"])) == (-2.0, 3.0)
 
 
+def test_the_last_softmax_is_exact_in_training_and_int8s_in_inference(aware: Any) -> None:
+    x = np.random.default_rng(0).uniform(0, 1, (4, 8, 8, 1)).astype(np.float32)
+    trained, answered = aware(x, training=True).numpy(), aware(x, training=False).numpy()
+    np.testing.assert_allclose(trained.sum(-1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(answered * 256, np.rint(answered * 256))
+    assert (trained * 256 != np.rint(trained * 256)).any()
+
+
+def test_kernels_of_layers_that_are_not_trained_stay() -> None:
+    from pipeline.models.backend import tf_keras
+    from pipeline.training.qat.apply import quantize_aware
+
+    inputs = tf_keras.Input((8, 8, 3))
+    x = tf_keras.layers.AveragePooling2D()(tf_keras.layers.Rescaling(0.5)(inputs))
+    x = tf_keras.layers.Conv2D(4, 1, trainable=False)(x)
+    made = quantize_aware(tf_keras.Model(inputs, tf_keras.layers.Conv2D(2, 1)(x)))
+    assert [tuple(weight.shape) for weight in made.trainable_weights] == [(1, 1, 4, 2), (2,)]
+
+
 def test_a_saved_qat_model_answers_the_same(aware: Any, tmp_path: Path) -> None:
     from pipeline.models.load import load_file
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_model_optimization as tfmot
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
 from pipeline.errors import InputError
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.configs import Int8Config, has_kernel
 from pipeline.training.qat.graph import Graph, Layer
-from pipeline.training.qat.placement import Range, place
+from pipeline.training.qat.placement import Rounded, place
 from pipeline.training.qat.rewrites import canonical
 from pipeline.training.qat.scheme import CUSTOM_OBJECTS, EightBitPerChannel
 
@@ -44,9 +45,9 @@ def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
         own: The user's `QuantizeConfig`s by the layers' `id`.
     """
     own = own or {}
-    ranges = _ranges_by_layer(graph, own)
+    rounded = _rounded_by_layer(graph, own)
     plans = {
-        id(layer): own.get(id(layer), Int8Config(weights=_rounds_kernel(layer), output=ranges.get(id(layer))))
+        id(layer): own.get(id(layer), _config(layer, rounded.get(id(layer))))
         for layer in graph.layers()
         if _wraps(graph, layer) or id(layer) in own
     }
@@ -63,18 +64,28 @@ def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
     classes |= {type(config).__name__: type(config) for config in own.values()}
     try:
         with tfmot.quantization.keras.quantize_scope({**classes, **CUSTOM_OBJECTS}):
-            return tfmot.quantization.keras.quantize_apply(graph.build(annotate), scheme=EightBitPerChannel())
+            aware = tfmot.quantization.keras.quantize_apply(graph.build(annotate), scheme=EightBitPerChannel())
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             f"tensorflow-model-optimization cannot quantize '{graph.name}': {' '.join(str(error).split())[:400]} "
             "`pipeline doctor MODEL` lists what is in the way. The post-training road takes every model: run the "
             "recipe with --ptq."
         ) from error
+    for layer in aware.layers:
+        if not layer.trainable and isinstance(layer, QuantizeWrapper):
+            layer._trainable_weights = []  # the wrapper would train the kernel all the same
+    return aware
 
 
-def _ranges_by_layer(graph: Graph, own: Mapping[int, Any]) -> dict[int, Range]:
+def _config(layer: Layer, output: Rounded | None) -> Int8Config:
+    if output is None:
+        return Int8Config(weights=_rounds_kernel(layer))
+    return Int8Config(_rounds_kernel(layer), output.range, output.exact_in_training)
+
+
+def _rounded_by_layer(graph: Graph, own: Mapping[int, Any]) -> dict[int, Rounded]:
     """What each layer's output quantizer is to be. A value whose layer cannot have one gets a layer behind it."""
-    found: dict[int, Range] = {}
+    found: dict[int, Rounded] = {}
     for rounded in place(graph):
         call = graph.producer(rounded.value)
         layer = call.layer
@@ -83,7 +94,7 @@ def _ranges_by_layer(graph: Graph, own: Mapping[int, Any]) -> dict[int, Range]:
         if not _wraps(graph, layer) or graph.shared(layer):
             layer = graph.layer("Activation", f"{layer.name}_int8", activation="linear")
             graph.after(rounded.value, layer)
-        found[id(layer)] = rounded.range
+        found[id(layer)] = rounded
     return found
 
 

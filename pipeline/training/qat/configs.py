@@ -19,10 +19,11 @@ class Int8Config(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
     Args:
         weights: Round the kernel.
         output: Where the output's range comes from; None: the output is not rounded here.
+        exact_in_training: Round an output with a fixed range in inference only.
     """
 
-    def __init__(self, weights: bool = False, output: Range | None = None) -> None:
-        self.weights = weights
+    def __init__(self, weights: bool = False, output: Range | None = None, exact_in_training: bool = False) -> None:
+        self.weights, self.exact_in_training = weights, exact_in_training
         self.output: Any = tuple(output) if isinstance(output, list | tuple) else output
 
     def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
@@ -45,11 +46,12 @@ class Int8Config(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
         if self.output is None:
             return []
         if isinstance(self.output, tuple):
-            return [FixedRange(*self.output)]
+            low, high = self.output
+            return [FixedRange(low, high, self.exact_in_training)]
         return [WidestRange() if self.output == "input" else RunningRange()]
 
     def get_config(self) -> dict[str, Any]:
-        return {"weights": self.weights, "output": self.output}
+        return {"weights": self.weights, "output": self.output, "exact_in_training": self.exact_in_training}
 
 
 def has_kernel(kind: type) -> bool:

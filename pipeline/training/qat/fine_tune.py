@@ -15,7 +15,8 @@ from pipeline.training.fit import History, answers_probabilities, fit
 from pipeline.training.qat import own, start
 from pipeline.training.qat.apply import quantize_aware
 from pipeline.training.qat.ranges import input_quantizers, set_ranges
-from pipeline.training.qat.schedule import Freezing
+from pipeline.training.qat.schedule import Freezing, PoolsOnTheirInputsSteps
+from pipeline.training.qat.settle import settle
 
 CALIBRATION_BATCHES = 20
 """Ranges go on moving in training; more batches would only weigh more in their mean."""
@@ -63,8 +64,9 @@ def fine_tune(
         track=track,
         score=score,
         teacher=teacher,
-        callbacks=[Freezing(how)],
+        callbacks=[Freezing(how), PoolsOnTheirInputsSteps()],
     )
+    settle(aware)
     return aware, history
 
 

@@ -325,7 +325,7 @@ def read(model: Any, known_layers: dict[int, Layer] | None = None) -> Graph:
     def known(leaf: Any) -> Any:
         return values.get(id(leaf), leaf)
 
-    for node in _nodes(model):
+    for node in nodes(model):
         keras_layer = node.layer
         if id(keras_layer) not in layers:
             layers[id(keras_layer)] = _layer(keras_layer, layers)
@@ -342,7 +342,8 @@ def read(model: Any, known_layers: dict[int, Layer] | None = None) -> Graph:
     return graph
 
 
-def _nodes(model: Any) -> Iterator[Any]:
+def nodes(model: Any) -> Iterator[Any]:
+    """Keras's calls of layers, in an order in which they can run."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         yield from model._nodes_by_depth[depth]
 

@@ -6,15 +6,18 @@ and those of the writer, ai-edge-quantizer:
 - A convolution takes up the batch-norm and the ReLU behind it: only the last of them is rounded. ADD, SUB, MUL and
   the pools take up a ReLU too.
 - Whatever only moves values (RESHAPE, TRANSPOSE, PAD, MAX_POOL_2D, slices) stays on its input's steps.
-- LOGISTIC, TANH and SOFTMAX have the range that their kernel fixes.
+- LOGISTIC, TANH and SOFTMAX have the range that their kernel fixes. One that the model ends in stays exact in
+  training: a probability rounded to 1/256 can be 0, whose logarithm the loss needs.
 - Everything else has a range of its own. That of a value that a float operator makes serves the int8 ones behind it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from pipeline.models.backend import tf_keras
 from pipeline.training.qat.fusing import taken_up
 from pipeline.training.qat.graph import Call, Graph, Value, is_input
 from pipeline.training.qat.operation import Operation
@@ -51,6 +54,7 @@ class Rounded:
 
     value: Value
     range: Range
+    exact_in_training: bool = False
 
 
 def place(graph: Graph) -> list[Rounded]:
@@ -61,24 +65,34 @@ def place(graph: Graph) -> list[Rounded]:
         for value in call.outputs:
             if value.dtype != "float32" or id(value) in inside:
                 continue
-            how = _range(graph, call, value)
+            how = _range(call)
             if how is not None:
-                found.append(Rounded(value, how))
+                last = graph.is_output(value) and not graph.readers(value)
+                found.append(Rounded(value, how, exact_in_training=last and isinstance(how, tuple)))
     return found
 
 
-def _range(graph: Graph, call: Call, value: Value) -> Range | None:
+def _range(call: Call) -> Range | None:
     if is_input(call):
         return "input"
     fixed = _fixed(call)
     if fixed is not None:
-        # A probability rounded to 1/256 can be 0, whose logarithm the loss needs; the last layer stays exact.
-        return None if graph.is_output(value) and not graph.readers(value) else fixed
-    if call.is_a(*_ONLY_MOVES, *TRAINING_ONLY) or (call.is_a("UpSampling2D") and _nearest(call)):
-        return None
-    if call.layer.kind is Operation and plain_name(call.layer.config["function"]) in _MOVING_FUNCTIONS:
-        return None
-    return "running"
+        return fixed
+    return None if only_moves(call.layer.kind, call.layer.config) else "running"
+
+
+def only_moves(kind: type, config: Mapping[str, Any]) -> bool:
+    """Whether a layer only moves values, in inference at least, so that they stay on their steps.
+
+    Args:
+        kind: Its class.
+        config: As its `get_config` gives it.
+    """
+    if kind in {getattr(tf_keras.layers, name) for name in (*_ONLY_MOVES, *TRAINING_ONLY)}:
+        return True
+    if kind is tf_keras.layers.UpSampling2D:
+        return str(config.get("interpolation", "nearest")) == "nearest"
+    return kind is Operation and plain_name(config["function"]) in _MOVING_FUNCTIONS
 
 
 def _fixed(call: Call) -> tuple[float, float] | None:
@@ -87,7 +101,3 @@ def _fixed(call: Call) -> tuple[float, float] | None:
     if call.is_a("Activation"):
         return _FIXED.get(activation_name(call.layer.config["activation"]) or "")
     return None
-
-
-def _nearest(call: Call) -> bool:
-    return str(call.layer.config.get("interpolation", "nearest")) == "nearest"

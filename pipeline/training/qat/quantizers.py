@@ -106,19 +106,22 @@ class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore
     Args:
         low: Smallest value.
         high: Largest value.
+        exact_in_training: Round in inference only.
     """
 
-    def __init__(self, low: float, high: float) -> None:
-        self.low, self.high = low, high
+    def __init__(self, low: float, high: float, exact_in_training: bool = False) -> None:
+        self.low, self.high, self.exact_in_training = low, high, exact_in_training
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         return {}
 
     def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **kwargs: Any) -> Any:
+        if training and self.exact_in_training:
+            return inputs
         return tf.quantization.fake_quant_with_min_max_args(inputs, self.low, self.high, num_bits=8)
 
     def get_config(self) -> dict[str, Any]:
-        return {"low": self.low, "high": self.high}
+        return {"low": self.low, "high": self.high, "exact_in_training": self.exact_in_training}
 
 
 def _range_variables(name: str, layer: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What stops moving while QAT goes on: batch-norm statistics and activation ranges."""
+"""What is held while QAT goes on: batch-norm statistics and activation ranges, and pools on their inputs' steps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pipeline import recipe
 from pipeline.models.backend import tf_keras
 from pipeline.training import batch_norm
 from pipeline.training.qat.ranges import freeze_ranges
+from pipeline.training.qat.settle import Pool, pools
 
 
 class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -31,3 +32,18 @@ class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
             freeze_ranges(self.model)
         if normalization or ranges:
             self.model.train_function = self.model.make_train_function(force=True)
+
+
+class PoolsOnTheirInputsSteps(tf_keras.callbacks.Callback):  # type: ignore[misc]
+    """Gives average pools their inputs' ranges after every step, because TFLite's kernel has one for both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pools: list[Pool] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._pools = pools(self.model)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        for pool in self._pools:
+            pool.settle()

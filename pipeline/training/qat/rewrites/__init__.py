@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pipeline.training.qat.graph import Graph
 from pipeline.training.qat.rewrites.activations import simplify_activations, split_activations
 from pipeline.training.qat.rewrites.attention import attention_to_operators
+from pipeline.training.qat.rewrites.average_pooling import average_pooling_to_convolution
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.constants import constants_into_biases
 from pipeline.training.qat.rewrites.convnext import convnext_to_standard
@@ -41,6 +42,7 @@ REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     simplify_activations,
     pairwise_merges,
     global_max_to_pooling,
+    average_pooling_to_convolution,
     preprocessing_to_convolutions,
     constants_into_biases,
     carry_lone_batch_norms,

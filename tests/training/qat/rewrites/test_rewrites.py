@@ -247,6 +247,35 @@ def test_a_learned_normalization_too(keras: Any) -> None:
     assert kinds(rewritten(keras.Model(x, learned(x)), preprocessing_to_convolutions)) == ["DepthwiseConv2D"]
 
 
+class TestAveragePooling:
+    @pytest.mark.parametrize(
+        ("options", "becomes"),
+        [
+            ({}, "DepthwiseConv2D"),
+            ({"pool_size": 3, "strides": 2}, "DepthwiseConv2D"),
+            ({"pool_size": 2, "padding": "same"}, "DepthwiseConv2D"),
+            ({"pool_size": 3, "strides": 1, "padding": "same"}, "AveragePooling2D"),
+            ({"pool_size": 2, "strides": (2, 1)}, "AveragePooling2D"),
+            ({"pool_size": 8}, "AveragePooling2D"),
+        ],
+    )
+    def test_without_padding_it_is_a_convolution(self, keras: Any, options: dict[str, Any], becomes: str) -> None:
+        from pipeline.training.qat.rewrites.average_pooling import average_pooling_to_convolution
+
+        inputs = keras.Input((8, 8, 3))
+        model = keras.Model(inputs, keras.layers.AveragePooling2D(**options)(inputs))
+        graph = rewritten(model, average_pooling_to_convolution, changes=becomes == "DepthwiseConv2D")
+        assert kinds(graph) == [becomes]
+
+    def test_images_of_open_size_stay(self, keras: Any) -> None:
+        from pipeline.training.qat import graph as graphs
+        from pipeline.training.qat.rewrites.average_pooling import average_pooling_to_convolution
+
+        inputs = keras.Input((None, None, 3))
+        graph = graphs.read(keras.Model(inputs, keras.layers.AveragePooling2D()(inputs)))
+        assert average_pooling_to_convolution(graph) == []
+
+
 class TestLoneBatchNorm:
     @pytest.mark.parametrize("shape", [(4, 4, 3), (5, 3), (3,)], ids=["image", "sequence", "vector"])
     def test_it_gets_a_convolution_of_ones(self, keras: Any, shape: tuple[int, ...]) -> None:

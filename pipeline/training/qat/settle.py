@@ -1,0 +1,153 @@
+"""Settle a QAT model on what int8 can hold, so that what was trained is what the file computes.
+
+Fake-quant rounds weights and activations. Two things are left that the kernels do otherwise
+(https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec):
+
+- A bias is stored in int32, in steps of input scale · weight scale. Left between two steps it lets up to several
+  percent of an operator's outputs come out a step away, and a deep network blows that up.
+- AVERAGE_POOL_2D keeps its input's scale and zero point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.models.backend import tf_keras
+from pipeline.training.qat.configs import has_kernel, kernel_attribute, weight_axes
+from pipeline.training.qat.fusing import FOLDS_BATCH_NORM
+from pipeline.training.qat.operation import ChannelScale
+from pipeline.training.qat.wiring import Wiring, inner, learned_range, range_of, rounds_output
+
+_LARGEST_BIAS = 2.0**30
+"""In steps. Where a bias is larger the writer takes larger steps; see `pipeline.quantize.kernel_limits`."""
+
+
+def settle(aware: Any) -> None:
+    """Move the pools' ranges and then every bias to what int8 will have; the kernels stay.
+
+    Args:
+        aware: A QAT model, trained. Every bias moves by at most half a step of its accumulator.
+    """
+    for pool in pools(aware):
+        pool.settle()
+    settle_biases(aware)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The range behind an AVERAGE_POOL_2D, and the one that it has to have."""
+
+    own: Any
+    """The variables `min` and `max`."""
+    source: Any
+    """The layer that rounds what the pool reads."""
+
+    def settle(self) -> None:
+        """Take over the range."""
+        pair = range_of(self.source)
+        if pair is not None:
+            self.own["min"].assign(pair[0])
+            self.own["max"].assign(pair[1])
+
+
+def pools(aware: Any) -> list[Pool]:
+    """The average pools of a QAT model whose range is their input's.
+
+    A window over the whole image is none of them: it is exported as MEAN, which has a scale of its own.
+    """
+    wiring = Wiring(aware)
+    found = []
+    for node in wiring.nodes:
+        layer = inner(node.layer)
+        if not isinstance(layer, tf_keras.layers.AveragePooling2D):
+            continue
+        [image] = node.keras_inputs
+        if tuple(image.shape[1:3]) == tuple(layer.pool_size) and tuple(node.outputs.shape[1:3]) == (1, 1):
+            continue
+        own, source, reader = learned_range(node.layer), wiring.rounds(image), wiring.only_reader(node.outputs)
+        if own is None and reader is not None and isinstance(inner(reader.layer), tf_keras.layers.ReLU):
+            own = learned_range(reader.layer)
+        if own is not None and source is not None:
+            found.append(Pool(own, source))
+    return found
+
+
+def settle_biases(aware: Any) -> None:
+    """Move every bias, with the batch-norm that is folded into it, onto a whole number of its int32 steps.
+
+    What has no bias and no batch-norm with one has nothing to move. A layer that is used more than once has other
+    steps in each place, and stays as it is.
+    """
+    wiring = Wiring(aware)
+    for node in wiring.nodes:
+        if not has_kernel(type(inner(node.layer))) or wiring.calls(node.layer) > 1:
+            continue
+        source, sums = wiring.rounds(node.keras_inputs[0]), _sums(wiring, node)
+        pair = range_of(source) if source is not None else None
+        if pair is None or sums.bias is None:
+            continue
+        step = (pair[1] - pair[0]) / 255 * _weight_scales(node.layer) * np.abs(sums.factor)
+        movable = (np.abs(sums.offset) < step * _LARGEST_BIAS) & (sums.behind != 0)
+        whole = np.rint(np.divide(sums.offset, step, where=movable, out=np.zeros_like(step))) * step
+        by = np.divide(whole - sums.offset, sums.behind, where=movable, out=np.zeros_like(step))
+        sums.bias.assign_add(by.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What one operator computes: factor · (kernel · x) + offset, each float64 [channels]."""
+
+    factor: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    bias: Any
+    """The variable that was added last; None where nothing can be added."""
+    behind: NDArray[np.float64]
+    """What that variable is multiplied by after it was added."""
+
+
+def _sums(wiring: Wiring, node: Any) -> _Sums:
+    """A layer with a kernel, and the batch-norms and channel factors behind it that the converter folds into it."""
+    layer = inner(node.layer)
+    ones = np.ones(_weight_scales(node.layer).shape)
+    bias = layer.bias if layer.use_bias else None
+    sums = _Sums(ones, ones * _values(bias), bias, ones)
+    folds = isinstance(layer, tuple(getattr(tf_keras.layers, name) for name in FOLDS_BATCH_NORM))
+    while folds and not rounds_output(node.layer):
+        reader = wiring.only_reader(node.outputs)
+        if reader is None or wiring.calls(reader.layer) > 1:
+            break
+        behind = inner(reader.layer)
+        if isinstance(behind, tf_keras.layers.BatchNormalization):
+            by = _values(behind.gamma, 1.0) / np.sqrt(_values(behind.moving_variance) + behind.epsilon)
+            added, bias = _values(behind.beta) - _values(behind.moving_mean) * by, behind.beta
+        elif isinstance(behind, ChannelScale):
+            by, added, bias = _values(behind.gamma), np.zeros(1), None
+        else:
+            break
+        sums = _Sums(
+            factor=sums.factor * by,
+            offset=sums.offset * by + added,
+            bias=sums.bias if bias is None else bias,
+            behind=sums.behind * by if bias is None else ones,
+        )
+        node = reader
+    return sums
+
+
+def _values(variable: Any, otherwise: float = 0.0) -> NDArray[np.float64]:
+    """float64 [channels], or [1] where there is no such variable."""
+    return np.full(1, otherwise) if variable is None else np.asarray(variable.numpy(), np.float64)
+
+
+def _weight_scales(layer: Any) -> NDArray[np.float64]:
+    """The kernel's scale a channel, float64 [output channels], before anything is folded into it."""
+    kept = inner(layer)
+    # tfmot puts the rounded kernel in the attribute's place and keeps the trained one here.
+    trained = [variable for variable, _, _ in getattr(layer, "_weight_vars", [])]
+    kernel = np.abs(np.asarray(trained[0] if trained else getattr(kept, kernel_attribute(kept)), np.float64))
+    scales: NDArray[np.float64] = kernel.max(axis=tuple(weight_axes(kept, kernel.ndim))).reshape(-1) / 127
+    return scales

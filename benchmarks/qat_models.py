@@ -1,14 +1,17 @@
 """QAT of keras.applications: plain tfmot against this project's road, from the model to the int8 file.
 
     python benchmarks/qat_models.py [MODEL …] [--size 96] [--images FOLDER] [--keras3] [--json FILE] [--no-plain]
+    python benchmarks/qat_models.py TRAINED.h5 --size 224 --count 300 --images FOLDER
 
 Each model has random seeded weights, batch-norm statistics of a few training batches, ten classes without softmax,
-and runs in a process of its own. The columns: whether plain `tfmot.quantization.keras.quantize_model` takes it; how
-many things the doctor found and rewrote; the largest difference of the rewritten model's output, relative to the
-largest output; the verdict over the int8 file; its operators left in float; weights with a scale an output channel,
-of all; values whose range QAT learned, of all that int8 rounds; and how near the int8 file is to the fake-quant model
-in dB (output SQNR). Beside it stands how near QAT is to the float model, and PTQ with --ptq: on random weights
-rounding noise is large and chaotic, and two models with the same noise differ by as much as each differs from float.
+and runs in a process of its own; or it is a file with trained weights, fed −1..1. The columns: whether plain
+`tfmot.quantization.keras.quantize_model` takes it; how many things the doctor found and rewrote; the largest difference
+of the rewritten model's output, relative to the largest output; the verdict over the int8 file; its operators left in
+float; weights with a scale an output channel, of all; values whose range QAT learned, of all that int8 rounds; how many
+of the int8 file's outputs are the very values of the fake-quant model, and of its top-1; and how near both are in dB
+(output SQNR). Beside it stands how near QAT is to the float model, and PTQ with --ptq. On random weights a single
+value that is rounded the other way, for a sum of float32 that is off by its last bit, is blown up from layer to layer:
+two models with the same noise then differ by as much as each differs from float.
 """
 
 from __future__ import annotations
@@ -60,6 +63,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from pipeline.errors import PipelineError
     from pipeline.export.convert import to_flatbuffer
     from pipeline.models.backend import tf_keras
+    from pipeline.models.load import load_file
     from pipeline.quantize.calibrate import calibrate
     from pipeline.quantize.formats import write
     from pipeline.quantize.learned import take_out_fake_quant
@@ -70,17 +74,23 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from pipeline.training.qat import graph as graphs
     from pipeline.training.qat.apply import quantize
     from pipeline.training.qat.rewrites import canonical
+    from pipeline.training.qat.settle import settle
 
     name = arguments.models[0]
     size = max(arguments.size, SMALLEST.get(name, 32))
-    result: dict[str, Any] = {"model": name + (" (Keras 3)" if arguments.keras3 else ""), "size": size}
+    trained = Path(name).is_file()
+    shown = Path(name).stem if trained else name + (" (Keras 3)" if arguments.keras3 else "")
+    result: dict[str, Any] = {"model": shown, "size": size}
     tf_keras.utils.set_random_seed(0)
     images = _images(arguments.images, size, arguments.count) * (1 if name.startswith(SCALES_ITSELF) else 1 / 127.5)
     images = images.astype(np.float32) - (0 if name.startswith(SCALES_ITSELF) else 1)
     train, test = images[: len(images) * 2 // 3], images[len(images) * 2 // 3 :]
     try:
-        model = _keras3(name, size) if arguments.keras3 else _keras2(name, size)
-        _settle(model, train)
+        if trained:
+            model = load_file(Path(name))
+        else:
+            model = _keras3(name, size) if arguments.keras3 else _keras2(name, size)
+            _fit_statistics(model, train)
         result["parameters"] = int(model.count_params())
         if arguments.plain:
             result["plain"] = _plain(model)
@@ -96,6 +106,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         targets = model(train, training=False).numpy()
         for start in range(0, len(train), BATCH):
             result["loss"] = _step(aware, train[start : start + BATCH], targets[start : start + BATCH])
+        settle(aware)
         started = time.time()
         hub, learned = take_out_fake_quant(to_flatbuffer(aware))
         hub = mean_for_global_pooling(hub)
@@ -121,8 +132,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "learned": sum(name in learned for name in rounded),
     }
     simulated = aware(test, training=False).numpy()
-    written = Runner(int8, batch=1).predict(test)
+    runner = Runner(int8, batch=1)
+    written = runner.predict(test)
     result["sqnr"] = _sqnr(simulated, written)
+    half_a_step = (runner.outputs[0].scale or 0.0) / 2
+    result["same_values"] = float((np.abs(simulated - written) < half_a_step).mean())
     result["qat_to_float"] = _sqnr(answer, simulated)
     result["same_top_1"] = float((simulated.argmax(-1) == written.argmax(-1)).mean())
     return result
@@ -161,7 +175,7 @@ def _keras3(name: str, size: int) -> Any:
         return load_file(Path(folder) / "model.keras")
 
 
-def _settle(model: Any, images: np.ndarray) -> None:
+def _fit_statistics(model: Any, images: np.ndarray) -> None:
     """Statistics that fit the random weights, as training would have left them; else nothing can be said of ranges."""
     from pipeline.training import batch_norm
 
@@ -225,6 +239,7 @@ def _line(result: dict[str, Any]) -> str:
         f"{name}{plain} rewritten {result['rewritten']:>3}, difference {result['difference']:.0e}; "
         f"{result['verdict']}; {len(result['float_operators'])} of {result['operators']} operators in float; "
         f"per channel {result['per_channel']}/{result['weights']}; learned {result['learned']}/{result['rounded']}; "
+        f"the same: {100 * result['same_values']:.1f} % of values, {100 * result['same_top_1']:.1f} % of top-1; "
         f"dB: int8 to QAT {result['sqnr']}, QAT to float {result['qat_to_float']}"
         + (f", PTQ to float {result['ptq_to_float']}" if "ptq_to_float" in result else "")
     )

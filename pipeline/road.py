@@ -449,9 +449,12 @@ def measure(trip: Trip, wanted: Sequence[Format] | None = None) -> dict[str, Any
 
 
 def _save(model: Any, path: Path) -> None:
+    from pipeline.models import own_classes
+
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras's advice against HDF5
         model.save(temporary)
+        own_classes.remember(model, temporary)
 
 
 def _outcome(history: Any, epochs: int) -> str:

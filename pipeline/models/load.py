@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 
 from pipeline.errors import InputError
+from pipeline.models import own_classes
 from pipeline.models.backend import tf_keras
 from pipeline.models.keras3.layers import unregistered
 from pipeline.models.keras3.load import from_keras3
@@ -43,6 +44,8 @@ def load_file(path: Path) -> Any:
         )
     try:
         return _load_keras2(path)
+    except InputError:
+        raise
     except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:
         raise InputError(
             f"Keras 2 cannot load '{path}': {_first_sentence(error)} "
@@ -56,7 +59,8 @@ def _load_keras2(path: Path) -> Any:
 
     from pipeline.training.qat import scheme
 
-    with tfmot.quantization.keras.quantize_scope({**scheme.CUSTOM_OBJECTS, **unregistered()}):
+    known = {**scheme.CUSTOM_OBJECTS, **unregistered(), **own_classes.load(path)}
+    with tfmot.quantization.keras.quantize_scope(known):
         return tf_keras.models.load_model(path, compile=False)
 
 

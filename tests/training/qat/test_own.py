@@ -11,8 +11,17 @@ import pytest
 from pipeline.errors import InputError
 
 MINE = """
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
+
+def model():
+    x = tf_keras.Input((8, 8, 1))
+    y = Half(name="half")(tf_keras.layers.Conv2D(4, 3, activation=bent)(x))
+    return tf_keras.Model(x, tf_keras.layers.Dense(10, activation="softmax")(tf_keras.layers.Flatten()(y)))
+
+def bent(x):
+    return tf.maximum(x, 0.1 * x)
 
 class Half(tf_keras.layers.Layer):
     def build(self, shape):
@@ -93,3 +102,22 @@ def test_a_key_that_fits_no_layer_is_refused(mine: Any) -> None:
 
     with pytest.raises(InputError, match="'Hlaf'"):
         quantize_aware(model(mine), own.load({"Hlaf": "my_layers:HalfConfig"}))
+
+
+def test_a_recipe_with_a_layer_and_a_config_of_the_users_goes_all_the_way(mine: Any, tmp_path: Path) -> None:
+    from pipeline import recipe, road
+    from pipeline.models.own_classes import references
+    from pipeline.run import Run
+    from pipeline.tflite.inspect import inspect
+    from tests.conftest import TINY
+
+    wanted = {
+        **TINY,
+        "model": {"function": "my_layers:model"},
+        "qat": {"epochs": 1, "configs": {"Half": "my_layers:HalfConfig"}},
+    }
+    run = Run(tmp_path / "small")
+    road.run_recipe(road.Trip(recipe.parse(wanted), run))
+    assert inspect(run.path("int8.tflite")).verdict.text == "full int8, per-channel"
+    assert references(run.path("float.keras")) == ["my_layers:Half", "my_layers:bent"]
+    assert references(run.path("qat.h5")) == ["my_layers:Half"]  # what the function computes is layers there

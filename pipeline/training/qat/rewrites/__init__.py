@@ -15,7 +15,7 @@ from pipeline.training.qat.rewrites.average_pooling import average_pooling_to_co
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.constants import constants_into_biases
 from pipeline.training.qat.rewrites.convnext import convnext_to_standard
-from pipeline.training.qat.rewrites.lambdas import open_lambdas
+from pipeline.training.qat.rewrites.lambdas import open_activations, open_lambdas
 from pipeline.training.qat.rewrites.layer_norm import plain_layer_norms
 from pipeline.training.qat.rewrites.lone_batch_norm import carry_lone_batch_norms
 from pipeline.training.qat.rewrites.lone_relu6 import carry_lone_relu6
@@ -31,6 +31,7 @@ from pipeline.training.qat.rewrites.separable import split_separable
 REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     flatten_nested,
     open_lambdas,
+    open_activations,
     convnext_to_standard,
     operators_to_layers,
     attention_to_operators,

@@ -24,7 +24,7 @@ def split_activations(graph: Graph) -> list[Change]:
     for layer in list(graph.layers()):
         if layer.kind is tf_keras.layers.Activation or not layer.config.get("activation"):
             continue
-        if layer.kind not in _LINEAR or (name := activation_name(layer.config["activation"])) is None:
+        if layer.kind not in TAKE_ACTIVATIONS or (name := activation_name(layer.config["activation"])) is None:
             continue
         if name == "linear":
             continue
@@ -68,13 +68,14 @@ def activation_name(activation: Any) -> str | None:
     return {"silu": "swish"}.get(name, name) if own is function or function in _OF_TENSORFLOW else None
 
 
-_LINEAR = frozenset(
+TAKE_ACTIVATIONS = frozenset(
     getattr(tf_keras.layers, name)
     for name in (
         *("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D", "Conv1DTranspose", "Conv2DTranspose"),
         *("SeparableConv1D", "SeparableConv2D", "Dense", "EinsumDense"),
     )
 )
+"""Layers that compute an activation behind what they are named after."""
 
 
 def _name_of(call: Call) -> str | None:

@@ -209,6 +209,31 @@ class TestActivations:
         x = keras.Input((4,))
         rewritten(keras.Model(x, keras.layers.Dense(2, activation=tf.sin)(x)), split_activations, changes=False)
 
+    def test_the_users_own_function_is_opened_in_front_of_everything_else(self, keras: Any, tf: Any) -> None:
+        from pipeline.training.qat.rewrites.activations import simplify_activations
+        from pipeline.training.qat.rewrites.lambdas import open_activations
+        from pipeline.training.qat.rewrites.operators import operators_to_layers
+
+        def own_swish(x: Any) -> Any:
+            return x * (tf.nn.relu6(x + 3.0) * (1.0 / 6.0))
+
+        x = keras.Input((4, 4, 3))
+        y = keras.layers.Conv2D(2, 1, activation=own_swish, name="conv")(x)
+        y = keras.layers.Activation(own_swish)(keras.layers.Conv2D(2, 1, activation=keras.layers.LeakyReLU(0.1))(y))
+        graph = rewritten(keras.Model(x, y), open_activations, operators_to_layers, simplify_activations)
+        assert kinds(graph) == ["Conv2D", "HardSwish", "Conv2D", "math.multiply", "Maximum", "HardSwish"]
+
+    def test_one_that_does_not_run_on_symbols_stays(self, keras: Any) -> None:
+        from pipeline.training.qat.rewrites.lambdas import open_activations
+
+        def looks(x: Any) -> Any:
+            if hasattr(x, "_keras_history"):
+                raise ValueError("not with me")
+            return x
+
+        x = keras.Input((4,))
+        rewritten(keras.Model(x, keras.layers.Dense(2, activation=looks)(x)), open_activations, changes=False)
+
     def test_mobilenets_hard_swish_is_one_operator(self, keras: Any) -> None:
         from pipeline.training.qat.rewrites.activations import simplify_activations
         from pipeline.training.qat.rewrites.operators import operators_to_layers

@@ -73,6 +73,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from pipeline.training import batch_norm
     from pipeline.training.qat import graph as graphs
     from pipeline.training.qat.apply import quantize
+    from pipeline.training.qat.ranges import input_quantizers, set_ranges
     from pipeline.training.qat.rewrites import canonical
     from pipeline.training.qat.settle import settle
 
@@ -103,6 +104,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         aware = quantize(graph)
         result["seconds_to_wrap"] = round(time.time() - started, 1)
         batch_norm.freeze(aware)
+        # As fine_tune does: else −1..1 puts every pixel halfway between two steps.
+        set_ranges(aware, {input_quantizers(aware)[0]: (float(train.min()), float(train.max()))})
         targets = model(train, training=False).numpy()
         for start in range(0, len(train), BATCH):
             result["loss"] = _step(aware, train[start : start + BATCH], targets[start : start + BATCH])

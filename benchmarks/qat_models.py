@@ -83,7 +83,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     shown = Path(name).stem if trained else name + (" (Keras 3)" if arguments.keras3 else "")
     result: dict[str, Any] = {"model": shown, "size": size}
     tf_keras.utils.set_random_seed(0)
-    images = _images(arguments.images, size, arguments.count) * (1 if name.startswith(SCALES_ITSELF) else 1 / 127.5)
+    images = photos(arguments.images, size, arguments.count) * (1 if name.startswith(SCALES_ITSELF) else 1 / 127.5)
     images = images.astype(np.float32) - (0 if name.startswith(SCALES_ITSELF) else 1)
     train, test = images[: len(images) * 2 // 3], images[len(images) * 2 // 3 :]
     try:
@@ -91,7 +91,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             model = load_file(Path(name))
         else:
             model = _keras3(name, size) if arguments.keras3 else _keras2(name, size)
-            _fit_statistics(model, train)
+            fit_statistics(model, train)
         result["parameters"] = int(model.count_params())
         if arguments.plain:
             result["plain"] = _plain(model)
@@ -178,7 +178,7 @@ def _keras3(name: str, size: int) -> Any:
         return load_file(Path(folder) / "model.keras")
 
 
-def _fit_statistics(model: Any, images: np.ndarray) -> None:
+def fit_statistics(model: Any, images: np.ndarray) -> None:
     """Statistics that fit the random weights, as training would have left them; else nothing can be said of ranges."""
     from pipeline.training import batch_norm
 
@@ -196,7 +196,7 @@ def _plain(model: Any) -> str:
     return "passes"
 
 
-def _images(folder: Path | None, size: int, count: int) -> np.ndarray:
+def photos(folder: Path | None, size: int, count: int) -> np.ndarray:
     """0–255: photos where there is a folder of them, else smooth random images."""
     if folder is not None:
         from PIL import Image

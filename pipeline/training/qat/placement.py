@@ -5,6 +5,7 @@ and those of the writer, ai-edge-quantizer:
 
 - A convolution takes up the batch-norm and the ReLU behind it: only the last of them is rounded. ADD, SUB, MUL and
   the pools take up a ReLU too.
+- What goes into a CONCATENATION and nowhere else is written on the steps of the whole, and rounded there.
 - Whatever only moves values (RESHAPE, TRANSPOSE, PAD, MAX_POOL_2D, slices) stays on its input's steps.
 - LOGISTIC, TANH and SOFTMAX have the range that their kernel fixes. One that the model ends in stays exact in
   training: a probability rounded to 1/256 can be 0, whose logarithm the loss needs.
@@ -66,7 +67,7 @@ def place(graph: Graph) -> list[Rounded]:
             if value.dtype != "float32" or id(value) in inside:
                 continue
             how = _range(call)
-            if how is not None:
+            if how is not None and not (how == "running" and _joins(graph, call, value)):
                 last = graph.is_output(value) and not graph.readers(value)
                 found.append(Rounded(value, how, exact_in_training=last and isinstance(how, tuple)))
     return found
@@ -79,6 +80,12 @@ def _range(call: Call) -> Range | None:
     if fixed is not None:
         return fixed
     return None if only_moves(call.layer.kind, call.layer.config) else "running"
+
+
+def _joins(graph: Graph, call: Call, value: Value) -> bool:
+    """Whether int8 computes a value in the steps of the concatenation behind it; the writer's choice."""
+    reader = graph.only_reader(value)
+    return reader is not None and reader.is_a("Concatenate") and not call.is_a("AveragePooling2D", "Concatenate")
 
 
 def only_moves(kind: type, config: Mapping[str, Any]) -> bool:

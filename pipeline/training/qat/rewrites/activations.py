@@ -48,7 +48,7 @@ def simplify_activations(graph: Graph) -> list[Change]:
         elif name in _STEPS:
             remedy = _STEPS[name](graph, call, call.input, call.output)
             if name not in ("relu", "relu6"):
-                reason = f"tfmot has no {name}, and TFLite rounds inside it"
+                reason = f"tfmot has no {name} that is rounded where TFLite rounds it"
                 changes.append(Change(call.layer.name, call.layer.kind.__name__, reason, remedy))
     return changes
 
@@ -82,8 +82,6 @@ def _name_of(call: Call) -> str | None:
     layer = call.layer
     if layer.kind is tf_keras.layers.Activation:
         return activation_name(layer.config["activation"])
-    if layer.kind is tf_keras.layers.LeakyReLU and 0 <= float(layer.config["alpha"]) < 1:
-        return "leaky_relu"
     if layer.kind is tf_keras.layers.ReLU and not np.any(layer.config.get("threshold")):
         slope = float(np.asarray(layer.config.get("negative_slope") or 0))
         most = layer.config.get("max_value")
@@ -126,13 +124,8 @@ def _hard_sigmoid(graph: Graph, call: Call, x: Value, y: Value) -> str:
 def _leaky_relu(graph: Graph, call: Call, x: Value, y: Value) -> str:
     config = call.layer.config
     slope = config.get("alpha", config.get("negative_slope", 0.2 if "activation" in config else 0.3))
-    name, scaled = call.layer.name, Value(x.shape)
-    graph.replace(
-        call,
-        (with_constant(graph, "math.multiply", float(slope), f"{name}_slope"), x, scaled),
-        (graph.layer("Maximum", f"{name}_maximum"), [x, scaled], y),
-    )
-    return "MUL and MAXIMUM, each with its own range"
+    graph.replace(call, (graph.layer("LeakyReLU", call.layer.name, alpha=float(slope)), x, y))
+    return "one LEAKY_RELU"
 
 
 def _clip(graph: Graph, call: Call, x: Value, y: Value) -> str:

@@ -95,5 +95,6 @@ def _load(path: Path, reference: str) -> Any:
     except Exception as error:  # whatever is wrong in the user's file is the user's to mend
         raise InputError(
             f"'{path}' holds '{name}' from the module '{module}', which cannot be imported: {type(error).__name__}: "
-            f"{error}. Run in the folder of that module, or put its folder on PYTHONPATH."
+            f"{error}. Run in the folder of that module, or put its folder on PYTHONPATH; or write a function that "
+            "builds and returns the model, and name it with --set model.function=module:function."
         ) from error

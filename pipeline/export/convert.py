@@ -11,11 +11,14 @@ import contextlib
 import io
 from typing import Any
 
+import numpy as np
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import PipelineError
 from pipeline.models.backend import quiet_tensorflow, tf
+from pipeline.tflite import flatbuffer
 from pipeline.tflite.constant_reshapes import constant_reshapes
+from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import name_ends
 
 
@@ -25,8 +28,11 @@ def to_flatbuffer(model: Any) -> bytes:
     A QAT model's fake-quant nodes become QUANTIZE/DEQUANTIZE pairs: it stays a float model that computes what QAT
     computed, and :mod:`pipeline.quantize.learned` reads the ranges off it.
 
+    The batch stays open where TFLite can do that. It cannot loop over a sequence (LSTM, GRU), nor broadcast to a shape
+    with an open side (GroupNormalization): such a model gets a batch of one, as a phone runs it.
+
     Args:
-        model: A built model; the batch dimension stays open.
+        model: A built model.
 
     Returns:
         The .tflite content. Inputs and outputs carry the Keras names.
@@ -34,8 +40,35 @@ def to_flatbuffer(model: Any) -> bytes:
     Raises:
         PipelineError: TensorFlow's converter refuses the model.
     """
+    refused: PipelineError | None = None
+    try:
+        content = _convert(model, None)
+        if _runs(content):
+            return content
+    except PipelineError as error:
+        refused = error
+    try:
+        return _convert(model, 1)
+    except PipelineError as error:
+        raise refused or error from None
+
+
+def _runs(content: bytes) -> bool:
+    """Whether LiteRT can run what the converter left with an open batch; it always can where no shape is computed."""
+    model = flatbuffer.read(content)
+    if not any(flatbuffer.operator_name(model, operator) == "SHAPE" for operator in model.subgraphs[0].operators):
+        return True
+    try:
+        runner = Runner(content)
+        runner.run(*(np.zeros(spec.shape, spec.dtype) for spec in runner.inputs))
+    except PipelineError:
+        return False
+    return True
+
+
+def _convert(model: Any, batch: int | None) -> bytes:
     specs = [
-        tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name=f"input_{index}")
+        tf.TensorSpec((batch, *tensor.shape[1:]), tensor.dtype, name=f"input_{index}")
         for index, tensor in enumerate(model.inputs)
     ]
 

@@ -19,7 +19,7 @@ from pipeline.quantize.ranges import Ranges
 from pipeline.quantize.rules import Rules, of_format, of_operator
 from pipeline.recipe import Format, IoType, Keep
 from pipeline.tflite import metadata
-from pipeline.tflite.flatbuffer import read, serialize, tensor_name
+from pipeline.tflite.flatbuffer import operator_name, read, serialize, tensor_name
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.integer_shapes import shapes_of_integers
 from pipeline.tflite.own_constants import own_constants
@@ -66,6 +66,12 @@ def write(
         return metadata.write(content, described) if described else content
     if target not in NEEDS_RANGES:
         quantized = quantize(content, of_format(target), None)
+    elif (loop := _loop(content)) is not None:
+        raise InputError(
+            f"'{loop}' is computed in a loop at run time (WHILE), which has no int8 form. Build recurrent layers with "
+            "unroll=True: every step is an operator then. Or take a format that keeps activations in float: --dynamic, "
+            "--weight-only, --float16."
+        )
     elif not ranges:
         raise InputError(f"The format {target} needs activation ranges: give a representative dataset or ranges.json.")
     else:
@@ -142,6 +148,14 @@ def check_is_float(content: bytes) -> None:
             f"The model is quantized already ({len(quantized)} tensors, '{quantized[0]}' the first). Give the float "
             "model that it was made from."
         )
+
+
+def _loop(content: bytes) -> str | None:
+    """What the first operator that runs another graph gives."""
+    model = read(content)
+    graph = model.subgraphs[0]
+    loops = (operator for operator in graph.operators if operator_name(model, operator) == "WHILE")
+    return next((tensor_name(graph.tensors[operator.outputs[0]]) for operator in loops), None)
 
 
 def _keep(content: bytes, target: Format, io_type: IoType, keep: Sequence[Keep]) -> tuple[bytes, Rules, list[str]]:

@@ -76,3 +76,41 @@ def test_what_the_converter_refuses_is_said_in_one_paragraph() -> None:
     with pytest.raises(PipelineError, match="refuses 'odd'") as caught:
         to_flatbuffer(tf_keras.Sequential([tf_keras.Input((4, 4)), inverse], name="odd"))
     assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_have_an_open_batch_gets_one_of_one() -> None:
+    """Loops over a sequence, and broadcasting to a shape with an open side."""
+    from pipeline.export.convert import to_flatbuffer
+    from pipeline.models.backend import tf_keras
+
+    x = np.random.default_rng(0).normal(size=(3, 4, 4, 6)).astype(np.float32)
+    inputs = tf_keras.Input((4, 4, 6))
+    normal = tf_keras.layers.GroupNormalization(2)(inputs)
+    model = tf_keras.Model(inputs, tf_keras.layers.GRU(3)(tf_keras.layers.Reshape((16, 6))(normal)))
+    for made in (model, tf_keras.Model(inputs, normal)):
+        content = to_flatbuffer(made)
+        assert inspect(content).inputs[0].shape_signature in ((1, 4, 4, 6), None)
+        runner = Runner(content)
+        answers = np.concatenate([runner.predict(example[None]) for example in x])
+        np.testing.assert_allclose(answers, made.predict(x, verbose=0), atol=1e-5)
+
+
+def test_a_loop_has_no_int8_form_and_the_way_out_is_said() -> None:
+    from pipeline.errors import InputError
+    from pipeline.export.convert import to_flatbuffer
+    from pipeline.models.backend import tf_keras
+    from pipeline.quantize.calibrate import calibrate
+    from pipeline.quantize.formats import write
+
+    def recurrent(unroll: bool) -> bytes:
+        inputs = tf_keras.Input((5, 6))
+        return to_flatbuffer(tf_keras.Model(inputs, tf_keras.layers.GRU(3, unroll=unroll)(inputs)))
+
+    x = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float32)
+    content = recurrent(unroll=False)
+    with pytest.raises(InputError, match=r"WHILE.*unroll=True.*--dynamic"):
+        write(content, "int8", calibrate(content, [x]))
+    for target in ("dynamic", "weight_only", "float16"):
+        assert np.isfinite(Runner(write(content, target)).predict(x[:1])).all()
+    unrolled = recurrent(unroll=True)
+    assert np.isfinite(Runner(write(unrolled, "int8", calibrate(unrolled, [x])), batch=1).predict(x)).all()

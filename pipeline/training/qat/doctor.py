@@ -210,7 +210,8 @@ def _float_operators(content: bytes) -> list[Finding]:
             "error",
             what,
             "There is no int8 file of this model.",
-            "Keep the operator that is named in float32: quantize.keep in the recipe, --keep on the command line.",
+            "Do as it says, or keep the operator that is named in float32: quantize.keep in the recipe, --keep on the "
+            "command line.",
             {"error": what},
         )
         return [finding]

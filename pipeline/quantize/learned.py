@@ -78,7 +78,7 @@ def take_out_fake_quant(content: bytes) -> tuple[bytes, Ranges]:
     graph.operators = [op for place, op in enumerate(graph.operators) if place not in gone]
     for op in graph.operators:
         op.inputs = [stands_for(index) for index in op.inputs]
-    _into_concatenations(model, graph, values)
+    _before_joining(model, graph, values)
     _before_reshapes(model, graph, values)
     _keep_output_names(graph, stands_for, values)
     for signature in model.signatureDefs or []:
@@ -148,12 +148,16 @@ def _fill(model: Any, tensor: Any, values: np.ndarray) -> None:
     tensor.buffer = len(model.buffers) - 1
 
 
-def _into_concatenations(model: Any, graph: Any, values: dict[str, tuple[float, float]]) -> None:
-    """What is read by a concatenation alone, and was not rounded by itself, is rounded on the steps of the whole."""
+_JOINING = ("CONCATENATION", "MAXIMUM", "MINIMUM")
+"""Operators whose inputs are on the steps of their output."""
+
+
+def _before_joining(model: Any, graph: Any, values: dict[str, tuple[float, float]]) -> None:
+    """What is read by such an operator alone, and was not rounded by itself, is rounded on that one's steps."""
     readers = flatbuffer.consumers(graph)
     for op in graph.operators:
         whole = tensor_name(graph.tensors[op.outputs[0]])
-        if operator_name(model, op) == "CONCATENATION" and whole in values:
+        if operator_name(model, op) in _JOINING and whole in values:
             for index in op.inputs:
                 if len(readers[index]) == 1:
                     values.setdefault(tensor_name(graph.tensors[index]), values[whole])

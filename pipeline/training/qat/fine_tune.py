@@ -15,7 +15,7 @@ from pipeline.training.fit import History, answers_probabilities, fit
 from pipeline.training.qat import own, start
 from pipeline.training.qat.apply import quantize_aware
 from pipeline.training.qat.ranges import input_quantizers, set_ranges
-from pipeline.training.qat.schedule import Freezing, PoolsOnTheirInputsSteps
+from pipeline.training.qat.schedule import Following, Freezing
 from pipeline.training.qat.settle import settle
 
 CALIBRATION_BATCHES = 20
@@ -64,7 +64,7 @@ def fine_tune(
         track=track,
         score=score,
         teacher=teacher,
-        callbacks=[Freezing(how), PoolsOnTheirInputsSteps()],
+        callbacks=[Freezing(how), Following()],
     )
     settle(aware)
     return aware, history

@@ -5,7 +5,8 @@ and those of the writer, ai-edge-quantizer:
 
 - A convolution takes up the batch-norm and the ReLU behind it: only the last of them is rounded. ADD, SUB, MUL and
   the pools take up a ReLU too.
-- What goes into a CONCATENATION and nowhere else is written on the steps of the whole, and rounded there.
+- What goes into a CONCATENATION, MAXIMUM or MINIMUM and nowhere else is written on its steps, and rounded there.
+- AVERAGE_POOL_2D and RESIZE_BILINEAR round onto the steps of their input (:mod:`pipeline.training.qat.settle`).
 - Whatever only moves values (RESHAPE, TRANSPOSE, PAD, MAX_POOL_2D, slices) stays on its input's steps.
 - LOGISTIC, TANH and SOFTMAX have the range that their kernel fixes. One that the model ends in stays exact in
   training: a probability rounded to 1/256 can be 0, whose logarithm the loss needs.
@@ -42,6 +43,8 @@ _MOVING_FUNCTIONS = frozenset(
     {"__operators__.getitem", "reshape", "transpose", "pad", "slice", "strided_slice", "split", "unstack", "gather"}
     | {"squeeze", "expand_dims", "broadcast_to", "stop_gradient", "tile", "reverse", "nn.space_to_depth"}
 )
+_JOINING = ("Concatenate", "Maximum", "Minimum")
+_RESIZING = frozenset({"image.resize", "image.resize_bilinear"})
 _FIXED: dict[str, tuple[float, float]] = {
     "sigmoid": (0.0, 255 / 256),
     "softmax": (0.0, 255 / 256),
@@ -83,9 +86,17 @@ def _range(call: Call) -> Range | None:
 
 
 def _joins(graph: Graph, call: Call, value: Value) -> bool:
-    """Whether int8 computes a value in the steps of the concatenation behind it; the writer's choice."""
+    """Whether int8 computes a value in the steps of the operator behind it; the writer's choice."""
     reader = graph.only_reader(value)
-    return reader is not None and reader.is_a("Concatenate") and not call.is_a("AveragePooling2D", "Concatenate")
+    free = not call.is_a(*_JOINING) and not keeps_scale(call.layer.kind, call.layer.config)
+    return free and reader is not None and reader.is_a(*_JOINING)
+
+
+def keeps_scale(kind: type, config: Mapping[str, Any]) -> bool:
+    """Whether a layer rounds onto its input's steps; as :func:`only_moves`."""
+    if kind is Operation:
+        return plain_name(config["function"]) in _RESIZING
+    return kind in (tf_keras.layers.AveragePooling2D, tf_keras.layers.UpSampling2D, tf_keras.layers.Resizing)
 
 
 def only_moves(kind: type, config: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What is held while QAT goes on: batch-norm statistics and activation ranges, and pools on their inputs' steps."""
+"""What is held while QAT goes on: batch-norm statistics and activation ranges, and ranges that are their inputs'."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeline import recipe
 from pipeline.models.backend import tf_keras
 from pipeline.training import batch_norm
 from pipeline.training.qat.ranges import freeze_ranges
-from pipeline.training.qat.settle import Pool, pools
+from pipeline.training.qat.settle import Follower, followers
 
 
 class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -34,16 +34,16 @@ class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
             self.model.train_function = self.model.make_train_function(force=True)
 
 
-class PoolsOnTheirInputsSteps(tf_keras.callbacks.Callback):  # type: ignore[misc]
-    """Gives average pools their inputs' ranges after every step, because TFLite's kernel has one for both."""
+class Following(tf_keras.callbacks.Callback):  # type: ignore[misc]
+    """Gives pools and resized images their inputs' ranges after every step: TFLite's kernels have one for both."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._pools: list[Pool] = []
+        self._followers: list[Follower] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._pools = pools(self.model)
+        self._followers = followers(self.model)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        for pool in self._pools:
-            pool.settle()
+        for follower in self._followers:
+            follower.settle()

@@ -5,7 +5,7 @@ Fake-quant rounds weights and activations. Two things are left that the kernels 
 
 - A bias is stored in int32, in steps of input scale · weight scale. Left between two steps it lets up to several
   percent of an operator's outputs come out a step away, and a deep network blows that up.
-- AVERAGE_POOL_2D keeps its input's scale and zero point.
+- AVERAGE_POOL_2D and RESIZE_BILINEAR keep their input's scale and zero point.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pipeline.models.backend import tf_keras
 from pipeline.training.qat.configs import has_kernel, kernel_attribute, weight_axes
 from pipeline.training.qat.fusing import FOLDS_BATCH_NORM
 from pipeline.training.qat.operation import ChannelScale
+from pipeline.training.qat.placement import keeps_scale
 from pipeline.training.qat.wiring import Wiring, inner, learned_range, range_of, rounds_output
 
 _LARGEST_BIAS = 2.0**30
@@ -27,24 +28,24 @@ _LARGEST_BIAS = 2.0**30
 
 
 def settle(aware: Any) -> None:
-    """Move the pools' ranges and then every bias to what int8 will have; the kernels stay.
+    """Move first ranges that are their input's, then every bias, to what int8 will have; the kernels stay.
 
     Args:
         aware: A QAT model, trained. Every bias moves by at most half a step of its accumulator.
     """
-    for pool in pools(aware):
-        pool.settle()
+    for follower in followers(aware):
+        follower.settle()
     settle_biases(aware)
 
 
 @dataclass(frozen=True)
-class Pool:
-    """The range behind an AVERAGE_POOL_2D, and the one that it has to have."""
+class Follower:
+    """A range that has to be the input's."""
 
     own: Any
     """The variables `min` and `max`."""
     source: Any
-    """The layer that rounds what the pool reads."""
+    """The layer that rounds what is read."""
 
     def settle(self) -> None:
         """Take over the range."""
@@ -54,26 +55,30 @@ class Pool:
             self.own["max"].assign(pair[1])
 
 
-def pools(aware: Any) -> list[Pool]:
-    """The average pools of a QAT model whose range is their input's.
+def followers(aware: Any) -> list[Follower]:
+    """The ranges of a QAT model that are their input's, in the order in which they are computed.
 
-    A window over the whole image is none of them: it is exported as MEAN, which has a scale of its own.
+    A pool over the whole image has none of them: it is exported as MEAN, which has a scale of its own.
     """
     wiring = Wiring(aware)
     found = []
     for node in wiring.nodes:
         layer = inner(node.layer)
-        if not isinstance(layer, tf_keras.layers.AveragePooling2D):
+        if not keeps_scale(type(layer), layer.get_config()) or len(node.keras_inputs) != 1:
             continue
         [image] = node.keras_inputs
-        if tuple(image.shape[1:3]) == tuple(layer.pool_size) and tuple(node.outputs.shape[1:3]) == (1, 1):
+        if isinstance(layer, tf_keras.layers.AveragePooling2D) and _is_global(layer, image, node.outputs):
             continue
         own, source, reader = learned_range(node.layer), wiring.rounds(image), wiring.only_reader(node.outputs)
         if own is None and reader is not None and isinstance(inner(reader.layer), tf_keras.layers.ReLU):
             own = learned_range(reader.layer)
         if own is not None and source is not None:
-            found.append(Pool(own, source))
+            found.append(Follower(own, source))
     return found
+
+
+def _is_global(pool: Any, image: Any, result: Any) -> bool:
+    return tuple(image.shape[1:3]) == tuple(pool.pool_size) and tuple(result.shape[1:3]) == (1, 1)
 
 
 def settle_biases(aware: Any) -> None:

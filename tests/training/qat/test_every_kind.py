@@ -92,8 +92,18 @@ def sequences(keras: Any, x: Any) -> Any:
     return keras.layers.Reshape((8, 4, 8))(y)
 
 
+def joined(keras: Any, x: Any) -> Any:
+    """U-Net and maxout: resized images, concatenation, the larger and the smaller of two values."""
+    layers = keras.layers
+    y = layers.UpSampling2D(interpolation="bilinear")(layers.Conv2D(8, 3, 2, padding="same", activation="relu")(x))
+    y = layers.Concatenate()([y, layers.Conv2D(4, 1)(x)])
+    y = layers.Maximum()([layers.Conv2D(8, 1)(y), layers.Conv2D(8, 1)(y)])
+    y = layers.Minimum()([layers.Conv2D(8, 1)(y), layers.Conv2D(8, 1)(y)])
+    return layers.Resizing(6, 6)(y)
+
+
 KINDS: tuple[Callable[[Any, Any], Any], ...] = (
-    *(functions, swish, before_activation, separable, nested, convnext, grouped, attention, sequences),
+    *(functions, swish, before_activation, separable, nested, convnext, grouped, attention, sequences, joined),
 )
 
 

@@ -129,7 +129,7 @@ def test_int8_then_computes_what_qat_computes() -> None:
 def test_a_pool_has_its_inputs_range_through_training(aware: Any) -> None:
     from pipeline.models.backend import tf_keras
     from pipeline.training.qat.ranges import ranges
-    from pipeline.training.qat.schedule import PoolsOnTheirInputsSteps
+    from pipeline.training.qat.schedule import Following
 
     def pair() -> tuple[tuple[float, float], tuple[float, float]]:
         found = ranges(aware)
@@ -139,7 +139,7 @@ def test_a_pool_has_its_inputs_range_through_training(aware: Any) -> None:
     start = pair()
     assert start[0] == start[1]
     aware.compile(tf_keras.optimizers.SGD(1e-2), "mse")
-    aware.fit(X * 2, aware.predict(X, verbose=0), verbose=0, callbacks=[PoolsOnTheirInputsSteps()])
+    aware.fit(X * 2, aware.predict(X, verbose=0), verbose=0, callbacks=[Following()])
     trained = pair()
     assert trained[0] == trained[1]
     assert trained != start
@@ -148,11 +148,11 @@ def test_a_pool_has_its_inputs_range_through_training(aware: Any) -> None:
 def test_a_pool_over_the_whole_image_keeps_its_own() -> None:
     from pipeline.models.backend import tf_keras
     from pipeline.training.qat.apply import quantize_aware
-    from pipeline.training.qat.settle import pools
+    from pipeline.training.qat.settle import followers
 
     inputs = tf_keras.Input((8, 8, 3))
     x = tf_keras.layers.AveragePooling2D(8)(tf_keras.layers.Conv2D(4, 1)(inputs))
-    assert pools(quantize_aware(tf_keras.Model(inputs, x))) == []
+    assert followers(quantize_aware(tf_keras.Model(inputs, x))) == []
 
 
 def test_a_layer_that_is_used_twice_stays() -> None:

@@ -53,7 +53,7 @@ class Shell:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGHUP)
 
-        self._stream.on_end = hang_up
+        self._stream.when_ended(hang_up)
         try:
             self._pass_on(process)
         except ClosedError:

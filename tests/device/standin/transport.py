@@ -35,7 +35,7 @@ class Stream:
         self._current = memoryview(b"")
         self._ended = False
         self._may_write = True
-        self.on_end: Callable[[], None] = lambda: None
+        self._on_end: Callable[[], None] = lambda: None
 
     def read(self, size: int) -> bytes:
         """Exactly that many bytes."""
@@ -81,7 +81,16 @@ class Stream:
         with self._change:
             self._ended = True
             self._change.notify_all()
-        self.on_end()
+            told = self._on_end
+        told()
+
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """Call back when the other side goes, at once if it is gone already."""
+        with self._change:
+            self._on_end = tell
+            ended = self._ended
+        if ended:
+            tell()
 
     def _next(self) -> None:
         with self._change:

@@ -46,6 +46,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if self._packets else subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_hear_hang_ups,
         )
 
         def hang_up() -> None:
@@ -82,3 +83,8 @@ class Shell:
 
     def _packet(self, kind: int, content: bytes) -> None:
         self._stream.write(struct.pack("<BI", kind, len(content)) + content)
+
+
+def _hear_hang_ups() -> None:
+    """Tests that run under nohup ignore SIGHUP, and so would the shell."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

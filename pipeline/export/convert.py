@@ -16,7 +16,7 @@ from tensorflow.python.eager.wrap_function import function_from_graph_def
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import PipelineError
-from pipeline.export.dilated import dilate
+from pipeline.export.dilated import TOGETHER, dilate
 from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.constant_reshapes import constant_reshapes
@@ -79,8 +79,9 @@ def _convert(model: Any, batch: int | None) -> bytes:
 
     function = tf.function(call, input_signature=specs)
     frozen = convert_variables_to_constants_v2(function.get_concrete_function(), lower_control_flow=False)
-    graph = frozen.graph.as_graph_def()
-    if dilate(graph):
+    if any(operation.type == TOGETHER for operation in frozen.graph.get_operations()):
+        graph = frozen.graph.as_graph_def()  # a copy of all weights, which most models can do without
+        dilate(graph)
         ends = ([tensor.name for tensor in tensors] for tensors in (frozen.inputs, frozen.outputs))
         frozen = function_from_graph_def(graph, *ends)
     # The model itself as the trackable object would start the detour over a SavedModel again.

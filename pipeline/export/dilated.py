@@ -15,49 +15,45 @@ from tensorflow.core.framework.graph_pb2 import GraphDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.python.framework import tensor_util
 
+TOGETHER = "BatchToSpaceND"
+"""What such a triple ends with."""
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
 
-def dilate(graph: GraphDef) -> bool:
+def dilate(graph: GraphDef) -> None:
     """Replace such triples by dilated convolutions, in place; one whose padding no convolution has stays.
 
     Args:
         graph: Frozen: weights and shapes are constants.
-
-    Returns:
-        Whether there was one.
     """
     nodes = {node.name: node for node in graph.node}
     readers: dict[str, int] = {}
     for node in graph.node:
         for name in node.input:
             readers[_plain(name)] = readers.get(_plain(name), 0) + 1
-    changed = False
     for after in graph.node:
-        if after.op != "BatchToSpaceND":
+        if after.op != TOGETHER:
             continue
         convolution = nodes[_plain(after.input[0])]
         before = nodes.get(_plain(convolution.input[0])) if convolution.input else None
         if convolution.op not in _CONVOLUTIONS or before is None or before.op != "SpaceToBatchND":
             continue
-        if readers[convolution.name] != 1 or readers[before.name] != 1:
-            continue
-        changed |= _replace(nodes, before, convolution, after)
-    return changed
+        if readers[convolution.name] == readers[before.name] == 1:
+            _replace(nodes, before, convolution, after)
 
 
-def _replace(nodes: dict[str, NodeDef], before: NodeDef, convolution: NodeDef, after: NodeDef) -> bool:
+def _replace(nodes: dict[str, NodeDef], before: NodeDef, convolution: NodeDef, after: NodeDef) -> None:
     block, padding = (_constant(nodes, name) for name in before.input[1:])
     same_block, crop = (_constant(nodes, name) for name in after.input[1:])
     kernel = _shape(nodes, convolution.input[1])
     if block is None or same_block is None or padding is None or crop is None or kernel is None:
-        return False
+        return
     if not np.array_equal(block, same_block):
-        return False
+        return
     if convolution.attr["padding"].s != b"VALID" or convolution.attr["data_format"].s not in (b"", b"NHWC"):
-        return False
+        return
     if len(block) != 2 or list(convolution.attr["strides"].list.i) != [1, 1, 1, 1] or crop[:, 0].any():
-        return False
+        return
     # What is added so that blocks come out whole is cropped again.
     added = np.stack([padding[:, 0], padding[:, 1] - crop[:, 1]], axis=1)
     total = (kernel - 1) * block
@@ -66,7 +62,7 @@ def _replace(nodes: dict[str, NodeDef], before: NodeDef, convolution: NodeDef, a
     elif np.array_equal(added, np.stack([total // 2, total - total // 2], axis=1)):
         how = b"SAME"
     else:
-        return False
+        return
     # The last of the three becomes the convolution: it has the name that the others read.
     inputs = [before.input[0], convolution.input[1]]
     after.op = convolution.op
@@ -79,7 +75,6 @@ def _replace(nodes: dict[str, NodeDef], before: NodeDef, convolution: NodeDef, a
     after.attr["padding"].s = how
     del after.attr["dilations"].list.i[:]
     after.attr["dilations"].list.i.extend([1, *(int(step) for step in block), 1])
-    return True
 
 
 def _plain(name: str) -> str:
@@ -97,9 +92,8 @@ def _shape(nodes: dict[str, NodeDef], name: str) -> NDArray[np.int64] | None:
     """Height and width of a kernel; a fake-quant before it keeps its shape."""
     node = nodes[_plain(name)]
     while node.op != "Const":
-        candidates = [nodes[_plain(source)] for source in node.input[:1]]
-        if not candidates:
+        if not node.input:
             return None
-        node = candidates[0]
+        node = nodes[_plain(node.input[0])]
     shape = [int(side.size) for side in node.attr["value"].tensor.tensor_shape.dim]
     return np.array(shape[:2]) if len(shape) == 4 else None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import recipe
+from pipeline import importing, recipe
 from pipeline.errors import InputError, did_you_mean
 from pipeline.models.backend import tf_keras
 from pipeline.models.head import number_of_classes, replace_head
@@ -125,10 +123,8 @@ def _from_function(reference: str) -> Any:
     module_name, colon, function_name = reference.partition(":")
     if not colon or not module_name or not function_name:
         raise InputError(f"model.function takes module:function, not '{reference}'.")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
-        function = getattr(importlib.import_module(module_name), function_name)
+        function = importing.named(reference)
     except Exception as error:  # whatever is wrong in the user's file is the user's to mend
         raise InputError(f"model.function '{reference}' cannot be imported: {type(error).__name__}: {error}") from error
     try:

@@ -44,8 +44,6 @@ def load_file(path: Path) -> Any:
         )
     try:
         return _load_keras2(path)
-    except InputError:
-        raise
     except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:
         raise InputError(
             f"Keras 2 cannot load '{path}': {_first_sentence(error)} "

@@ -6,10 +6,8 @@ project saves carry the names beside the model.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import h5py
 
+from pipeline import importing
 from pipeline.errors import InputError
 
 _NAMES = "own_classes.json"
@@ -88,10 +87,8 @@ def _foreign(module: str) -> bool:
 
 def _load(path: Path, reference: str) -> Any:
     module, _, name = reference.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
-        return getattr(importlib.import_module(module), name)
+        return importing.named(reference)
     except Exception as error:  # whatever is wrong in the user's file is the user's to mend
         raise InputError(
             f"'{path}' holds '{name}' from the module '{module}', which cannot be imported: {type(error).__name__}: "

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import numpy as np
+from ai_edge_litert.schema_py_generated import ModelT
 from ai_edge_quantizer import quantizer
 
 from pipeline.errors import InputError, PipelineError
@@ -66,12 +67,6 @@ def write(
         return metadata.write(content, described) if described else content
     if target not in NEEDS_RANGES:
         quantized = quantize(content, of_format(target), None)
-    elif (loop := _loop(content)) is not None:
-        raise InputError(
-            f"'{loop}' is computed in a loop at run time (WHILE), which has no int8 form. Build recurrent layers with "
-            "unroll=True: every step is an operator then. Or take a format that keeps activations in float: --dynamic, "
-            "--weight-only, --float16."
-        )
     elif not ranges:
         raise InputError(f"The format {target} needs activation ranges: give a representative dataset or ranges.json.")
     else:
@@ -111,10 +106,11 @@ def statistics(content: bytes, ranges: Ranges) -> Statistics:
     """The ranges as ai-edge-quantizer takes them, each widened to hold zero and to be within the kernels' limits.
 
     Raises:
-        InputError: they name none of the model's tensors.
+        InputError: they name none of the model's tensors, or the model loops at run time.
     """
     found = {}
     model = read(content)
+    _refuse_loops(model)
     ranges = wide_enough(model, ranges)
     for graph in model.subgraphs:
         for tensor in graph.tensors:
@@ -150,12 +146,15 @@ def check_is_float(content: bytes) -> None:
         )
 
 
-def _loop(content: bytes) -> str | None:
-    """What the first operator that runs another graph gives."""
-    model = read(content)
+def _refuse_loops(model: ModelT) -> None:
     graph = model.subgraphs[0]
-    loops = (operator for operator in graph.operators if operator_name(model, operator) == "WHILE")
-    return next((tensor_name(graph.tensors[operator.outputs[0]]) for operator in loops), None)
+    for operator in graph.operators:
+        if operator_name(model, operator) == "WHILE":
+            raise InputError(
+                f"'{tensor_name(graph.tensors[operator.outputs[0]])}' is computed in a loop at run time (WHILE), which "
+                "has no int8 form. Build recurrent layers with unroll=True: every step is an operator then. Or take a "
+                "format that keeps activations in float: --dynamic, --weight-only, --float16."
+            )
 
 
 def _keep(content: bytes, target: Format, io_type: IoType, keep: Sequence[Keep]) -> tuple[bytes, Rules, list[str]]:

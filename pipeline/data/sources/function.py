@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline import importing
 from pipeline.data.sources.arrays import Stored, source_of_arrays
 from pipeline.data.sources.source import SPLIT_OF, Source
 from pipeline.errors import InputError, did_you_mean
@@ -46,10 +45,8 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
 
 def _find(source: str) -> Callable[[], Any]:
     module_name, _, function_name = source.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
     try:
-        module = importlib.import_module(module_name)
+        module = importing.module(module_name)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == module_name.split(".")[0]:
             raise InputError(

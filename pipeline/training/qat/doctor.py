@@ -181,16 +181,9 @@ def _convert(graph: Graph) -> tuple[list[Finding], bytes | None]:
     try:
         return [], to_flatbuffer(graph.build())
     except (PipelineError, ValueError, TypeError) as error:
-        what = " ".join(str(error).split())[:300]
-        finding = Finding(
-            "conversion",
-            "error",
-            what,
-            "There is no .tflite file of this model, float or int8.",
-            "Replace the operators that are named, or write the layer with operators that TFLite has.",
-            {"error": what},
-        )
-        return [finding], None
+        effect = "There is no .tflite file of this model, float or int8."
+        remedy = "Replace the operators that are named, or write the layer with operators that TFLite has."
+        return [_refused("conversion", error, effect, remedy)], None
 
 
 def _float_operators(content: bytes) -> list[Finding]:
@@ -204,17 +197,11 @@ def _float_operators(content: bytes) -> list[Finding]:
     try:
         operators = inspect(write(content, "int8", ranges)).float_operators
     except PipelineError as error:
-        what = " ".join(str(error).split())[:300]
-        finding = Finding(
-            "int8",
-            "error",
-            what,
-            "There is no int8 file of this model.",
+        remedy = (
             "Do as it says, or keep the operator that is named in float32: quantize.keep in the recipe, --keep on the "
-            "command line.",
-            {"error": what},
+            "command line."
         )
-        return [finding]
+        return [_refused("int8", error, "There is no int8 file of this model.", remedy)]
     names: dict[str, list[str]] = {}
     for op in operators:
         names.setdefault(op.name, []).append(op.output)
@@ -230,6 +217,11 @@ def _float_operators(content: bytes) -> list[Finding]:
         )
         for kind, outputs in names.items()
     ]
+
+
+def _refused(check: str, error: Exception, effect: str, remedy: str) -> Finding:
+    what = " ".join(str(error).split())[:300]
+    return Finding(check, "error", what, effect, remedy, {"error": what})
 
 
 def _wrap(graph: Graph, configs: Mapping[str, Any]) -> list[Finding]:

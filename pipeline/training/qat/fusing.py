@@ -24,7 +24,7 @@ def taken_up(graph: Graph) -> set[int]:
             continue
         value = call.output
         reader = graph.only_reader(value)
-        while linear and reader is not None and _folds(call, reader):
+        while linear and reader is not None and folds(call.layer.kind, reader.layer.kind):
             inside.add(id(value))
             value = reader.output
             reader = graph.only_reader(value)
@@ -37,10 +37,10 @@ def _adds_or_scales(call: Call) -> bool:
     return call.layer.kind is Operation and call.layer.config["function"] in ("math.add", "math.multiply")
 
 
-def _folds(linear: Call, reader: Call) -> bool:
-    if reader.layer.kind is ChannelScale:
-        return linear.is_a(*FOLDS_BATCH_NORM)
-    return reader.is_a("BatchNormalization") and linear.is_a(*FOLDS_BATCH_NORM)
+def folds(linear: type, behind: type) -> bool:
+    """Whether the converter folds a layer of the second class into one of the first before it."""
+    takes = linear in {getattr(tf_keras.layers, name) for name in FOLDS_BATCH_NORM}
+    return takes and behind in (tf_keras.layers.BatchNormalization, ChannelScale)
 
 
 def is_fused_relu(call: Call) -> bool:

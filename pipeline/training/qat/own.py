@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_model_optimization as tfmot
 
+from pipeline import importing
 from pipeline.errors import InputError
 from pipeline.models.backend import tf_keras
 
@@ -30,10 +29,8 @@ def _load(layer: str, reference: str) -> Any:
     module_name, colon, class_name = reference.partition(":")
     if not colon or not module_name or not class_name:
         raise InputError(f"{where} is not of the form module:Class.")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
-        made = getattr(importlib.import_module(module_name), class_name)
+        made = importing.named(reference)
         config = made()
     except Exception as error:  # whatever is wrong in the user's file is the user's to mend
         raise InputError(f"{where} cannot be imported and called: {type(error).__name__}: {error}") from error

@@ -14,7 +14,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 
 from pipeline.errors import InputError
 from pipeline.quantize.ranges import holding_zero
-from pipeline.training.qat.quantizers import RunningRange, WidestRange
+from pipeline.training.qat.quantizers import FixedRange, RunningRange, WidestRange
 
 SEEN = 1.0
 """Batches that a range which was set counts for; with 1 it weighs as much as the first batch of training."""
@@ -59,11 +59,31 @@ def freeze_ranges(aware: Any) -> None:
             quantizer.follows = False
 
 
+def rounds_output(layer: Any) -> bool:
+    """Whether there is a fake-quant behind a layer's answer."""
+    return isinstance(layer, QuantizeWrapper) and bool(layer._output_quantizers)
+
+
+def learned_range(layer: Any) -> dict[str, Any] | None:
+    """The variables `min`, `max` and `seen` of the fake-quant behind a layer's answer, if it has a range of its own."""
+    if rounds_output(layer) and isinstance(layer._output_quantizers[0], RunningRange | WidestRange):
+        state: dict[str, Any] = layer._output_quantizer_vars
+        return state
+    return None
+
+
+def range_of(layer: Any) -> tuple[float, float] | None:
+    """(min, max) of the fake-quant behind a layer's answer; None for a quantizer of the user's."""
+    learned = learned_range(layer)
+    if learned is not None:
+        return float(learned["min"].numpy()), float(learned["max"].numpy())
+    quantizer = layer._output_quantizers[0]
+    return (quantizer.low, quantizer.high) if isinstance(quantizer, FixedRange) else None
+
+
 def _learning(aware: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Name, quantizer and variables of every output quantizer with a range of its own."""
     for layer in aware.layers:
-        if not isinstance(layer, QuantizeWrapper) or not layer._output_quantizers:
-            continue
-        state = layer._output_quantizer_vars
-        if isinstance(state, dict) and {"min", "max", "seen"} <= set(state):
+        state = learned_range(layer)
+        if state is not None:
             yield layer.name, layer._output_quantizers[0], state

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat.configs import has_kernel, kernel_attribute, weight_axes
-from pipeline.training.qat.fusing import FOLDS_BATCH_NORM
+from pipeline.training.qat.fusing import folds
 from pipeline.training.qat.operation import ChannelScale
 from pipeline.training.qat.placement import keeps_scale
-from pipeline.training.qat.wiring import Wiring, inner, learned_range, range_of, rounds_output
+from pipeline.training.qat.ranges import learned_range, range_of, rounds_output
+from pipeline.training.qat.wiring import Wiring, inner
 
 _LARGEST_BIAS = 2.0**30
 """In steps. Where a bias is larger the writer takes larger steps; see `pipeline.quantize.kernel_limits`."""
@@ -33,9 +34,14 @@ def settle(aware: Any) -> None:
     Args:
         aware: A QAT model, trained. Every bias moves by at most half a step of its accumulator.
     """
+    settle_ranges(aware)
+    settle_biases(aware)
+
+
+def settle_ranges(aware: Any) -> None:
+    """Give every range that has to be its input's that one."""
     for follower in followers(aware):
         follower.settle()
-    settle_biases(aware)
 
 
 @dataclass(frozen=True)
@@ -120,19 +126,16 @@ def _sums(wiring: Wiring, node: Any) -> _Sums:
     ones = np.ones(_weight_scales(node.layer).shape)
     bias = layer.bias if layer.use_bias else None
     sums = _Sums(ones, ones * _values(bias), bias, ones)
-    folds = isinstance(layer, tuple(getattr(tf_keras.layers, name) for name in FOLDS_BATCH_NORM))
-    while folds and not rounds_output(node.layer):
+    while not rounds_output(node.layer):
         reader = wiring.only_reader(node.outputs)
-        if reader is None or wiring.calls(reader.layer) > 1:
+        if reader is None or wiring.calls(reader.layer) > 1 or not folds(type(layer), type(inner(reader.layer))):
             break
         behind = inner(reader.layer)
-        if isinstance(behind, tf_keras.layers.BatchNormalization):
-            by = _values(behind.gamma, 1.0) / np.sqrt(_values(behind.moving_variance) + behind.epsilon)
-            added, bias = _values(behind.beta) - _values(behind.moving_mean) * by, behind.beta
-        elif isinstance(behind, ChannelScale):
+        if isinstance(behind, ChannelScale):
             by, added, bias = _values(behind.gamma), np.zeros(1), None
         else:
-            break
+            by = _values(behind.gamma, 1.0) / np.sqrt(_values(behind.moving_variance) + behind.epsilon)
+            added, bias = _values(behind.beta) - _values(behind.moving_mean) * by, behind.beta
         sums = _Sums(
             factor=sums.factor * by,
             offset=sums.offset * by + added,

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.models.backend import tf
 from pipeline.training import batch_norm
-from pipeline.training.qat.settle import followers
+from pipeline.training.qat.settle import settle_ranges
 
 
 def calibrate(aware: Any, batches: Iterable[np.ndarray]) -> None:
@@ -26,8 +26,7 @@ def calibrate(aware: Any, batches: Iterable[np.ndarray]) -> None:
         step = tf.function(lambda x: aware(x, training=True), reduce_retracing=True)
         for x in batches:
             step(tf.convert_to_tensor(x))
-    for follower in followers(aware):
-        follower.settle()
+    settle_ranges(aware)
 
 
 @contextmanager

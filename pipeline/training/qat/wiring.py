@@ -9,7 +9,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 from pipeline.models.backend import tf
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.placement import only_moves
-from pipeline.training.qat.quantizers import FixedRange, RunningRange, WidestRange
+from pipeline.training.qat.ranges import rounds_output
 
 
 class Wiring:
@@ -51,25 +51,3 @@ class Wiring:
 def inner(layer: Any) -> Any:
     """The layer inside tfmot's wrapper, or the layer itself."""
     return layer.layer if isinstance(layer, QuantizeWrapper) else layer
-
-
-def rounds_output(layer: Any) -> bool:
-    """Whether there is a fake-quant behind a layer's answer."""
-    return isinstance(layer, QuantizeWrapper) and bool(layer._output_quantizers)
-
-
-def learned_range(layer: Any) -> dict[str, Any] | None:
-    """The variables `min` and `max` of the fake-quant behind a layer's answer, if it has a range of its own."""
-    if rounds_output(layer) and isinstance(layer._output_quantizers[0], RunningRange | WidestRange):
-        state: dict[str, Any] = layer._output_quantizer_vars
-        return state
-    return None
-
-
-def range_of(layer: Any) -> tuple[float, float] | None:
-    """(min, max) of the fake-quant behind a layer's answer; None for a quantizer of the user's."""
-    learned = learned_range(layer)
-    if learned is not None:
-        return float(learned["min"].numpy()), float(learned["max"].numpy())
-    quantizer = layer._output_quantizers[0]
-    return (quantizer.low, quantizer.high) if isinstance(quantizer, FixedRange) else None

@@ -12,8 +12,6 @@ import io
 from typing import Any
 
 import numpy as np
-from tensorflow.python.eager.wrap_function import function_from_graph_def
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import PipelineError
 from pipeline.export.dilated import TOGETHER, dilate
@@ -69,6 +67,10 @@ def _runs(content: bytes) -> bool:
 
 
 def _convert(model: Any, batch: int | None) -> bytes:
+    # Behind the one door to TensorFlow, which sets it up; at the top of the module they would come before it.
+    from tensorflow.python.eager.wrap_function import function_from_graph_def
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
     specs = [
         tf.TensorSpec((batch, *tensor.shape[1:]), tensor.dtype, name=f"input_{index}")
         for index, tensor in enumerate(model.inputs)

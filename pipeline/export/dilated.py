@@ -7,13 +7,16 @@ takes neither end. TFLite's convolutions have a dilation of their own.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorflow.core.framework.graph_pb2 import GraphDef
-from tensorflow.core.framework.node_def_pb2 import NodeDef
-from tensorflow.python.framework import tensor_util
+
+from pipeline.models.backend import tf
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.graph_pb2 import GraphDef
+    from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 TOGETHER = "BatchToSpaceND"
 """What such a triple ends with."""
@@ -85,7 +88,7 @@ def _constant(nodes: dict[str, NodeDef], name: str) -> NDArray[Any] | None:
     node = nodes[_plain(name)]
     while node.op == "Identity":
         node = nodes[_plain(node.input[0])]
-    return np.asarray(tensor_util.MakeNdarray(node.attr["value"].tensor)) if node.op == "Const" else None
+    return np.asarray(tf.make_ndarray(node.attr["value"].tensor)) if node.op == "Const" else None
 
 
 def _shape(nodes: dict[str, NodeDef], name: str) -> NDArray[np.int64] | None:

@@ -23,9 +23,9 @@ import numpy as np
 from ai_edge_quantizer import quantizer
 from ai_edge_quantizer import recipe as standard
 
-from pipeline.benchmark.host import describe_host
-from pipeline.quantize.calibrate import calibrate
-from pipeline.quantize.observers import ESTIMATORS
+from pipeline.benchmarking.host import describe_host
+from pipeline.quantization.calibrate import calibrate
+from pipeline.quantization.observers import ESTIMATORS
 from pipeline.tflite.runner import Runner, without_chatter
 from pipeline.tflite.signature import with_signature
 
@@ -92,7 +92,7 @@ def main() -> None:
         [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
         print(int(line.split()[1]) / 1024)
         return
-    from pipeline.export.convert import to_flatbuffer
+    from pipeline.conversion.convert import to_flatbuffer
     from pipeline.models.backend import tf_keras
 
     tf_keras.utils.set_random_seed(0)

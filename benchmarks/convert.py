@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.benchmark.host import describe_host
-from pipeline.export.convert import to_flatbuffer
+from pipeline.benchmarking.host import describe_host
+from pipeline.conversion.convert import to_flatbuffer
 from pipeline.models.backend import quiet_tensorflow, tf, tf_keras
 from pipeline.tflite.runner import Runner
 

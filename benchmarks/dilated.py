@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.benchmark.host import describe_host
-from pipeline.benchmark.latency import benchmark
+from pipeline.benchmarking.host import describe_host
+from pipeline.benchmarking.latency import benchmark
 
 
 def network(size: int) -> Any:
@@ -38,10 +38,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
 
-    from pipeline.export.convert import to_flatbuffer
+    from pipeline.conversion.convert import to_flatbuffer
     from pipeline.models.backend import quiet_tensorflow, tf, tf_keras
-    from pipeline.quantize.calibrate import calibrate
-    from pipeline.quantize.formats import write
+    from pipeline.quantization.calibrate import calibrate
+    from pipeline.quantization.formats import write
     from pipeline.tflite.inspect import inspect
 
     tf_keras.utils.set_random_seed(0)

@@ -29,13 +29,13 @@ from pipeline.errors import PipelineError
 from pipeline.files import write_text
 from pipeline.progress import bar
 from pipeline.tflite.runner import Runner
-from pipeline.verify.arm import sysroot as sysroots
-from pipeline.verify.arm.counts import Counts
-from pipeline.verify.arm.kernels import OTHER
-from pipeline.verify.arm.machine import Job, emulate
-from pipeline.verify.arm.profiles import PROFILES, Profile
-from pipeline.verify.arm.result import PROXY
-from pipeline.verify.arm.sysroot import Sysroot
+from pipeline.verification.arm import sysroot as sysroots
+from pipeline.verification.arm.counts import Counts
+from pipeline.verification.arm.emulation_result import PROXY
+from pipeline.verification.arm.kernel_names import OTHER
+from pipeline.verification.arm.machine import Job, emulate
+from pipeline.verification.arm.profiles import PROFILES, Profile
+from pipeline.verification.arm.sysroot import Sysroot
 
 FOLDER = Path(__file__).parent / "golden_counts"
 TOLERANCE = 0.005
@@ -44,9 +44,9 @@ EXACT = ("smlal", "sdot", "udot", "usdot", "smmla", "ummla", "usmmla", "sme")
 
 def keras_int8(model: Any) -> bytes:
     """A tf_keras model by this project's road: convert, calibrate on seeded noise, int8."""
-    from pipeline.export.convert import to_flatbuffer
-    from pipeline.quantize.calibrate import calibrate
-    from pipeline.quantize.formats import write
+    from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.quantization.calibrate import calibrate
+    from pipeline.quantization.formats import write
 
     content = to_flatbuffer(model)
     x = np.random.default_rng(0).uniform(-1, 1, (4, *model.input_shape[1:])).astype(np.float32)
@@ -75,7 +75,7 @@ def with_seeded_weights(model: Any) -> Any:
 
 
 def block(name: str) -> bytes:
-    from tests.verify.arm.zoo import int8_block
+    from tests.verification.arm.zoo import int8_block
 
     return int8_block(name)
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.benchmark.host import describe_host
+from pipeline.benchmarking.host import describe_host
 
 MODELS = (
     "MobileNet",
@@ -63,7 +63,7 @@ def measure(name: str, size: int) -> dict[str, Any]:
     """Build, save, load and compare one model in this process."""
     import keras
 
-    from pipeline.models.keras3.compare import difference
+    from pipeline.models.keras3.equivalence import difference
     from pipeline.models.load import load_file
 
     generator = np.random.default_rng(0)

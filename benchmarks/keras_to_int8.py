@@ -17,11 +17,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.benchmark.host import describe_host
-from pipeline.export.convert import to_flatbuffer
+from pipeline.benchmarking.host import describe_host
+from pipeline.conversion.convert import to_flatbuffer
 from pipeline.models.backend import quiet_tensorflow, tf, tf_keras
-from pipeline.quantize.formats import FORMATS
-from pipeline.quantize.ptq import Quantizer, Settings, prepare
+from pipeline.quantization.formats import FORMATS
+from pipeline.quantization.ptq import Quantizer, Settings, prepare
 from pipeline.recipe import Format
 from pipeline.tflite.global_pooling import mean_for_global_pooling
 
@@ -41,8 +41,8 @@ def here(model: object, images: np.ndarray, formats: Sequence[Format], settings:
     def inputs() -> list[np.ndarray]:
         return [images]
 
-    hub = prepare(mean_for_global_pooling(to_flatbuffer(model)), inputs, settings)
-    quantizer = Quantizer(hub, inputs, settings)
+    prepared = prepare(mean_for_global_pooling(to_flatbuffer(model)), inputs, settings)
+    quantizer = Quantizer(prepared, inputs, settings)
     for target in formats:
         quantizer(target)
 

@@ -26,15 +26,15 @@ from ai_edge_quantizer import quantizer
 from ai_edge_quantizer import recipe as standard
 
 from pipeline import recipe as recipes
-from pipeline.benchmark.host import describe_host
-from pipeline.benchmark.latency import benchmark
+from pipeline.benchmarking.host import describe_host
+from pipeline.benchmarking.latency import benchmark
+from pipeline.conversion.convert import to_flatbuffer
 from pipeline.data import load
-from pipeline.evaluate.classify import evaluate_many
-from pipeline.export.convert import to_flatbuffer
+from pipeline.evaluation.classify import evaluate_many
 from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.load import load_file
-from pipeline.quantize.auto import choose
-from pipeline.quantize.ptq import Settings, prepare, quantize
+from pipeline.quantization.auto import choose
+from pipeline.quantization.ptq import Settings, prepare, quantize
 from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
@@ -64,8 +64,8 @@ def ours(settings: Settings | None) -> Write:
     def write(model: Any, images: np.ndarray) -> bytes:
         content = mean_for_global_pooling(to_flatbuffer(model))
         chosen = settings or choose(content, lambda: [images], len(images)).settings
-        hub = prepare(content, lambda: [images], chosen, examples=len(images))
-        return quantize(hub, "int8", lambda: [images], chosen)[0]
+        prepared = prepare(content, lambda: [images], chosen, examples=len(images))
+        return quantize(prepared, "int8", lambda: [images], chosen)[0]
 
     return write
 

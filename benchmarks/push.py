@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline.benchmark.host import describe_host
+from pipeline.benchmarking.host import describe_host
 from pipeline.device.adb import Adb, find
 from pipeline.device.device import FOLDER, Device
 from pipeline.device.push import push

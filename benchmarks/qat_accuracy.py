@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import recipe as recipes
-from pipeline import road
-from pipeline.benchmark.host import describe_host
-from pipeline.run import Run
+from pipeline.benchmarking.host import describe_host
+from pipeline.workflow import stages
+from pipeline.workflow.run_folder import Run
 
 
 def line(name: str, block: dict[str, Any]) -> str:
@@ -45,10 +45,10 @@ def main() -> None:
     recipe = recipes.load(options.recipe, options.set)
     with contextlib.nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        ptq = road.run_recipe(road.Trip(recipe, Run(Path(folder) / recipe.name)), ptq=True)
+        ptq = stages.run_recipe(stages.RunContext(recipe, Run(Path(folder) / recipe.name)), ptq=True)
         between = time.perf_counter()
         # The folder's own name: it takes over the float model that was trained there.
-        qat = road.run_recipe(road.Trip(recipe, Run(Path(folder) / f"{recipe.name}-qat")))
+        qat = stages.run_recipe(stages.RunContext(recipe, Run(Path(folder) / f"{recipe.name}-qat")))
         ended = time.perf_counter()
     host = describe_host()
     print(f"{recipe.name}: {ptq['float']['n']} test examples; {host.cpu} ({', '.join(host.int8)}), {host.cores} cores")

@@ -4,7 +4,7 @@
     python benchmarks/qat_kernels.py TRAINED.h5 --size 224 --images FOLDER
 
 A model of keras.applications with random seeded weights, or a file, becomes a QAT model with calibrated ranges, twice:
-as it is, and settled (`pipeline.training.qat.settle`). Alone: an operator of the float model gets what the int8
+as it is, and settled (`pipeline.training.qat.snap`). Alone: an operator of the float model gets what the int8
 operator got, as real numbers, and its answer is rounded to the output's steps; printed is the share of values that the
 int8 kernel (XNNPACK) gives otherwise, over all operators of a kind, and of the worst. In the chain: the share of values
 at which the int8 file differs from the fake-quant model, behind the first operator, in the middle and before the end.
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qat_models import SCALES_ITSELF, SMALLEST, fit_statistics, photos
 
-from pipeline.benchmark.host import describe_host
+from pipeline.benchmarking.host import describe_host
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.activations import Activations
 from pipeline.tflite.prune import prune
@@ -71,39 +71,39 @@ def main() -> None:
 
 def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[bytes, bytes, bytes]:
     """The converted QAT model, the float model without its fake-quants, and the int8 file."""
-    from pipeline.export.convert import to_flatbuffer
-    from pipeline.quantize.calibrate import calibrate
-    from pipeline.quantize.formats import write
-    from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.quantization.calibrate import calibrate
+    from pipeline.quantization.formats import write
+    from pipeline.quantization.learned import take_out_fake_quant
     from pipeline.tflite.global_pooling import mean_for_global_pooling
     from pipeline.training import batch_norm
-    from pipeline.training.qat import start
+    from pipeline.training.qat import calibrated_start
     from pipeline.training.qat.apply import quantize_aware
-    from pipeline.training.qat.ranges import input_quantizers, set_ranges
-    from pipeline.training.qat.settle import settle
+    from pipeline.training.qat.range_variables import input_quantizers, set_ranges
+    from pipeline.training.qat.snap import snap
 
     aware = quantize_aware(model)
     set_ranges(aware, {input_quantizers(aware)[0]: (float(images.min()), float(images.max()))})
     batch_norm.freeze(aware)
-    start.calibrate(aware, [images[place : place + 8] for place in range(0, len(images), 8)])
+    calibrated_start.calibrate(aware, [images[place : place + 8] for place in range(0, len(images), 8)])
     if settled:
-        settle(aware)
+        snap(aware)
     simulated = to_flatbuffer(aware)
-    hub, learned = take_out_fake_quant(simulated)
-    hub = mean_for_global_pooling(hub)
-    return simulated, hub, write(hub, "int8", learned.over(calibrate(hub, [images])))
+    prepared, learned = take_out_fake_quant(simulated)
+    prepared = mean_for_global_pooling(prepared)
+    return simulated, prepared, write(prepared, "int8", learned.over(calibrate(prepared, [images])))
 
 
 def measure(
-    simulated: bytes, hub: bytes, int8: bytes, images: NDArray[np.float32]
+    simulated: bytes, prepared: bytes, int8: bytes, images: NDArray[np.float32]
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Shares of values that differ: a list of operators for each kind, alone; and every activation in the chain."""
     tapped = Activations(int8, "xnnpack")
     specs = {activation.name: spec for activation, spec in zip(tapped.listed, tapped.specs, strict=True)}
     stored, expected = _values(tapped, images), _values(Activations(simulated, "xnnpack"), images)
     alone: dict[str, list[float]] = defaultdict(list)
-    for place in range(len(flatbuffer.read(hub).subgraphs[0].operators)):
-        kind, inputs, output, content = _one(hub, place)
+    for place in range(len(flatbuffer.read(prepared).subgraphs[0].operators)):
+        kind, inputs, output, content = _one(prepared, place)
         if output not in specs or specs[output].dtype.kind == "f" or not inputs or not set(inputs) <= set(specs):
             continue
         runner = Runner(content, shapes=[stored[name].shape for name in inputs], xnnpack=False)

@@ -60,22 +60,22 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """One model, all the way."""
+    from pipeline.conversion.convert import to_flatbuffer
     from pipeline.errors import PipelineError
-    from pipeline.export.convert import to_flatbuffer
     from pipeline.models.backend import tf_keras
     from pipeline.models.load import load_file
-    from pipeline.quantize.calibrate import calibrate
-    from pipeline.quantize.formats import write
-    from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.quantization.calibrate import calibrate
+    from pipeline.quantization.formats import write
+    from pipeline.quantization.learned import take_out_fake_quant
     from pipeline.tflite.global_pooling import mean_for_global_pooling
     from pipeline.tflite.inspect import inspect
     from pipeline.tflite.runner import Runner
     from pipeline.training import batch_norm
     from pipeline.training.qat import graph as graphs
     from pipeline.training.qat.apply import quantize
-    from pipeline.training.qat.ranges import input_quantizers, set_ranges
+    from pipeline.training.qat.range_variables import input_quantizers, set_ranges
     from pipeline.training.qat.rewrites import canonical
-    from pipeline.training.qat.settle import settle
+    from pipeline.training.qat.snap import snap
 
     name = arguments.models[0]
     size = max(arguments.size, SMALLEST.get(name, 32))
@@ -109,11 +109,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         targets = model(train, training=False).numpy()
         for start in range(0, len(train), BATCH):
             result["loss"] = _step(aware, train[start : start + BATCH], targets[start : start + BATCH])
-        settle(aware)
+        snap(aware)
         started = time.time()
-        hub, learned = take_out_fake_quant(to_flatbuffer(aware))
-        hub = mean_for_global_pooling(hub)
-        int8 = write(hub, "int8", learned.over(calibrate(hub, [train])))
+        prepared, learned = take_out_fake_quant(to_flatbuffer(aware))
+        prepared = mean_for_global_pooling(prepared)
+        int8 = write(prepared, "int8", learned.over(calibrate(prepared, [train])))
         result["seconds_to_export"] = round(time.time() - started, 1)
         if arguments.ptq:
             float_hub = to_flatbuffer(model)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.benchmark.host import describe_host
+from pipeline.benchmarking.host import describe_host
 from pipeline.models.backend import tf, tf_keras
 from pipeline.training import batch_norm
 from pipeline.training.qat.apply import quantize_aware

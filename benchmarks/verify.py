@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.benchmark.host import describe_host
-from pipeline.run import versions
+from pipeline.benchmarking.host import describe_host
+from pipeline.workflow.run_folder import versions
 
 SIDES = {"without Keras": ["--no-keras"], "with Keras": ["--keras"]}
 

@@ -15,16 +15,16 @@ _HOMES = {
     "InputError": "pipeline.errors",
     "PipelineError": "pipeline.errors",
     "Recipe": "pipeline.recipe",
-    "benchmark": "pipeline.benchmark.latency",
-    "calibrate": "pipeline.quantize.calibrate",
-    "evaluate": "pipeline.evaluate.classify",
+    "benchmark": "pipeline.benchmarking.latency",
+    "calibrate": "pipeline.quantization.calibrate",
+    "evaluate": "pipeline.evaluation.classify",
     "inspect": "pipeline.tflite.inspect",
     "load_data": "pipeline.data",
     "load_recipe": "pipeline.recipe",
     "quantize_aware": "pipeline.training.qat.apply",
-    "run_recipe": "pipeline.road",
-    "to_flatbuffer": "pipeline.export.convert",
-    "write_format": "pipeline.quantize.formats",
+    "run_recipe": "pipeline.workflow.stages",
+    "to_flatbuffer": "pipeline.conversion.convert",
+    "write_format": "pipeline.quantization.formats",
 }
 _NAMES = {"load_data": "load", "load_recipe": "load", "write_format": "write"}
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import recipe, road
-from pipeline.run import Run
+from pipeline import recipe
+from pipeline.workflow import stages
+from pipeline.workflow.run_folder import Run
 
 TINY = {
     "name": "small",
@@ -25,7 +26,7 @@ TINY = {
 @pytest.fixture(scope="session")
 def tiny_flatbuffer() -> bytes:
     """tests.tiny_keras.model, as it is converted."""
-    from pipeline.export.convert import to_flatbuffer
+    from pipeline.conversion.convert import to_flatbuffer
     from tests.tiny_keras import model
 
     return to_flatbuffer(model())
@@ -40,7 +41,7 @@ def images() -> np.ndarray:
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made_once") / "small"
-    road.run_recipe(road.Trip(recipe.parse(TINY), Run(folder)))
+    stages.run_recipe(stages.RunContext(recipe.parse(TINY), Run(folder)))
     return folder
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import recipe, road
+from pipeline import recipe
 from pipeline.cluster import ALONE, Worker, folder_for, this_worker, worker_of
 from pipeline.errors import InputError
-from pipeline.run import Run
+from pipeline.workflow import stages
+from pipeline.workflow.run_folder import Run
 
 TWO = ["10.0.0.1:2222", "10.0.0.2:2222"]
 
@@ -72,9 +73,9 @@ def test_a_recipe_that_trains_in_one_process_does_not_read_tf_config(monkeypatch
 
 def test_a_run_in_several_processes_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    trip = road.Trip(together(train={"strategy": "multi_worker"}), Run(tmp_path / "tiny"))
+    context = stages.RunContext(together(train={"strategy": "multi_worker"}), Run(tmp_path / "tiny"))
     with pytest.raises(InputError, match="TF_CONFIG"):
-        trip.worker  # noqa: B018
+        context.worker  # noqa: B018
 
 
 def test_only_the_chief_has_the_runs_folder(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.run import Run
+from pipeline.workflow.run_folder import Run
 from tests import tiny_models
 
 ROOT = Path(__file__).parents[1]
@@ -56,19 +56,19 @@ def test_the_watch_sees_what_is_heavy(tmp_path: Path) -> None:
     [
         "pipeline",
         "pipeline.cli",
-        "pipeline.road",
-        "pipeline.export.target",
+        "pipeline.workflow.stages",
+        "pipeline.workflow.export",
         "pipeline.data",
         "pipeline.tflite.inspect",
-        "pipeline.evaluate.classify",
-        "pipeline.benchmark.latency",
-        "pipeline.benchmark.profile.explain",
+        "pipeline.evaluation.classify",
+        "pipeline.benchmarking.latency",
+        "pipeline.benchmarking.profile.explain",
         "pipeline.tflite.audit.audit",
-        "pipeline.verify.verify",
-        "pipeline.quantize.formats",
-        "pipeline.quantize.calibrate",
-        "pipeline.quantize.learned",
-        "pipeline.verify.arm.emulate",
+        "pipeline.workflow.verification",
+        "pipeline.quantization.formats",
+        "pipeline.quantization.calibrate",
+        "pipeline.quantization.learned",
+        "pipeline.verification.arm.emulate",
     ],
 )
 def test_importing_it_imports_no_tensorflow(module: str, tmp_path: Path) -> None:

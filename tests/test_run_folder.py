@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import replacing, write_text
-from pipeline.run import Run, newest
+from pipeline.workflow.run_folder import Run, newest
 
 
 def finished(folder: Path) -> Run:

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundle import archive, golden, source
+from pipeline.bundle import archive
+from pipeline.bundle import code_generation as source
+from pipeline.bundle import golden_vectors as golden
 from pipeline.bundle.contract import Contract, read
-from pipeline.bundle.golden import FOLDER, Array, Golden
+from pipeline.bundle.golden_vectors import FOLDER, Array, Golden
 from pipeline.errors import InputError
 from pipeline.files import write_bytes
 from pipeline.progress import Track, quiet

@@ -91,13 +91,13 @@ def benchmark(
             json=json,
         )
         return
-    from pipeline import run
-    from pipeline.benchmark import latency
-    from pipeline.benchmark.host import describe_host
+    from pipeline.benchmarking import latency
+    from pipeline.benchmarking.host import describe_host
     from pipeline.cli import show
     from pipeline.progress import bar
+    from pipeline.workflow import run_folder
 
-    files = run.model_files(models or [])
+    files = run_folder.model_files(models or [])
     timings = latency.benchmark(
         list(files.values()), runs=runs, warmup=warmup, threads=threads, xnnpack=xnnpack, track=bar
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.benchmark.host import Host
-    from pipeline.benchmark.latency import LatencyResult
-    from pipeline.device.measure import Measured
+    from pipeline.benchmarking.host import Host
+    from pipeline.benchmarking.latency import LatencyResult
+    from pipeline.device.device_benchmark import Measured
     from pipeline.device.results import RunResult
 
 _Ratio = tuple[str, float, tuple[float, float] | None]
@@ -39,19 +39,19 @@ def benchmark(
     json: bool,
 ) -> None:
     """Measure on one or more devices and show a table a device."""
-    from pipeline import run
     from pipeline.cli import show
     from pipeline.device import adb, devices, session
-    from pipeline.device.measure import ENOUGH_ROUNDS, to_json
+    from pipeline.device.device_benchmark import ENOUGH_ROUNDS, to_json
     from pipeline.device.results import Delegate
     from pipeline.device.settings import Affinity, Settings
     from pipeline.errors import InputError
     from pipeline.files import write_text
     from pipeline.progress import bar
+    from pipeline.workflow import run_folder
 
     known = [entry.serial for entry in devices.listed(adb.find())]
     among = [argument for argument in arguments if argument in known and not Path(argument).exists()]
-    models = run.model_files([Path(argument) for argument in arguments if argument not in among])
+    models = run_folder.model_files([Path(argument) for argument in arguments if argument not in among])
     if compare and (len(models) < 2 or rounds < ENOUGH_ROUNDS):
         raise InputError(
             f"--compare takes two or more models and --rounds {ENOUGH_ROUNDS} or more, not {len(models)} and "
@@ -92,8 +92,8 @@ def benchmark(
 
 def write_host(output: Path, timings: Mapping[str, LatencyResult], host: Host, *, xnnpack: bool) -> None:
     """Write a host's measurement as `--device` writes a phone's."""
+    from pipeline.device.device_benchmark import Measured, to_json
     from pipeline.device.host_result import of
-    from pipeline.device.measure import Measured, to_json
     from pipeline.files import write_text
 
     asked = "xnnpack" if xnnpack else "none"

@@ -42,9 +42,9 @@ def bundle(
     Example: pipeline bundle model.tflite --noise --package com.example.app
     """
     from pipeline.bundle.bundle import bundle as pack
-    from pipeline.bundle.target import resolve
     from pipeline.cli import show
     from pipeline.progress import bar
+    from pipeline.workflow.bundle_target import resolve
 
     found = resolve(target, recipe, overrides or [], noise=noise)
     made = pack(

@@ -60,10 +60,9 @@ def clean(
 
     Example: pipeline devices clean --serial R58M12ABCDE
     """
-    from pipeline.device import adb
-    from pipeline.device import devices as known
+    from pipeline.device import adb, devices
     from pipeline.device import push as stage
 
-    device = known.choose(adb.find(), serial)
+    device = devices.choose(adb.find(), serial)
     count = stage.clean(device)
     typer.echo(f"{count} file{'s' * (count != 1)} removed from {device.serial}")

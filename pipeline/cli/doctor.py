@@ -10,7 +10,7 @@ import typer
 from pipeline.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
-    from pipeline.diagnose.finding import Diagnosis
+    from pipeline.diagnosis.finding import Diagnosis
 
 
 def doctor(
@@ -53,10 +53,10 @@ def doctor(
 
 
 def _of_data(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
-    from pipeline.diagnose.calibration_data import diagnose
-    from pipeline.diagnose.target import resolve
+    from pipeline.diagnosis.calibration_data import diagnose
     from pipeline.progress import bar
     from pipeline.tflite import flatbuffer, metadata
+    from pipeline.workflow.doctor_target import resolve
 
     found = resolve(target, recipe, overrides)
     diagnosis = diagnose(flatbuffer.load(found.model), found.recipe.data, metadata.read(found.described), track=bar)
@@ -65,19 +65,19 @@ def _of_data(target: Path | None, recipe: str | None, overrides: list[str]) -> t
 
 
 def _of_model(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
-    from pipeline.diagnose.target import keras_model
     from pipeline.errors import InputError
+    from pipeline.workflow.doctor_target import keras_model
 
     if recipe is not None:
         raise InputError("--recipe names the data of --data. To examine a recipe's model: pipeline doctor RECIPE.")
     source, configs = keras_model(target, overrides)  # before TensorFlow is imported, which takes seconds
     from pipeline.cli import show
-    from pipeline.models.open import open_model
-    from pipeline.training.qat import own
+    from pipeline.models.open_model import open_model
+    from pipeline.training.qat import custom_configs
     from pipeline.training.qat.doctor import examine
 
     model = open_model(source)
-    diagnosis = examine(model, own.load(configs), say=show.say)
+    diagnosis = examine(model, custom_configs.load(configs), say=show.say)
     return f"{target or source}: {model.name}, {model.count_params():,} parameters", diagnosis
 
 

@@ -31,14 +31,14 @@ def evaluate(
 
     Example: pipeline evaluate runs/mobilenet/int8.tflite --reference runs/mobilenet/float.tflite
     """
-    from pipeline import run
     from pipeline.cli import show
     from pipeline.data import load
-    from pipeline.evaluate.classify import evaluate_many
+    from pipeline.evaluation.classify import evaluate_many
     from pipeline.progress import bar
+    from pipeline.workflow import run_folder
 
-    files = run.model_files(models or [])
-    data = load(run.recipe_of(recipe, overrides or [], list(files.values())).data)
+    files = run_folder.model_files(models or [])
+    data = load(run_folder.recipe_of(recipe, overrides or [], list(files.values())).data)
     against = "float" if reference is None and "float" in files else None
     shown = list(files)
     if reference is not None:

@@ -10,7 +10,7 @@ import typer
 from pipeline.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from pipeline.benchmark.profile.explain import Explanation, OperatorTime
+    from pipeline.benchmarking.profile.explain import Explanation, OperatorTime
 
 NAME_WIDTH = 28
 
@@ -33,17 +33,17 @@ def explain(
     Example: pipeline explain runs/mobilenet --plot explain.png
     Example: pipeline explain model_int8.tflite --reference model.tflite
     """
-    from pipeline import run
-    from pipeline.benchmark.profile.explain import explain as stage
+    from pipeline.benchmarking.profile.explain import explain as stage
     from pipeline.cli import show
     from pipeline.report import explain_plot, sensitivity_plot
-    from pipeline.road import FLOAT
+    from pipeline.workflow import run_folder
+    from pipeline.workflow.stages import FLOAT
 
     if plot is not None:
         sensitivity_plot.check(plot)
-    model = run.model_file(file)
+    model = run_folder.model_file(file)
     beside = model.parent / FLOAT
-    if reference is None and (model.parent / run.MANIFEST).is_file() and beside.is_file() and beside != model:
+    if reference is None and (model.parent / run_folder.MANIFEST).is_file() and beside.is_file() and beside != model:
         reference = beside
     found = stage(model, reference, runs=runs)
     if json:

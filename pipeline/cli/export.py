@@ -65,10 +65,10 @@ def export(
     Example: pipeline export model.keras --int8 --data photos/ --set data.preprocess.scale=-1..1
     """
     from pipeline.cli import show
-    from pipeline.export import target as targets
     from pipeline.progress import bar
-    from pipeline.quantize.keep import parse
+    from pipeline.quantization.keep import parse
     from pipeline.tflite.inspect import inspect
+    from pipeline.workflow import export as targets
 
     asked: dict[Format, bool] = {
         "int8": int8,
@@ -110,20 +110,21 @@ def export(
 
 def _compared(written: dict[Format, Path], wanted: tuple[Format, ...], *, as_json: bool) -> bool:
     """Show the formats beside the float model; False where there is no data to measure them on."""
-    from pipeline import recipe, road
+    from pipeline import recipe
     from pipeline.cli import show
     from pipeline.cli.run import show_metrics
     from pipeline.errors import InputError
     from pipeline.progress import bar
-    from pipeline.run import Run
+    from pipeline.workflow import stages
+    from pipeline.workflow.run_folder import Run
 
     run = Run(next(iter(written.values())).parent)
     if "recipe" not in run.manifest:
         show.say("not measured: give data with --recipe or --data for accuracy and latency")
         return False
     try:
-        trip = road.Trip(recipe.parse(run.manifest["recipe"]), run, bar, show.say)
-        metrics = road.measure(trip, [name for name in wanted if name != "float32"])
+        context = stages.RunContext(recipe.parse(run.manifest["recipe"]), run, bar, show.say)
+        metrics = stages.measure(context, [name for name in wanted if name != "float32"])
     except InputError as error:
         show.say(f"not measured: {error}")
         return False

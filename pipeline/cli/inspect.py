@@ -43,14 +43,14 @@ def inspect(
     Example: pipeline inspect runs/mobilenet/int8.tflite --require int8
     Example: pipeline inspect model.tflite --data --recipe mobilenet
     """
-    from pipeline import run
     from pipeline.cli import show
     from pipeline.progress import bar
     from pipeline.tflite import inspect as reader
     from pipeline.tflite.audit.audit import audit
     from pipeline.tflite.verdict import require as hold_to
+    from pipeline.workflow import run_folder
 
-    path = run.model_file(file)
+    path = run_folder.model_file(file)
     found = reader.inspect(path)
     examples = _examples(path, recipe, overrides or []) if data or recipe is not None else None
     audited = audit(path, found, examples, track=bar)
@@ -68,11 +68,11 @@ def inspect(
 def _examples(path: Path, recipe: str | None, overrides: list[str]) -> Iterator[NDArray[np.float32]]:
     from itertools import islice
 
-    from pipeline import run
     from pipeline.data import load
     from pipeline.tflite.audit.observe import EXAMPLES
+    from pipeline.workflow import run_folder
 
-    batches = load(run.recipe_of(recipe, overrides, [path]).data).batches("test", 32)
+    batches = load(run_folder.recipe_of(recipe, overrides, [path]).data).batches("test", 32)
     return islice((example for batch in batches for example in batch.x), EXAMPLES)
 
 

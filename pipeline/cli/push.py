@@ -29,13 +29,13 @@ def push(
 
     Example: pipeline push runs/mobilenet/int8.tflite --require int8
     """
-    from pipeline import run
     from pipeline.cli import show
     from pipeline.device import adb, devices
     from pipeline.device import push as stage
     from pipeline.progress import bar
+    from pipeline.workflow import run_folder
 
-    chosen = [run.model_file(file) for file in files] if files else [run.model_file(None)]
+    chosen = [run_folder.model_file(file) for file in files] if files else [run_folder.model_file(None)]
     if require is not None:
         from pipeline.tflite.inspect import inspect
         from pipeline.tflite.verdict import require as hold_to

@@ -10,8 +10,8 @@ import typer
 from pipeline.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from pipeline.quantize.range_differences import Difference
-    from pipeline.quantize.ranges import Ranges
+    from pipeline.quantization.range_differences import Difference
+    from pipeline.quantization.ranges import Ranges
 
 
 def ranges(
@@ -32,8 +32,8 @@ def ranges(
     Example: pipeline ranges runs/mine runs/other/ranges.json --top 10
     """
     from pipeline.cli import show
-    from pipeline.quantize.range_differences import compare
-    from pipeline.quantize.ranges import Ranges, find
+    from pipeline.quantization.range_differences import compare
+    from pipeline.quantization.ranges import Ranges, find
 
     found = Ranges.load(find(first))
     if second is None:

@@ -22,22 +22,22 @@ def run(
 
     Example: pipeline run mobilenet --set train.epochs=3
     """
-    from pipeline import road
     from pipeline.cli import show
     from pipeline.cli.train import start
     from pipeline.recipe import load
+    from pipeline.workflow import stages
 
     has_qat = load(recipe, overrides or []).qat is not None
-    trip = start(recipe, overrides, run, suffix="-ptq" if ptq and has_qat else "")
-    metrics = road.run_recipe(trip, ptq=ptq)
+    context = start(recipe, overrides, run, suffix="-ptq" if ptq and has_qat else "")
+    metrics = stages.run_recipe(context, ptq=ptq)
     if json:
         show.as_json(metrics)
         return
-    if not trip.worker.is_chief:
-        typer.echo(f"{trip.worker}: trained; the chief exports and measures.")
+    if not context.worker.is_chief:
+        typer.echo(f"{context.worker}: trained; the chief exports and measures.")
         return
     show_metrics(metrics)
-    typer.echo(f"{trip.run.folder}/ holds the models, metrics.json, manifest.json and labels.txt.")
+    typer.echo(f"{context.run.folder}/ holds the models, metrics.json, manifest.json and labels.txt.")
 
 
 def show_metrics(metrics: dict[str, Any]) -> None:

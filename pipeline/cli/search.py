@@ -10,7 +10,7 @@ import typer
 from pipeline.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from pipeline.quantize.search.result import Found, Step
+    from pipeline.quantization.search.search_result import Found, Step
 
 MODEL, REPORT = "search.tflite", "search.json"
 _NAMES_SHOWN = 3
@@ -49,16 +49,16 @@ def search(
     import tempfile
     from typing import cast, get_args
 
-    from pipeline import road, run
     from pipeline.cli import show
     from pipeline.errors import InputError, PipelineError, did_you_mean
     from pipeline.files import copy, write_text
     from pipeline.progress import bar
-    from pipeline.quantize.promise import audit
-    from pipeline.quantize.search.search import Budget
-    from pipeline.quantize.search.search import search as find
+    from pipeline.quantization.format_check import audit
     from pipeline.recipe import Compute
     from pipeline.report import search_plot
+    from pipeline.workflow import run_folder, stages
+    from pipeline.workflow.search import Budget
+    from pipeline.workflow.search import search as find
 
     if compute not in get_args(Compute) or compute == "int8":
         raise InputError(
@@ -66,13 +66,13 @@ def search(
         )
     if plot is not None:
         search_plot.check(plot)
-    folder = target if target is not None else run.newest(run.root()).folder
-    trip = road.reopen(run.Run(folder), bar, show.say)
+    folder = target if target is not None else run_folder.newest(run_folder.root()).folder
+    context = stages.reopen(run_folder.Run(folder), bar, show.say)
     budget = Budget(max_drop / 100, split, cast(Compute, compute), sure, seconds)
     with tempfile.TemporaryDirectory(prefix=".search-", dir=folder) as models:
-        found, answer = find(trip, budget, Path(models), threads=threads)
+        found, answer = find(context, budget, Path(models), threads=threads)
         if answer is not None:
-            audit({"int8": answer}, trip.recipe.quantize.io, found.rules, trip.run.path(road.HUB))
+            audit({"int8": answer}, context.recipe.quantize.io, found.rules, context.run.path(stages.PREPARED))
             copy(answer, folder / MODEL)
     write_text(folder / REPORT, format_json.dumps(found.to_json(), indent=1) + "\n")
     if json:

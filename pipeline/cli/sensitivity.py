@@ -13,7 +13,7 @@ from pipeline.cli.options import AsJson, Overrides
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.quantize.sensitivity.result import OperatorError, Sensitivity
+    from pipeline.quantization.sensitivity.sensitivity_result import OperatorError, Sensitivity
 
 
 def sensitivity(
@@ -41,9 +41,9 @@ def sensitivity(
     """
     from pipeline.cli import show
     from pipeline.progress import bar
-    from pipeline.quantize.sensitivity.algorithm import analyze
-    from pipeline.quantize.sensitivity.target import resolve
+    from pipeline.quantization.sensitivity.algorithm import analyze
     from pipeline.report import sensitivity_plot
+    from pipeline.workflow.sensitivity_target import resolve
 
     if plot is not None:
         sensitivity_plot.check(plot)

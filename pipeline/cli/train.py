@@ -9,7 +9,7 @@ import typer
 from pipeline.cli.options import Overrides, RecipeName, RunName
 
 if TYPE_CHECKING:
-    from pipeline.road import Trip
+    from pipeline.workflow.stages import RunContext
 
 
 def train(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) -> None:
@@ -17,12 +17,12 @@ def train(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) 
 
     Example: pipeline train mobilenet --set train.epochs=3
     """
-    from pipeline import road
+    from pipeline.workflow import stages
 
-    trip = start(recipe, overrides, run)
-    road.describe(trip)
-    road.train(trip)
-    typer.echo(trip.run.path(road.FLOAT_KERAS))
+    context = start(recipe, overrides, run)
+    stages.describe(context)
+    stages.train(context)
+    typer.echo(context.run.path(stages.FLOAT_KERAS))
 
 
 def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) -> None:
@@ -30,17 +30,17 @@ def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) ->
 
     Example: pipeline qat mobilenet --set qat.epochs=2
     """
-    from pipeline import road
+    from pipeline.workflow import stages
 
-    trip = start(recipe, overrides, run)
-    road.describe(trip)
-    road.train(trip)
-    road.qat(trip)
-    typer.echo(trip.run.path(road.QAT_KERAS))
+    context = start(recipe, overrides, run)
+    stages.describe(context)
+    stages.train(context)
+    stages.qat(context)
+    typer.echo(context.run.path(stages.QAT_KERAS))
 
 
-def start(recipe: str, overrides: list[str] | None, run: str | None, *, suffix: str = "") -> Trip:
-    """The trip of a recipe: its folder is `runs/NAME` (a worker's is a temporary one), progress goes to stderr.
+def start(recipe: str, overrides: list[str] | None, run: str | None, *, suffix: str = "") -> RunContext:
+    """The context of a recipe: its folder is `runs/NAME` (a worker's is a temporary one), progress goes to stderr.
 
     Raises:
         InputError: the recipe trains in several processes and TF_CONFIG does not say which this is.
@@ -49,11 +49,11 @@ def start(recipe: str, overrides: list[str] | None, run: str | None, *, suffix: 
     from pipeline.cli.show import say
     from pipeline.progress import bar
     from pipeline.recipe import load
-    from pipeline.road import Trip
-    from pipeline.run import Run, root
+    from pipeline.workflow.run_folder import Run, root
+    from pipeline.workflow.stages import RunContext
 
     loaded = load(recipe, overrides or [])
     worker = cluster.worker_of(loaded)
     folder = cluster.folder_for(worker, root() / (run or loaded.name + suffix))
     typer.echo(f"{loaded.name} → {folder}/", err=True)
-    return Trip(loaded, Run(folder), bar, say)
+    return RunContext(loaded, Run(folder), bar, say)

@@ -15,12 +15,12 @@ FILE_WIDTH, NAME_WIDTH = 20, 60
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.verify.arm.result import ProfileResult
-    from pipeline.verify.arm.rung import ArmRung
-    from pipeline.verify.inside import TensorGap
-    from pipeline.verify.ladder import Step
-    from pipeline.verify.rung import Rung
-    from pipeline.verify.verify import Verification
+    from pipeline.verification.arm.arm_rung import ArmRung
+    from pipeline.verification.arm.emulation_result import ProfileResult
+    from pipeline.verification.inside import TensorGap
+    from pipeline.verification.ladder import Step
+    from pipeline.verification.rung import Rung
+    from pipeline.workflow.verification import Verification
 
 
 def verify(
@@ -77,8 +77,8 @@ def verify(
     from pipeline.cli import show
     from pipeline.errors import InputError, PipelineError
     from pipeline.progress import bar
-    from pipeline.verify import target as targets
-    from pipeline.verify.verify import verify as stage
+    from pipeline.workflow import verify_target as targets
+    from pipeline.workflow.verification import verify as stage
 
     if profiles and not arm:
         raise InputError(f"{' '.join(profiles)}: profiles of ARM CPUs go with --arm.")
@@ -86,20 +86,20 @@ def verify(
         raise InputError("--serial and --benchmark-binary go with --device.")
     rungs: list[ArmRung] = []
     if arm:
-        from pipeline.verify.arm.profiles import chosen
+        from pipeline.verification.arm.profiles import chosen
 
         chosen(profiles or [])
         if not targets.has_ladder(target, recipe):
             _arm_alone(target, reference, profiles or [], arm_examples, as_json=json)
             return
-        from pipeline.verify.arm.rung import arm_rungs
+        from pipeline.verification.arm.arm_rung import arm_rungs
 
         rungs = arm_rungs(target, reference, profiles or [], arm_examples, bar, show.say)
     opened = targets.resolve(target, reference, recipe, overrides or [], keras=keras)
     with ExitStack() as stack:
         further: list[Rung] = [*rungs]
         if device:
-            from pipeline.verify.phone_rung import phone_rung
+            from pipeline.verification.phone_rung import phone_rung
 
             phone = phone_rung(opened.model, serial, benchmark_binary, arm_examples, bar)
             further.append(stack.enter_context(phone))
@@ -131,9 +131,9 @@ def _arm_alone(
 ) -> None:
     from pipeline.cli import show
     from pipeline.progress import bar
-    from pipeline.run import model_file
-    from pipeline.verify.arm import inputs
-    from pipeline.verify.arm.emulate import run_profiles
+    from pipeline.verification.arm import random_inputs as inputs
+    from pipeline.verification.arm.emulate import run_profiles
+    from pipeline.workflow.run_folder import model_file
 
     model = model_file(target)
     given = inputs.examples_for(model, examples)
@@ -148,7 +148,7 @@ def _arm_alone(
 
 def _print_arm(results: Sequence[ProfileResult]) -> None:
     from pipeline.cli import show
-    from pipeline.verify.arm import show as words
+    from pipeline.verification.arm import result_table as words
 
     show.table(words.COLUMNS, [words.row(result) for result in results])
     for line in words.notes(results):
@@ -157,7 +157,7 @@ def _print_arm(results: Sequence[ProfileResult]) -> None:
 
 def _print(found: Verification) -> None:
     from pipeline.cli import show
-    from pipeline.verify.target import LAST
+    from pipeline.workflow.verify_target import LAST
 
     if found.skipped:
         show.say(f"{len(found.skipped)} examples could not be read and were left out: {', '.join(found.skipped)}")

@@ -19,7 +19,7 @@ from typing import Any, Self
 from pipeline.device import results
 from pipeline.device.device import FOLDER, Device, words
 from pipeline.device.facts import Described
-from pipeline.device.golden import Golden
+from pipeline.device.golden_check import Golden
 from pipeline.device.push import push
 from pipeline.device.results import Parity, RunResult
 from pipeline.device.settings import Settings

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import replacing, write_text
 from pipeline.progress import Track, quiet
-from pipeline.run import sha256
+from pipeline.workflow.run_folder import sha256
 
 _LITERT = "https://storage.googleapis.com/litert/binaries"
 _TFLITE = "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/nightly/latest"

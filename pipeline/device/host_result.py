@@ -6,18 +6,18 @@ import secrets
 import time
 from importlib import metadata
 
-from pipeline.benchmark.host import Host
-from pipeline.benchmark.latency import LatencyResult
+from pipeline.benchmarking.host import Host
+from pipeline.benchmarking.latency import LatencyResult
 from pipeline.device.results import Delegation, DeviceFacts, Latency, Memory, ModelFacts, RunResult
 from pipeline.device.validity import too_few
-from pipeline.run import sha256
+from pipeline.workflow.run_folder import sha256
 
 
 def of(timing: LatencyResult, host: Host, *, asked: str) -> RunResult:
     """The result of one model on this host, of kind `host`, as of now.
 
     Args:
-        timing: What `pipeline.benchmark.latency` measured.
+        timing: What `pipeline.benchmarking.latency` measured.
         host: The machine.
         asked: The delegate asked for, xnnpack or none.
     """

@@ -16,7 +16,7 @@ from pipeline.device.adb import QUICK, Done
 from pipeline.device.binary import Binary
 from pipeline.device.device import FOLDER, Device, words
 from pipeline.device.facts import Described, big_cores, condition
-from pipeline.device.golden import Golden
+from pipeline.device.golden_check import Golden
 from pipeline.device.push import push
 from pipeline.device.results import (
     BatteryChange,

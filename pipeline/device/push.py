@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.device.device import FOLDER, Device, words
 from pipeline.errors import InputError, PipelineError
 from pipeline.progress import Track, quiet
-from pipeline.run import MANIFEST, sha256
+from pipeline.workflow.run_folder import MANIFEST, sha256
 
 _PART = ".part"
 """Ending of a file that is not yet whole."""

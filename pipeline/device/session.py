@@ -12,9 +12,9 @@ from pipeline.device import binary
 from pipeline.device.adb import Adb, find
 from pipeline.device.app import AppRunner
 from pipeline.device.device import Device
+from pipeline.device.device_benchmark import ENOUGH_ROUNDS, Measured, measure
 from pipeline.device.devices import choose_several
 from pipeline.device.facts import Described, describe
-from pipeline.device.measure import ENOUGH_ROUNDS, Measured, measure
 from pipeline.device.native import NativeRunner
 from pipeline.device.settings import Settings
 from pipeline.errors import InputError

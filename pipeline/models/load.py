@@ -10,10 +10,10 @@ from typing import Any
 import h5py
 
 from pipeline.errors import InputError
-from pipeline.models import own_classes
+from pipeline.models import custom_objects
 from pipeline.models.backend import tf_keras
-from pipeline.models.keras3.layers import unregistered
-from pipeline.models.keras3.load import from_keras3
+from pipeline.models.keras3.layer_translation import unregistered
+from pipeline.models.keras3.translate import from_keras3
 
 
 def load_file(path: Path) -> Any:
@@ -57,7 +57,7 @@ def _load_keras2(path: Path) -> Any:
 
     from pipeline.training.qat import scheme
 
-    known = {**scheme.CUSTOM_OBJECTS, **unregistered(), **own_classes.load(path)}
+    known = {**scheme.CUSTOM_OBJECTS, **unregistered(), **custom_objects.load(path)}
     with tfmot.quantization.keras.quantize_scope(known):
         return tf_keras.models.load_model(path, compile=False)
 

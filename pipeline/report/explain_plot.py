@@ -10,7 +10,7 @@ from pipeline.files import replacing
 from pipeline.report.sensitivity_plot import check
 
 if TYPE_CHECKING:
-    from pipeline.benchmark.profile.explain import Explanation, OperatorTime
+    from pipeline.benchmarking.profile.explain import Explanation, OperatorTime
 
 SHOWN = 40
 _INT8, _SLOW, _OUTSIDE, _FLOAT, _TEXT = "#4c78a8", "#e08a2e", "#c8442b", "#cfd6de", "#333333"

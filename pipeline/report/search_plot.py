@@ -9,7 +9,7 @@ from pipeline.files import replacing
 from pipeline.report.sensitivity_plot import SUFFIXES, check
 
 if TYPE_CHECKING:
-    from pipeline.quantize.search.result import Found, Step
+    from pipeline.quantization.search.search_result import Found, Step
 
 __all__ = ["SUFFIXES", "check", "plot"]
 _CHOSEN, _OTHER, _TEXT, _FLOAT = "#c8442b", "#5b7691", "#333333", "#8a8a8a"

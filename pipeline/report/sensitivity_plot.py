@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.files import replacing
 
 if TYPE_CHECKING:
-    from pipeline.quantize.sensitivity.result import OperatorError, Sensitivity
+    from pipeline.quantization.sensitivity.sensitivity_result import OperatorError, Sensitivity
 
 SUFFIXES = (".png", ".svg", ".pdf")
 HIGHLIGHTED = 5

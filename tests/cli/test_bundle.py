@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.run import Run
+from pipeline.workflow.run_folder import Run
 from tests import tiny_models
 from tests.bundle.models import classifier, described
 from tests.test_light import after

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import cli, recipe
 from pipeline.errors import InputError, PipelineError
-from pipeline.run import Run
+from pipeline.workflow.run_folder import Run
 from tests import tiny_models
 
 Call = Callable[..., int]

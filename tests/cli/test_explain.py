@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.run import Run
+from pipeline.workflow.run_folder import Run
 from tests.cli.test_verify import Call, Captured, call  # noqa: F401  # a fixture
-from tests.verify.conftest import run, written  # noqa: F401  # fixtures
+from tests.verification.digits_run import run, written  # noqa: F401  # fixtures
 
 # ruff: noqa: F811
 

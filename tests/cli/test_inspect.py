@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipeline.run import Run
 from pipeline.tflite import metadata
+from pipeline.workflow.run_folder import Run
 from tests.cli.test_verify import Call, Captured, call  # noqa: F401  # a fixture
 from tests.tflite.audit.bodies import Surgery
-from tests.verify.conftest import run, written  # noqa: F401  # fixtures
+from tests.verification.digits_run import run, written  # noqa: F401  # fixtures
 
 # ruff: noqa: F811
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.quantize.ranges import Ranges
+from pipeline.quantization.ranges import Ranges
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from pipeline import cli
-from pipeline.run import Run
-from tests.quantize.search import models
+from pipeline.workflow.run_folder import Run
+from tests.quantization.search import models
 
 Call = Callable[..., int]
 Captured = pytest.CaptureFixture[str]

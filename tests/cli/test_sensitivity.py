@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.quantize.ranges import Ranges
-from pipeline.run import Run
+from pipeline.quantization.ranges import Ranges
 from pipeline.tflite.inspect import inspect
-from tests.quantize.sensitivity import models
+from pipeline.workflow.run_folder import Run
+from tests.quantization.sensitivity import models
 
 Call = Callable[..., int]
 Captured = pytest.CaptureFixture[str]
@@ -40,9 +40,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("PIPELINE_RUNS", str(tmp_path / "runs"))
     made = Run(tmp_path / "runs" / "a run of digits")
     made.describe(recipe={"name": "digits", "model": {}, "data": DATA})
-    made.path("hub.tflite").write_bytes(models.digits())
+    made.path("prepared.tflite").write_bytes(models.digits())
     Ranges({name: (float(low), float(high)) for name, (low, high) in RANGES.items()}).save(made.path("ranges.json"))
-    made.record("flatbuffers", "key", ["hub.tflite", "ranges.json"], 0.0)
+    made.record("flatbuffers", "key", ["prepared.tflite", "ranges.json"], 0.0)
     return made
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.run import Run
-from tests.verify.conftest import run, written  # noqa: F401  # fixtures
+from pipeline.workflow.run_folder import Run
+from tests.verification.digits_run import run, written  # noqa: F401  # fixtures
 
 Call = Callable[..., int]
 Captured = pytest.CaptureFixture[str]
@@ -34,7 +34,7 @@ def test_the_table_of_a_run(call: Call, run: Run, capsys: Captured) -> None:  # 
     assert call("verify") == 0
     shown = capsys.readouterr().out
     rows = [line.split()[0] for line in shown.splitlines() if ".tflite " in line and "%" in line]
-    assert rows == ["float", "hub", "reference", "builtin", "xnnpack"]
+    assert rows == ["float", "prepared", "reference", "builtin", "xnnpack"]
     assert "In all, xnnpack against float:" in shown
     assert "golden pair: 8 inputs give the bytes that were recorded" in shown
 

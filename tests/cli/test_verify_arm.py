@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.verify.arm.sysroot import Sysroot
-from tests.verify.arm import zoo
-from tests.verify.arm.conftest import counting, sysroot  # noqa: F401  # fixtures
+from pipeline.verification.arm.sysroot import Sysroot
+from tests.verification.arm import zoo
+from tests.verification.arm.conftest import counting, sysroot  # noqa: F401  # fixtures
 
 Call = Callable[..., int]
 Captured = pytest.CaptureFixture[str]

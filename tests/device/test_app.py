@@ -12,10 +12,10 @@ import pytest
 from pipeline.device.app import AppRunner
 from pipeline.device.device import Device
 from pipeline.device.facts import describe
-from pipeline.device.golden import golden
+from pipeline.device.golden_check import golden
 from pipeline.device.settings import Settings
 from pipeline.errors import InputError, PipelineError
-from pipeline.run import sha256
+from pipeline.workflow.run_folder import sha256
 from tests import tiny_models
 from tests.device.standin.standin import StandIn
 

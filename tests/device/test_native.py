@@ -13,13 +13,13 @@ from pipeline.device.adb import AdbTimeoutError
 from pipeline.device.binary import given
 from pipeline.device.device import FOLDER, Device, DeviceFullError, DeviceLostError
 from pipeline.device.facts import describe
-from pipeline.device.golden import Golden, golden
+from pipeline.device.golden_check import Golden, golden
 from pipeline.device.native import NativeRunner
 from pipeline.device.results import read
 from pipeline.device.settings import Settings
 from pipeline.errors import InputError, PipelineError
-from pipeline.run import sha256
 from pipeline.tflite.runner import Runner
+from pipeline.workflow.run_folder import sha256
 from tests import tiny_models
 from tests.device.standin.standin import Faults, StandIn, write_program
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.device.device import FOLDER, Device, DeviceFullError, DeviceLostError
 from pipeline.device.push import clean, holds, push
 from pipeline.errors import InputError, PipelineError
-from pipeline.run import Run, sha256
+from pipeline.workflow.run_folder import Run, sha256
 from tests import tiny_models
 from tests.device.conftest import Connect
 from tests.device.standin.standin import Faults, StandIn

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["pipeline.export.convert", "pipeline.training.qat.own"])
+@pytest.mark.parametrize("module", ["pipeline.conversion.convert", "pipeline.training.qat.custom_configs"])
 def test_a_resumed_run_says_nothing_of_tensorflows(module: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.benchmark.host import describe_host
-from pipeline.benchmark.profile.explain import Explanation, OperatorTime
+from pipeline.benchmarking.host import describe_host
+from pipeline.benchmarking.profile.explain import Explanation, OperatorTime
 from pipeline.errors import InputError
 from pipeline.report.explain_plot import plot
 

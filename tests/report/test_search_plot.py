@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import InputError
-from pipeline.quantize.search.result import Found
+from pipeline.quantization.search.search_result import Found
 from pipeline.report.search_plot import plot
-from tests.quantize.search.outcomes import found, step
+from tests.quantization.search.outcomes import found, step
 
 OUTCOMES = {
     "int8 suffices": found(step(0, 0, 1.0), chosen=0),

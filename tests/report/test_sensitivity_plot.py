@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.quantize.sensitivity.result import OperatorError, Sensitivity
+from pipeline.quantization.sensitivity.sensitivity_result import OperatorError, Sensitivity
 from pipeline.report.sensitivity_plot import check, plot
 
 STARTS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}

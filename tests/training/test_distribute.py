@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import recipe, road
+from pipeline import recipe
 from pipeline.cluster import Worker, folder_for
 from pipeline.errors import InputError
-from pipeline.run import Run
+from pipeline.workflow import stages
+from pipeline.workflow.run_folder import Run
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 600
@@ -106,13 +107,13 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of one process, made from the same recipe without a strategy."""
-    trip = road.Trip(recipe.parse(CONTENT), Run(tmp_path_factory.mktemp("single") / "together"))
-    road.train(trip)
-    road.qat(trip)
-    return trip.run.folder
+    context = stages.RunContext(recipe.parse(CONTENT), Run(tmp_path_factory.mktemp("single") / "together"))
+    stages.train(context)
+    stages.qat(context)
+    return context.run.folder
 
 
-@pytest.mark.parametrize("name", [road.FLOAT_KERAS, road.QAT_KERAS])
+@pytest.mark.parametrize("name", [stages.FLOAT_KERAS, stages.QAT_KERAS])
 def test_two_workers_end_with_the_same_weights(name: str, two_workers: tuple[Path, Path]) -> None:
     chief, other = (weights(folder / name) for folder in two_workers)
     for mine, theirs in zip(chief, other, strict=True):
@@ -120,7 +121,7 @@ def test_two_workers_end_with_the_same_weights(name: str, two_workers: tuple[Pat
 
 
 def test_two_workers_train_as_one_process_with_the_same_batch(two_workers: tuple[Path, Path], single: Path) -> None:
-    ours, alone = (weights(folder / road.FLOAT_KERAS) for folder in (two_workers[0], single))
+    ours, alone = (weights(folder / stages.FLOAT_KERAS) for folder in (two_workers[0], single))
     for together, one in zip(ours, alone, strict=True):
         np.testing.assert_allclose(together, one, rtol=1e-4, atol=1e-5)
 
@@ -129,7 +130,7 @@ def test_qat_on_two_workers_comes_near_one_process(two_workers: tuple[Path, Path
     """Not nearer: each replica measures the range of its share of the batch, and QAT rounds by their mean."""
     from pipeline.models.load import load_file
 
-    ours, alone = (load_file(folder / road.QAT_KERAS).trainable_weights for folder in (two_workers[0], single))
+    ours, alone = (load_file(folder / stages.QAT_KERAS).trainable_weights for folder in (two_workers[0], single))
     for together, one in zip(ours, alone, strict=True):
         np.testing.assert_allclose(together, one, atol=3e-3)
 
@@ -146,12 +147,13 @@ from pathlib import Path
 import tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipeline import recipe, road
-from pipeline.run import Run
+from pipeline import recipe
+from pipeline.workflow import stages
+from pipeline.workflow.run_folder import Run
 from pipeline.training import distribute
-trip = road.Trip(recipe.parse(yaml.safe_load(Path(sys.argv[1]).read_text())), Run(Path(sys.argv[2])))
-road.train(trip)
-road.qat(trip)
+context = stages.RunContext(recipe.parse(yaml.safe_load(Path(sys.argv[1]).read_text())), Run(Path(sys.argv[2])))
+stages.train(context)
+stages.qat(context)
 assert distribute.strategy("mirrored").num_replicas_in_sync == 2
 """
 
@@ -167,10 +169,10 @@ def test_two_devices_of_one_process_train_as_one(tmp_path: Path, single: Path) -
         timeout=TIMEOUT,
     )
     assert done.returncode == 0, done.stderr
-    ours, alone = (weights(folder / road.FLOAT_KERAS) for folder in (tmp_path / "together", single))
+    ours, alone = (weights(folder / stages.FLOAT_KERAS) for folder in (tmp_path / "together", single))
     for together, one in zip(ours, alone, strict=True):
         np.testing.assert_allclose(together, one, rtol=1e-4, atol=1e-5)
-    assert (tmp_path / "together" / road.QAT_KERAS).is_file()
+    assert (tmp_path / "together" / stages.QAT_KERAS).is_file()
 
 
 def test_batch_norm_statistics_are_estimated_anew_in_the_scope_too() -> None:
@@ -241,13 +243,13 @@ def test_what_all_workers_have_finished_is_not_done_again_and_the_chief_goes_on(
     content = spread("multi_worker", model={"function": "tests.tiny_keras:model"}, benchmark={"runs": 3, "warmup": 1})
     for ended in end(start(content, tmp_path, "run")):
         assert ended.status == 0, ended.said
-    trained = (tmp_path / "together" / road.QAT_KERAS).stat().st_mtime_ns
+    trained = (tmp_path / "together" / stages.QAT_KERAS).stat().st_mtime_ns
     chief, other = end(start(content, tmp_path, "run"))
     assert (chief.status, other.status) == (0, 0), chief.said + other.said
     assert "as trained before" in chief.said
     assert "as trained before" in other.said
     assert "the chief exports and measures" in other.said
-    assert (tmp_path / "together" / road.QAT_KERAS).stat().st_mtime_ns == trained
+    assert (tmp_path / "together" / stages.QAT_KERAS).stat().st_mtime_ns == trained
     assert (tmp_path / "together" / "int8.tflite").is_file()
     assert Run(tmp_path / "together").metrics["int8"]["n"]
 

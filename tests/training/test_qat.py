@@ -9,8 +9,8 @@ import pytest
 
 from pipeline import recipe
 from pipeline.errors import InputError
-from pipeline.run import Run
 from pipeline.tflite.inspect import inspect
+from pipeline.workflow.run_folder import Run
 
 
 def state(low: float = -6.0, high: float = 6.0, seen: float = 0.0) -> dict[str, Any]:
@@ -141,9 +141,9 @@ def test_a_subclassed_model_is_refused() -> None:
 def test_the_input_range_is_the_datas_from_the_start_and_stays() -> None:
     from pipeline.data import load
     from pipeline.models.backend import tf_keras
-    from pipeline.quantize.ranges import holding_zero
+    from pipeline.quantization.ranges import holding_zero
     from pipeline.training.qat.fine_tune import fine_tune
-    from pipeline.training.qat.ranges import input_quantizers, ranges
+    from pipeline.training.qat.range_variables import input_quantizers, ranges
 
     layers = [tf_keras.Input((8, 8, 1)), tf_keras.layers.Flatten(), tf_keras.layers.Dense(10, activation="softmax")]
     data = load(recipe.Data.model_validate({"limit": 40, "preprocess": {"scale": "-1..1"}}))

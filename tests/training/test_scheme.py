@@ -89,18 +89,18 @@ def test_a_saved_qat_model_answers_the_same(aware: Any, tmp_path: Path) -> None:
 
 def test_the_plain_converter_and_the_hub_agree(aware: Any) -> None:
     """Both roads out of QAT: fake-quant nodes through TFLite, and learned ranges on the float flatbuffer."""
-    from pipeline.export.convert import to_flatbuffer
-    from pipeline.quantize.calibrate import calibrate
-    from pipeline.quantize.formats import write
-    from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.quantization.calibrate import calibrate
+    from pipeline.quantization.formats import write
+    from pipeline.quantization.learned import take_out_fake_quant
     from pipeline.tflite.runner import Runner
 
     x = np.random.default_rng(0).uniform(0, 1, (64, 8, 8, 1)).astype(np.float32)
     for _ in range(3):
         aware(x, training=True)
     simulated = to_flatbuffer(aware)
-    hub, learned = take_out_fake_quant(simulated)
-    int8 = write(hub, "int8", learned.over(calibrate(hub, [x])))
+    prepared, learned = take_out_fake_quant(simulated)
+    int8 = write(prepared, "int8", learned.over(calibrate(prepared, [x])))
     expected = aware(x).numpy()
     np.testing.assert_allclose(Runner(simulated).predict(x), expected, atol=1e-5)
     # Softmax answers in steps of 1/256; a step or two of rounding is what int8 may differ by.

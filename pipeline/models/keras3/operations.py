@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from pipeline.models.backend import tf, tf_keras
-from pipeline.models.keras3 import activations
+from pipeline.models.keras3 import activation_functions as activations
 from pipeline.models.keras3.problems import CannotCarryError
 
 L = tf_keras.layers

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnose.finding import Finding, worst_first
+from pipeline.diagnosis.finding import Finding, worst_first
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.tflite import flatbuffer

@@ -12,8 +12,8 @@ from pipeline.errors import InputError
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.configs import Int8Config, has_kernel
+from pipeline.training.qat.fake_quant_placement import Rounded, place
 from pipeline.training.qat.graph import Graph, Layer
-from pipeline.training.qat.placement import Rounded, place
 from pipeline.training.qat.rewrites import canonical
 from pipeline.training.qat.scheme import CUSTOM_OBJECTS, EightBitPerChannel
 

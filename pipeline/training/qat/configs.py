@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow_model_optimization as tfmot
 
 from pipeline.models.backend import tf_keras
+from pipeline.training.qat.fake_quant_placement import Range
 from pipeline.training.qat.fusing import LINEAR
-from pipeline.training.qat.placement import Range
 from pipeline.training.qat.quantizers import FixedRange, PerChannelWeights, RunningRange, WidestRange
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pipeline.diagnose.finding import Diagnosis, Finding, worst_first
+from pipeline.diagnosis.finding import Diagnosis, Finding, worst_first
 from pipeline.errors import InputError, PipelineError
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
@@ -151,7 +151,7 @@ _KNOWN = (
 
 
 def _known(layer: Layer) -> bool:
-    from pipeline.training.qat.placement import TRAINING_ONLY
+    from pipeline.training.qat.fake_quant_placement import TRAINING_ONLY
     from pipeline.training.qat.scheme import CUSTOM_OBJECTS
 
     kinds = {getattr(tf_keras.layers, name, None) for name in (*_KNOWN, *TRAINING_ONLY)}
@@ -176,7 +176,7 @@ def _functions(graph: Graph) -> list[Finding]:
 
 
 def _convert(graph: Graph) -> tuple[list[Finding], bytes | None]:
-    from pipeline.export.convert import to_flatbuffer
+    from pipeline.conversion.convert import to_flatbuffer
 
     try:
         return [], to_flatbuffer(graph.build())
@@ -188,8 +188,8 @@ def _convert(graph: Graph) -> tuple[list[Finding], bytes | None]:
 
 def _float_operators(content: bytes) -> list[Finding]:
     """What is still float in the int8 file; which ranges it is written with makes no difference."""
-    from pipeline.quantize.formats import write
-    from pipeline.quantize.ranges import Ranges
+    from pipeline.quantization.formats import write
+    from pipeline.quantization.ranges import Ranges
     from pipeline.tflite.activations import listed
     from pipeline.tflite.inspect import inspect
 

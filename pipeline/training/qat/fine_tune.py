@@ -12,11 +12,11 @@ from pipeline.progress import Track, quiet
 from pipeline.training import batch_norm
 from pipeline.training.distillation import Teacher
 from pipeline.training.fit import History, answers_probabilities, fit
-from pipeline.training.qat import own, start
+from pipeline.training.qat import calibrated_start, custom_configs
 from pipeline.training.qat.apply import quantize_aware
-from pipeline.training.qat.ranges import input_quantizers, set_ranges
+from pipeline.training.qat.range_variables import input_quantizers, set_ranges
 from pipeline.training.qat.schedule import Following, Freezing
-from pipeline.training.qat.settle import settle
+from pipeline.training.qat.snap import snap
 
 CALIBRATION_BATCHES = 20
 """Ranges go on moving in training; more batches would only weigh more in their mean."""
@@ -45,11 +45,11 @@ def fine_tune(
             split.
         PipelineError: the loss became NaN.
     """
-    aware = quantize_aware(model, own.load(how.configs))
+    aware = quantize_aware(model, custom_configs.load(how.configs))
     _set_input_range(aware, data)
     if how.calibrate:
         batches = itertools.islice(data.batches(_calibration(data), how.batch_size), CALIBRATION_BATCHES)
-        start.calibrate(aware, (batch.x for batch in batches))
+        calibrated_start.calibrate(aware, (batch.x for batch in batches))
     if how.freeze_batch_norm and not how.batch_norm_epochs:
         batch_norm.freeze(aware)
     teacher = None
@@ -66,7 +66,7 @@ def fine_tune(
         teacher=teacher,
         callbacks=[Freezing(how), Following()],
     )
-    settle(aware)
+    snap(aware)
     return aware, history
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from pipeline import recipe
 from pipeline.models.backend import tf_keras
 from pipeline.training import batch_norm
-from pipeline.training.qat.ranges import freeze_ranges
-from pipeline.training.qat.settle import Follower, followers
+from pipeline.training.qat.range_variables import freeze_ranges
+from pipeline.training.qat.snap import Follower, followers
 
 
 class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -46,4 +46,4 @@ class Following(tf_keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         for follower in self._followers:
-            follower.settle()
+            follower.snap()

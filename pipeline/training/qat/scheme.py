@@ -2,7 +2,7 @@
 
 tfmot's default scheme knows the layers of a few models and finds fused ones by pattern matching. Here a model is
 brought into the canonical form first (:mod:`pipeline.training.qat.rewrites`), and
-:mod:`pipeline.training.qat.placement` says which values are rounded, so that nothing is left to be matched.
+:mod:`pipeline.training.qat.fake_quant_placement` says which values are rounded, so that nothing is left to be matched.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def run() -> None:
 
 
 def measure(arguments: dict) -> dict:
-    from pipeline.benchmark.inputs import random_inputs
+    from pipeline.benchmarking.inputs import random_inputs
     from pipeline.tflite.runner import Runner
 
     model = Path(arguments["model"])

@@ -62,7 +62,7 @@ def main(dialect: str = "tflite", fault: str = "") -> None:
 
 
 def run(dialect: str, flags: dict[str, str], fault: str) -> None:
-    from pipeline.benchmark.inputs import random_inputs
+    from pipeline.benchmarking.inputs import random_inputs
     from pipeline.errors import PipelineError
     from pipeline.tflite.runner import Runner
 

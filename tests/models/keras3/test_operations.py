@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.models.keras3.test_layers import carried
 
 from pipeline.errors import InputError
-from tests.models.keras3.test_layers import carried
 
 IMAGES: dict[str, Callable[[Any, Any], Any]] = {
     "a constant on either side": lambda o, x: 1.0 - x * np.float32(2) + np.arange(4, dtype=np.float32),
@@ -58,7 +58,7 @@ IMAGES: dict[str, Callable[[Any, Any], Any]] = {
 def test_it_computes_the_same_and_survives_saving(name: str, tmp_path: Path) -> None:
     import keras
 
-    from pipeline.models.keras3.compare import random_inputs
+    from pipeline.models.keras3.equivalence import random_inputs
     from pipeline.models.load import load_file
 
     inputs = keras.Input((6, 6, 4))
@@ -96,7 +96,7 @@ def test_what_a_layer_computes_becomes_that_layer(make: Callable[[Any, Any], Any
 def test_every_operation_without_a_counterpart_is_named() -> None:
     import keras
 
-    from pipeline.models.keras3.graph import carry
+    from pipeline.models.keras3.replay import carry
 
     inputs = keras.Input((6,))
     x = keras.ops.einsum("bc,bd->bcd", inputs, keras.ops.sinc(inputs))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.quantize.calibrate import calibrate
-from pipeline.quantize.formats import write
+from pipeline.quantization.calibrate import calibrate
+from pipeline.quantization.formats import write
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.observe import Observed
 from pipeline.tflite.audit.subject import Subject
 from pipeline.tflite.inspect import inspect
-from tests.quantize import networks
+from tests.quantization import networks
 
 EXAMPLES = networks.examples(20)
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.quantize.calibrate import calibrate
-from pipeline.quantize.formats import write
+from pipeline.quantization.calibrate import calibrate
+from pipeline.quantization.formats import write
 from pipeline.recipe import Keep
 from pipeline.tflite import delegation, flatbuffer
 from pipeline.tflite.audit.audit import CHECKS, audit
 from pipeline.tflite.delegation import measure, why_not
 from tests import tiny_models
-from tests.quantize import networks
+from tests.quantization import networks
 from tests.tflite.audit.bodies import EXAMPLES, Surgery, healthy, saved
 from tests.tiny_models import Graph
 

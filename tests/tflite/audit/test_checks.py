@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.diagnose.finding import Finding
+from pipeline.diagnosis.finding import Finding
 from pipeline.tflite import metadata
 from pipeline.tflite.audit.checks import (
     bias_overflow,
@@ -235,7 +235,7 @@ def test_what_is_observed_is_what_the_model_computes(body: bytes) -> None:
 
 
 def test_checks_bear_a_float_model() -> None:
-    from tests.quantize import networks
+    from tests.quantization import networks
 
     float_subject = dataclasses.replace(subject(networks.stack()), observed={})
     assert [finding for module in [*STATIC, saturation] for finding in module.check(float_subject)] == []

@@ -109,16 +109,16 @@ KINDS: tuple[Callable[[Any, Any], Any], ...] = (
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_it_trains_and_ends_in_int8_that_computes_the_same(kind: Callable[[Any, Any], Any]) -> None:
-    from pipeline.export.convert import to_flatbuffer
+    from pipeline.conversion.convert import to_flatbuffer
     from pipeline.models.backend import tf_keras
-    from pipeline.quantize.calibrate import calibrate
-    from pipeline.quantize.formats import write
-    from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.quantization.calibrate import calibrate
+    from pipeline.quantization.formats import write
+    from pipeline.quantization.learned import take_out_fake_quant
     from pipeline.tflite.inspect import inspect
     from pipeline.tflite.runner import Runner
     from pipeline.training import batch_norm
     from pipeline.training.qat.apply import quantize_aware
-    from pipeline.training.qat.settle import settle
+    from pipeline.training.qat.snap import snap
 
     tf_keras.utils.set_random_seed(0)
     inputs = tf_keras.Input((8, 8, 3))
@@ -132,10 +132,10 @@ def test_it_trains_and_ends_in_int8_that_computes_the_same(kind: Callable[[Any, 
     before = [weight.numpy() for weight in aware.trainable_weights]
     aware.fit(x, model.predict(x, verbose=0), epochs=2, batch_size=16, verbose=0)
     assert any((old != new.numpy()).any() for old, new in zip(before, aware.trainable_weights, strict=True))
-    settle(aware)
+    snap(aware)
 
-    hub, learned = take_out_fake_quant(to_flatbuffer(aware))
-    int8 = write(hub, "int8", learned.over(calibrate(hub, [x])))
+    prepared, learned = take_out_fake_quant(to_flatbuffer(aware))
+    int8 = write(prepared, "int8", learned.over(calibrate(prepared, [x])))
     found = inspect(int8)
     assert found.verdict.text == "full int8, per-channel", found.verdict.breaks
     expected = aware.predict(x, verbose=0)
@@ -146,19 +146,19 @@ def test_it_trains_and_ends_in_int8_that_computes_the_same(kind: Callable[[Any, 
 
 def test_every_value_that_int8_rounds_has_one_learned_range() -> None:
     """No value is rounded twice, and none that TFLite stores is left to calibration."""
-    from pipeline.export.convert import to_flatbuffer
+    from pipeline.conversion.convert import to_flatbuffer
     from pipeline.models.backend import tf_keras
-    from pipeline.quantize.learned import quantizer_tensors, take_out_fake_quant
+    from pipeline.quantization.learned import quantizer_tensors, take_out_fake_quant
     from pipeline.tflite.inspect import inspect
     from pipeline.training.qat.apply import quantize_aware
-    from pipeline.training.qat.ranges import ranges
+    from pipeline.training.qat.range_variables import ranges
 
     inputs = tf_keras.Input((8, 8, 3))
     head = tf_keras.layers.GlobalAveragePooling2D()(swish(tf_keras, inputs))
     aware = quantize_aware(tf_keras.Model(inputs, tf_keras.layers.Dense(5, name="logits")(head)))
     simulated = to_flatbuffer(aware)
-    hub, learned = take_out_fake_quant(simulated)
-    made = {op.output for op in inspect(hub).operators if op.name != "RESHAPE"}  # which has its input's range
+    prepared, learned = take_out_fake_quant(simulated)
+    made = {op.output for op in inspect(prepared).operators if op.name != "RESHAPE"}  # which has its input's range
     assert made <= set(learned)
     tensors = quantizer_tensors(simulated)
     assert set(ranges(aware)) <= set(tensors)
@@ -168,16 +168,16 @@ def test_every_value_that_int8_rounds_has_one_learned_range() -> None:
 
 def test_what_a_concatenation_alone_reads_is_rounded_on_its_steps() -> None:
     """The writer gives it the steps of the whole; with a range of its own, QAT would round it finer, and twice."""
-    from pipeline.export.convert import to_flatbuffer
+    from pipeline.conversion.convert import to_flatbuffer
     from pipeline.models.backend import tf_keras
-    from pipeline.quantize.formats import write
-    from pipeline.quantize.learned import take_out_fake_quant
+    from pipeline.quantization.formats import write
+    from pipeline.quantization.learned import take_out_fake_quant
     from pipeline.tflite.inspect import inspect
     from pipeline.tflite.runner import Runner
-    from pipeline.training.qat import start
+    from pipeline.training.qat import calibrated_start
     from pipeline.training.qat.apply import quantize_aware
-    from pipeline.training.qat.ranges import ranges
-    from pipeline.training.qat.settle import settle
+    from pipeline.training.qat.range_variables import ranges
+    from pipeline.training.qat.snap import snap
 
     layers, inputs = tf_keras.layers, tf_keras.Input((8, 8, 3))
     small = layers.Conv2D(4, 1, activation="relu", name="small")(inputs)
@@ -185,11 +185,11 @@ def test_what_a_concatenation_alone_reads_is_rounded_on_its_steps() -> None:
     model = tf_keras.Model(inputs, layers.Conv2D(2, 1, name="end")(layers.Concatenate(name="whole")([small, large])))
     x = random_inputs(model, 8)
     aware = quantize_aware(model)
-    start.calibrate(aware, [x])
-    settle(aware)
+    calibrated_start.calibrate(aware, [x])
+    snap(aware)
     assert {name for name in ranges(aware) if "small" in name or "large" in name} == set()
-    hub, learned = take_out_fake_quant(to_flatbuffer(aware))
-    int8 = write(hub, "int8", learned)
+    prepared, learned = take_out_fake_quant(to_flatbuffer(aware))
+    int8 = write(prepared, "int8", learned)
     assert "QUANTIZE" not in {op.name for op in inspect(int8).operators}
     runner = Runner(int8)
     step = runner.outputs[0].scale

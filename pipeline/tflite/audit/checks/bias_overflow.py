@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnose.finding import Finding
+from pipeline.diagnosis.finding import Finding
+from pipeline.tflite.audit.formatting import count, operator, some
 from pipeline.tflite.audit.subject import LIMITS, Layer, Subject
-from pipeline.tflite.audit.words import count, operator, some
 
 CHECK = "int32 overflow"
 MOST = 2**31 - 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.diagnose.finding import Finding, percent
+from pipeline.diagnosis.finding import Finding, percent
+from pipeline.tflite.audit.formatting import count, operator, some
 from pipeline.tflite.audit.subject import Subject
-from pipeline.tflite.audit.words import count, operator, some
 
 CHECK = "bias scale"
 REFUSED = 0.02

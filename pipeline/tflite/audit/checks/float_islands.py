@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.diagnose.finding import Finding
+from pipeline.diagnosis.finding import Finding
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.audit.formatting import count, operator, some
 from pipeline.tflite.audit.subject import Subject
-from pipeline.tflite.audit.words import count, operator, some
 from pipeline.tflite.inspect import Operator
 from pipeline.tflite.verdict import CONVERSIONS, is_float
 

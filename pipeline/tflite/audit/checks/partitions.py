@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pipeline.diagnose.finding import Finding
+from pipeline.diagnosis.finding import Finding
+from pipeline.tflite.audit.formatting import short
 from pipeline.tflite.audit.subject import Subject
-from pipeline.tflite.audit.words import short
 from pipeline.tflite.delegation import instead, why_not
 from pipeline.tflite.inspect import Operator
 

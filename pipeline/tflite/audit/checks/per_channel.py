@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.diagnose.finding import Finding
+from pipeline.diagnosis.finding import Finding
+from pipeline.tflite.audit.formatting import operator, some
 from pipeline.tflite.audit.subject import Layer, Subject
-from pipeline.tflite.audit.words import operator, some
 
 CHECK = "per channel"
 _PROMISING = ("int8", "int16x8", "weight_only")

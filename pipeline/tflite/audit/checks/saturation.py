@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.diagnose.finding import Finding, percent
+from pipeline.diagnosis.finding import Finding, percent
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.audit.formatting import short, some
 from pipeline.tflite.audit.subject import LIMITS, Subject
-from pipeline.tflite.audit.words import short, some
 from pipeline.tflite.inspect import Operator
 
 CHECK = "saturation"

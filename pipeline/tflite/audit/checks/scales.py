@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.diagnose.finding import Finding
+from pipeline.diagnosis.finding import Finding
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.audit.formatting import count, operator, short, some
 from pipeline.tflite.audit.subject import Subject
-from pipeline.tflite.audit.words import count, operator, short, some
 
 CHECK = "scales"
 SMALLEST, LARGEST = 1e-8, 1e4

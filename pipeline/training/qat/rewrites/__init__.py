@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.training.qat.graph import Graph
-from pipeline.training.qat.rewrites.activations import simplify_activations, split_activations
 from pipeline.training.qat.rewrites.attention import attention_to_operators
 from pipeline.training.qat.rewrites.average_pooling import average_pooling_to_convolution
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.constants import constants_into_biases
 from pipeline.training.qat.rewrites.convnext import convnext_to_standard
+from pipeline.training.qat.rewrites.fused_activations import simplify_activations, split_activations
 from pipeline.training.qat.rewrites.lambdas import open_activations, open_lambdas
 from pipeline.training.qat.rewrites.layer_norm import plain_layer_norms
 from pipeline.training.qat.rewrites.lone_batch_norm import carry_lone_batch_norms

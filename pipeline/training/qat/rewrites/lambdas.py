@@ -12,8 +12,8 @@ from typing import Any
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.graph import Graph, Layer, Value
-from pipeline.training.qat.rewrites.activations import TAKE_ACTIVATIONS, activation_name
 from pipeline.training.qat.rewrites.change import Change
+from pipeline.training.qat.rewrites.fused_activations import TAKE_ACTIVATIONS, activation_name
 from pipeline.training.qat.rewrites.nested import flatten_nested
 
 

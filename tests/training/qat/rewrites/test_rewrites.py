@@ -181,7 +181,7 @@ class TestActivations:
         ],
     )
     def test_an_activation_is_what_tflite_computes(self, keras: Any, activation: str, becomes: list[str]) -> None:
-        from pipeline.training.qat.rewrites.activations import simplify_activations, split_activations
+        from pipeline.training.qat.rewrites.fused_activations import simplify_activations, split_activations
 
         x = keras.Input((4, 4, 3))
         model = keras.Model(x, keras.layers.Conv2D(2, 1, activation=activation, name="conv")(x))
@@ -196,20 +196,20 @@ class TestActivations:
         ],
     )
     def test_an_activation_layer_too(self, keras: Any, layer: Any, becomes: list[str]) -> None:
-        from pipeline.training.qat.rewrites.activations import simplify_activations
+        from pipeline.training.qat.rewrites.fused_activations import simplify_activations
 
         x = keras.Input((4, 4, 3))
         graph = rewritten(keras.Model(x, layer(keras.layers)(x)), simplify_activations)
         assert kinds(graph) == becomes
 
     def test_the_users_own_function_stays_inside(self, keras: Any, tf: Any) -> None:
-        from pipeline.training.qat.rewrites.activations import split_activations
+        from pipeline.training.qat.rewrites.fused_activations import split_activations
 
         x = keras.Input((4,))
         rewritten(keras.Model(x, keras.layers.Dense(2, activation=tf.sin)(x)), split_activations, changes=False)
 
     def test_the_users_own_function_is_opened_in_front_of_everything_else(self, keras: Any, tf: Any) -> None:
-        from pipeline.training.qat.rewrites.activations import simplify_activations
+        from pipeline.training.qat.rewrites.fused_activations import simplify_activations
         from pipeline.training.qat.rewrites.lambdas import open_activations
         from pipeline.training.qat.rewrites.operators import operators_to_layers
 
@@ -234,7 +234,7 @@ class TestActivations:
         rewritten(keras.Model(x, keras.layers.Dense(2, activation=looks)(x)), open_activations, changes=False)
 
     def test_mobilenets_hard_swish_is_one_operator(self, keras: Any) -> None:
-        from pipeline.training.qat.rewrites.activations import simplify_activations
+        from pipeline.training.qat.rewrites.fused_activations import simplify_activations
         from pipeline.training.qat.rewrites.operators import operators_to_layers
 
         x = keras.Input((4, 4, 3))
@@ -242,7 +242,7 @@ class TestActivations:
         assert kinds(rewritten(keras.Model(x, y), operators_to_layers, simplify_activations)) == ["HardSwish"]
 
     def test_a_gate_of_another_value_is_no_hard_swish(self, keras: Any) -> None:
-        from pipeline.training.qat.rewrites.activations import simplify_activations
+        from pipeline.training.qat.rewrites.fused_activations import simplify_activations
         from pipeline.training.qat.rewrites.operators import operators_to_layers
 
         x, z = keras.Input((4, 4, 3)), keras.Input((4, 4, 3))

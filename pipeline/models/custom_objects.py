@@ -1,0 +1,97 @@
+"""Layers and functions of the user's inside a saved model, which Keras only loads when it is told their classes.
+
+A `.keras` file names the modules of layers, not those of functions; an `.h5` file names none. So the files that this
+project saves carry the names beside the model.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from pipeline import importing
+from pipeline.errors import InputError
+
+_NAMES = "custom_objects.json"
+"""The entry in a `.keras` archive, the attribute in an `.h5` file: a list of `module:name`."""
+_KNOWN = ("keras", "tf_keras", "builtins", "tensorflow", "tensorflow_model_optimization", "pipeline", "__main__")
+"""Packages whose classes Keras or this project knows; what a script defines itself cannot be imported by name."""
+
+
+def remember(model: Any, path: Path) -> None:
+    """Write the names of the user's classes and functions in a model into the file that it was just saved to."""
+    found = sorted(set(_of(model)))
+    if not found:
+        return
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(_NAMES, json.dumps(found))
+    else:
+        with h5py.File(path, "a") as file:
+            file.attrs[_NAMES] = json.dumps(found)
+
+
+def references(path: Path) -> list[str]:
+    """`module:Class` and `module:function` of what a model file holds that is not Keras's, each once."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            held = [json.loads(archive.read(name)) for name in {"config.json", _NAMES} & set(archive.namelist())]
+        return sorted({reference for item in held for reference in _named(item)})
+    if path.is_file() and h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            return list(json.loads(file.attrs.get(_NAMES, "[]")))
+    return []
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The classes and functions by their names, imported.
+
+    Raises:
+        InputError: a module or what it should hold is not there.
+    """
+    return {reference.partition(":")[2]: _load(path, reference) for reference in references(path)}
+
+
+def _of(model: Any) -> Iterator[str]:
+    for part in (model, *model.submodules):
+        for item in (type(part), *vars(part).values()):
+            own = inspect.isclass(item) or inspect.isfunction(item)
+            if own and _foreign(item.__module__) and "<" not in item.__qualname__:
+                yield f"{item.__module__}:{item.__name__}"
+
+
+def _named(item: Any) -> Iterator[str]:
+    """In a model's configuration, at any depth, or in a list of names."""
+    if isinstance(item, list):
+        for part in item:
+            if isinstance(part, str) and ":" in part:
+                yield part
+            yield from _named(part)
+    if isinstance(item, dict):
+        module, name = item.get("module"), item.get("class_name")
+        if isinstance(module, str) and isinstance(name, str) and _foreign(module):
+            yield f"{module}:{name}"
+        for part in item.values():
+            yield from _named(part)
+
+
+def _foreign(module: str) -> bool:
+    return module.partition(".")[0] not in _KNOWN
+
+
+def _load(path: Path, reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    try:
+        return importing.named(reference)
+    except Exception as error:  # whatever is wrong in the user's file is the user's to mend
+        raise InputError(
+            f"'{path}' holds '{name}' from the module '{module}', which cannot be imported: {type(error).__name__}: "
+            f"{error}. Run in the folder of that module, or put its folder on PYTHONPATH; or write a function that "
+            "builds and returns the model, and name it with --set model.function=module:function."
+        ) from error

@@ -1,1 +1,0 @@
-"""The hub: a float flatbuffer and its activation ranges become a .tflite of any format. No TensorFlow."""

@@ -1,0 +1,144 @@
+"""Reading a recipe: found by name or path, settings laid over it, checked; errors name the key and the fix."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import InputError, did_you_mean
+from pipeline.recipe.schema import Recipe
+
+
+def search_path() -> list[Path]:
+    """Folders in which a recipe's bare name is looked up, first match wins."""
+    return [
+        Path("recipes"),
+        Path(__file__).resolve().parents[2] / "recipes",
+        Path(sys.prefix) / "share" / "keras-int8-pipeline" / "recipes",
+    ]
+
+
+def available() -> dict[str, Path]:
+    """Every recipe found by bare name."""
+    found: dict[str, Path] = {}
+    for folder in search_path():
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find(name: str) -> Path:
+    """The file of a recipe given by name or path.
+
+    Raises:
+        InputError: no such recipe.
+    """
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        if Path(name).is_file():
+            return Path(name)
+        raise InputError(f"There is no recipe file '{name}'.")
+    known = available()
+    if name not in known:
+        raise InputError(
+            f"There is no recipe named '{name}' in {search_path()[0]}/.{did_you_mean(name, known)} "
+            "List them with `pipeline recipes list`, or give the path of a .yaml file."
+        )
+    return known[name]
+
+
+def load(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        name: A recipe's bare name (`mobilenet`) or the path of a YAML file.
+        overrides: `section.key=value` settings laid over the file, the value read as YAML.
+
+    Raises:
+        InputError: no such recipe, not YAML, an unknown key or a value out of its bounds.
+    """
+    path = find(name)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"The recipe {path} is not YAML: {_one_line(error)}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"The recipe {path} is not a YAML mapping with the keys name, model, data, …")
+    for override in overrides:
+        lay_over(content, override)
+    return parse(content, origin=str(path))
+
+
+def parse(content: dict[str, Any], origin: str = "the recipe") -> Recipe:
+    """Check a recipe's content.
+
+    Raises:
+        InputError: an unknown key, with the nearest known one, or a value out of its bounds.
+    """
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_explain(error)}") from None
+
+
+def lay_over(content: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in a recipe's content, the value read as YAML.
+
+    Raises:
+        InputError: no equals sign, or a key inside a value.
+    """
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set takes KEY=VALUE, for example train.epochs=3, not '{override}'.")
+    *sections, last = key.strip().split(".")
+    place = content
+    for section in sections:
+        inner = place.get(section)
+        if inner is None:
+            inner = place[section] = {}
+        if not isinstance(inner, dict):
+            raise InputError(f"--set {override}: '{section}' is a value, it has no keys of its own.")
+        place = inner
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {override}: the value is not YAML: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _explain(error: ValidationError) -> str:
+    sentences = []
+    for problem in error.errors():
+        where = [str(part) for part in problem["loc"]]
+        key = ".".join(where) or "the recipe"
+        if problem["type"] == "extra_forbidden":
+            hint = did_you_mean(where[-1], _keys_at(where[:-1]))
+            sentences.append(f"unknown key '{key}'.{hint}")
+        elif problem["type"] == "missing":
+            sentences.append(f"'{key}' is missing.")
+        else:
+            what = problem["msg"].removeprefix("Value error, ").rstrip(".")
+            given = problem["input"]
+            shown = "" if isinstance(given, dict) else f", not {given!r}"
+            sentences.append(f"'{key}': {what[0].lower()}{what[1:]}{shown}.")
+    return " ".join(sentences)
+
+
+def _keys_at(where: list[str]) -> list[str]:
+    section: type[BaseModel] = Recipe
+    for part in where:
+        if part.isdigit():  # a place in a list
+            continue
+        field = section.model_fields.get(part)
+        if field is None:
+            return []
+        inner = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
+        section = next((t for t in inner if issubclass(t, BaseModel)), section)
+    return [field.alias or name for name, field in section.model_fields.items()]

@@ -1,0 +1,300 @@
+"""The recipe: one YAML file that says what a run does, checked before anything heavy starts.
+
+    name: mobilenet
+    model: {name: MobileNetV2, alpha: 0.35}
+    data: {source: digits, preprocess: {size: [32, 32], scale: "-1..1"}}
+    train: {epochs: 20}
+    qat: {epochs: 4}
+
+`train` and `qat` may be left out: a recipe without `train` takes the model's weights as they are, one without
+`qat` goes the post-training road. Relative paths are relative to the current directory, as on the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16", "float32"]
+"""A .tflite format: what the weights are stored in and what the operators compute in."""
+
+Compute = Literal["float32", "float16", "int16x8", "int8"]
+"""What one operator computes in; `float16` stores its weights in half and computes in float32."""
+
+IoType = Literal["int8", "uint8", "float32"]
+
+Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entropy", "mse"]
+
+Strategy = Literal["none", "mirrored", "multi_worker"]
+"""How training is spread: not at all, over this machine's devices, over the processes that TF_CONFIG names."""
+
+RungName = Literal[
+    "keras", "float", "keras_qat", "qat", "prepared", "reference", "builtin", "xnnpack",
+    "armv8.0", "dotprod", "i8mm", "a55", "phone",
+]  # fmt: skip
+"""A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Model(_Section):
+    """Which network, and where its weights come from. Exactly one of `name`, `path`, `function`."""
+
+    name: str | None = Field(None, description="A model of tf_keras.applications, for example MobileNetV2.")
+    path: Path | None = Field(None, description="A .keras file (Keras 2 or 3), an .h5 file or a SavedModel.")
+    function: str | None = Field(None, description="module:function that returns a tf_keras model.")
+    alpha: float | None = Field(None, gt=0, description="Width multiplier of the MobileNets.")
+    weights: str | None = Field(None, description="none (random), 'imagenet' (downloaded) or a weights file.")
+    input_shape: tuple[int, ...] | None = Field(None, description="Without the batch; the data's by default.")
+    classes: Positive | None = Field(None, description="The data's number of classes by default.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Model:
+        given = [key for key in ("name", "path", "function") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"takes one of name, path and function, not {' and '.join(given)}")
+        return self
+
+
+class Preprocess(_Section):
+    """What happens to a stored example before the model sees it; the same in training, calibration, evaluation."""
+
+    size: tuple[Positive, Positive] | None = Field(None, description="[height, width]; as stored by default.")
+    resize: Literal["nearest", "bilinear", "bicubic", "lanczos", "area"] = "bilinear"
+    fit: Literal["stretch", "crop", "pad"] = Field(
+        "stretch", description="What keeps the target's shape: stretch, centre crop, or pad with black."
+    )
+    channels: Literal[1, 3] | None = Field(None, description="Grey to RGB or back; as stored by default.")
+    scale: Literal["-1..1", "0..1", "raw", "mean_std"] = Field(
+        "raw", description="x/127.5 − 1, x/255, x, or (x − mean)/std with mean and std in stored units."
+    )
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _mean_and_std(self) -> Preprocess:
+        if (self.scale == "mean_std") != (self.mean is not None and self.std is not None):
+            raise ValueError("mean and std go with scale: mean_std, and it needs both")
+        if self.std is not None and any(value <= 0 for value in self.std):
+            raise ValueError("std must be positive")
+        return self
+
+
+class Augment(_Section):
+    """Random changes to training images only."""
+
+    flip: bool = Field(False, description="Left–right, half of the time.")
+    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="Up to this share of the size.")
+
+
+class Data(_Section):
+    """Where the examples are and how they are split."""
+
+    source: str = Field(
+        "digits",
+        description="digits | keras:NAME | tfds:NAME | folder | csv | npz | module:function",
+    )
+    path: Path | None = Field(None, description="The folder, CSV or NPZ file.")
+    labels: Path | None = Field(None, description="A text file with one class name a line.")
+    preprocess: Preprocess = Preprocess()
+    augment: Augment = Augment()
+    test: Fraction = Field(0.2, description="Share held out for the test where the source has no test split.")
+    validation: Fraction = Field(0.1, description="Share of the training examples.")
+    calibration: Positive = Field(
+        200, description="Training examples set aside as the representative dataset (at most a fifth of them)."
+    )
+    limit: Positive | None = Field(None, description="Use at most so many examples of each split.")
+    seed: int = 0
+    on_corrupt: Literal["fail", "skip"] = "fail"
+
+
+class Train(_Section):
+    """Float training."""
+
+    epochs: Annotated[int, Field(ge=0)] = 10
+    batch_size: Positive = 32
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0
+    patience: Positive | None = Field(None, description="Stop after so many epochs without improvement.")
+    label_smoothing: Fraction = 0.0
+    seed: int = 0
+    strategy: Strategy = Field(
+        "none", description="mirrored: all devices of this machine; multi_worker: the processes that TF_CONFIG names."
+    )
+
+
+class Distill(_Section):
+    """Learning from the float model's scores beside the labels."""
+
+    weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="The teacher's share of the loss.")
+    temperature: Annotated[float, Field(gt=0)] = Field(2.0, description="Softens both sides' probabilities.")
+
+
+class Qat(_Section):
+    """Quantization-aware fine-tuning of the trained model."""
+
+    epochs: Positive = 4
+    batch_size: Positive = 32
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0
+    patience: Positive | None = None
+    label_smoothing: Fraction = 0.0
+    calibrate: bool = Field(True, description="Begin from ranges measured on the calibration examples.")
+    freeze_batch_norm: bool = Field(True, description="Keep the float training's statistics.")
+    batch_norm_epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="Epochs in which batch norm still follows the batches, before its statistics are frozen."
+    )
+    range_epochs: Positive | None = Field(
+        None, description="Epochs in which activation ranges follow the batches; then they stay. null: to the end."
+    )
+    distill: Distill | None = Field(None, description="Learn from the float model too; pays where data is scarce.")
+    best_by: Literal["int8", "fake_quant"] = Field(
+        "int8",
+        description="Whose accuracy on the validation split chooses the epoch: the .tflite's or the simulation's "
+        "(with a strategy always the latter's).",
+    )
+    configs: dict[str, str] = Field(
+        default_factory=dict, description="Your QuantizeConfigs: layer name or class → module:Class."
+    )
+    seed: int = 0
+    strategy: Strategy = Field("none", description="As train.strategy.")
+
+
+class Keep(_Section):
+    """Operators of an int8 or int16x8 model that compute in another type than the rest."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    match: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="Shell pattern that fits the operator's name or layers in it; its whole name means it alone.",
+    )
+    type: Annotated[str, Field(min_length=1)] | None = Field(None, description="For example SOFTMAX.")
+    to: Compute = Field("float32", alias="as", description="float16: weights in half, computed in float32.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Keep:
+        if self.match is None and self.type is None:
+            raise ValueError("needs match (a pattern over names) or type (an operator), or both")
+        return self
+
+    def __str__(self) -> str:
+        what = [self.match or "", *([f"type:{self.type}"] if self.type else [])]
+        return f"{' '.join(filter(None, what))}={self.to}"
+
+
+class Quantize(_Section):
+    """What is written as .tflite."""
+
+    formats: tuple[Format, ...] = ("int8",)
+    io: IoType = Field("int8", description="Type of the inputs and outputs of an int8 model.")
+    keep: tuple[Keep, ...] = Field(
+        (), description="Operators of the int8 and int16x8 formats to keep in float or int16; the later rule wins."
+    )
+    calibration: Calibration = Field(
+        "auto", description="Range estimator of PTQ; auto tries them and keeps what agrees best with the float model."
+    )
+    percentile: Annotated[float, Field(gt=50, le=100)] = Field(99.99, description="Of the estimator of that name.")
+    activations: Literal["asymmetric", "symmetric"] = Field(
+        "asymmetric", description="symmetric: zero point 0 throughout, for accelerators that know no other."
+    )
+    ranges: Path | None = Field(
+        None, description="A ranges.json to take instead of measuring; what it does not know is measured."
+    )
+    bias_correction: bool = Field(True, description="Take back the mean error that rounding brings to each layer.")
+    equalize: bool | None = Field(None, description="Scale channels to fill their tensor's range; null: auto decides.")
+    rounding: Literal["nearest", "learned"] | None = Field(
+        None, description="learned: so that the layers' outputs change least; null: auto decides."
+    )
+    weight_scales: Literal["max", "mse"] = Field("max", description="By the largest weight or the least squared error.")
+    budget: Annotated[float, Field(gt=0)] = Field(180, description="Seconds after which auto begins nothing more.")
+
+    @model_validator(mode="after")
+    def _ranges_of_this_network(self) -> Quantize:
+        if self.ranges is not None and self.equalize:
+            raise ValueError("ranges and equalize exclude each other: equalizing changes the ranges")
+        return self
+
+
+class Evaluate(_Section):
+    """Accuracy on the test split."""
+
+    batch_size: Positive = 8
+    threads: Positive = 2
+
+
+class Benchmark(_Section):
+    """Latency on this host."""
+
+    runs: Positive = 50
+    warmup: Annotated[int, Field(ge=0)] = 5
+    threads: Positive = 1
+    xnnpack: bool = True
+
+
+class RungPromise(_Section):
+    """What one rung of the ladder must keep of what it is compared with, the rung above it."""
+
+    min_agreement: Share | None = Field(None, description="Share of examples with the same top-1 answer.")
+    max_drop: Share | None = Field(None, description="Top-1 accuracy it may lose, as a fraction.")
+    max_lsb: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Largest difference of two integer outputs, in steps of their scale."
+    )
+    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the outputs.")
+
+
+class Verify(_Section):
+    """Promises that `pipeline verify` holds the int8 model to."""
+
+    min_agreement: Share | None = Field(
+        None, description="Of the int8 model under XNNPACK, as a phone runs it, with the float .tflite."
+    )
+    max_drop: Share | None = Field(None, description="Top-1 that it may lose against the float .tflite, as a fraction.")
+    rungs: dict[RungName, RungPromise] = Field({}, description="Promises of single rungs, by name.")
+    tensor_sqnr_db: float = Field(
+        20.0, description="An int8 activation parts from the float one below this signal to noise ratio."
+    )
+    tensor_lsb: Annotated[int, Field(ge=0)] = Field(
+        1, description="An activation parts from that of other kernels beyond so many steps."
+    )
+
+
+class Recipe(_Section):
+    """A whole run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    description: str = ""
+    model: Model
+    data: Data = Data()
+    train: Train | None = None
+    qat: Qat | None = None
+    quantize: Quantize = Quantize()
+    evaluate: Evaluate = Evaluate()
+    benchmark: Benchmark = Benchmark()
+    verify: Verify = Verify()
+
+    @model_validator(mode="after")
+    def _together(self) -> Recipe:
+        strategies = {section.strategy for section in (self.train, self.qat) if section is not None}
+        if "multi_worker" in strategies and len(strategies) > 1:
+            raise ValueError("train.strategy and qat.strategy must both be multi_worker, or neither")
+        return self
+
+    def digest(self, *sections: str) -> str:
+        """SHA-256 over the given sections (all by default), as JSON with sorted keys."""
+        content = self.model_dump(mode="json", include=set(sections) or None)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

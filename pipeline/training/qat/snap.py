@@ -1,0 +1,161 @@
+"""Settle a QAT model on what int8 can hold, so that what was trained is what the file computes.
+
+Fake-quant rounds weights and activations. Two things are left that the kernels do otherwise
+(https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec):
+
+- A bias is stored in int32, in steps of input scale · weight scale. Left between two steps it lets up to several
+  percent of an operator's outputs come out a step away, and a deep network blows that up.
+- AVERAGE_POOL_2D and RESIZE_BILINEAR keep their input's scale and zero point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.models.backend import tf_keras
+from pipeline.training.qat.configs import has_kernel, kernel_attribute, weight_axes
+from pipeline.training.qat.connections import Wiring, inner
+from pipeline.training.qat.fake_quant_placement import keeps_scale
+from pipeline.training.qat.fusing import folds
+from pipeline.training.qat.operation import ChannelScale
+from pipeline.training.qat.range_variables import learned_range, range_of, rounds_output
+
+_LARGEST_BIAS = 2.0**30
+"""In steps. Where a bias is larger the writer takes larger steps; see `pipeline.quantization.kernel_limits`."""
+
+
+def snap(aware: Any) -> None:
+    """Move first ranges that are their input's, then every bias, to what int8 will have; the kernels stay.
+
+    Args:
+        aware: A QAT model, trained. Every bias moves by at most half a step of its accumulator.
+    """
+    tie_ranges(aware)
+    snap_biases(aware)
+
+
+def tie_ranges(aware: Any) -> None:
+    """Give every range that has to be its input's that one."""
+    for follower in followers(aware):
+        follower.snap()
+
+
+@dataclass(frozen=True)
+class Follower:
+    """A range that has to be the input's."""
+
+    own: Any
+    """The variables `min` and `max`."""
+    source: Any
+    """The layer that rounds what is read."""
+
+    def snap(self) -> None:
+        """Take over the range."""
+        pair = range_of(self.source)
+        if pair is not None:
+            self.own["min"].assign(pair[0])
+            self.own["max"].assign(pair[1])
+
+
+def followers(aware: Any) -> list[Follower]:
+    """The ranges of a QAT model that are their input's, in the order in which they are computed.
+
+    A pool over the whole image has none of them: it is exported as MEAN, which has a scale of its own.
+    """
+    wiring = Wiring(aware)
+    found = []
+    for node in wiring.nodes:
+        layer = inner(node.layer)
+        if not keeps_scale(type(layer), layer.get_config()) or len(node.keras_inputs) != 1:
+            continue
+        [image] = node.keras_inputs
+        if isinstance(layer, tf_keras.layers.AveragePooling2D) and _is_global(layer, image, node.outputs):
+            continue
+        own, source, reader = learned_range(node.layer), wiring.rounds(image), wiring.only_reader(node.outputs)
+        if own is None and reader is not None and isinstance(inner(reader.layer), tf_keras.layers.ReLU):
+            own = learned_range(reader.layer)
+        if own is not None and source is not None:
+            found.append(Follower(own, source))
+    return found
+
+
+def _is_global(pool: Any, image: Any, result: Any) -> bool:
+    return tuple(image.shape[1:3]) == tuple(pool.pool_size) and tuple(result.shape[1:3]) == (1, 1)
+
+
+def snap_biases(aware: Any) -> None:
+    """Move every bias, with the batch-norm that is folded into it, onto a whole number of its int32 steps.
+
+    What has no bias and no batch-norm with one has nothing to move. A layer that is used more than once has other
+    steps in each place, and stays as it is.
+    """
+    wiring = Wiring(aware)
+    for node in wiring.nodes:
+        if not has_kernel(type(inner(node.layer))) or wiring.calls(node.layer) > 1:
+            continue
+        source, sums = wiring.rounds(node.keras_inputs[0]), _sums(wiring, node)
+        pair = range_of(source) if source is not None else None
+        if pair is None or sums.bias is None:
+            continue
+        step = (pair[1] - pair[0]) / 255 * _weight_scales(node.layer) * np.abs(sums.factor)
+        movable = (np.abs(sums.offset) < step * _LARGEST_BIAS) & (sums.behind != 0)
+        whole = np.rint(np.divide(sums.offset, step, where=movable, out=np.zeros_like(step))) * step
+        by = np.divide(whole - sums.offset, sums.behind, where=movable, out=np.zeros_like(step))
+        sums.bias.assign_add(by.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What one operator computes: factor · (kernel · x) + offset, each float64 [channels]."""
+
+    factor: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    bias: Any
+    """The variable that was added last; None where nothing can be added."""
+    behind: NDArray[np.float64]
+    """What that variable is multiplied by after it was added."""
+
+
+def _sums(wiring: Wiring, node: Any) -> _Sums:
+    """A layer with a kernel, and the batch-norms and channel factors behind it that the converter folds into it."""
+    layer = inner(node.layer)
+    ones = np.ones(_weight_scales(node.layer).shape)
+    bias = layer.bias if layer.use_bias else None
+    sums = _Sums(ones, ones * _values(bias), bias, ones)
+    while not rounds_output(node.layer):
+        reader = wiring.only_reader(node.outputs)
+        if reader is None or wiring.calls(reader.layer) > 1 or not folds(type(layer), type(inner(reader.layer))):
+            break
+        behind = inner(reader.layer)
+        if isinstance(behind, ChannelScale):
+            by, added, bias = _values(behind.gamma), np.zeros(1), None
+        else:
+            by = _values(behind.gamma, 1.0) / np.sqrt(_values(behind.moving_variance) + behind.epsilon)
+            added, bias = _values(behind.beta) - _values(behind.moving_mean) * by, behind.beta
+        sums = _Sums(
+            factor=sums.factor * by,
+            offset=sums.offset * by + added,
+            bias=sums.bias if bias is None else bias,
+            behind=sums.behind * by if bias is None else ones,
+        )
+        node = reader
+    return sums
+
+
+def _values(variable: Any, otherwise: float = 0.0) -> NDArray[np.float64]:
+    """float64 [channels], or [1] where there is no such variable."""
+    return np.full(1, otherwise) if variable is None else np.asarray(variable.numpy(), np.float64)
+
+
+def _weight_scales(layer: Any) -> NDArray[np.float64]:
+    """The kernel's scale a channel, float64 [output channels], before anything is folded into it."""
+    kept = inner(layer)
+    # tfmot puts the rounded kernel in the attribute's place and keeps the trained one here.
+    trained = [variable for variable, _, _ in getattr(layer, "_weight_vars", [])]
+    kernel = np.abs(np.asarray(trained[0] if trained else getattr(kept, kernel_attribute(kept)), np.float64))
+    scales: NDArray[np.float64] = kernel.max(axis=tuple(weight_axes(kept, kernel.ndim))).reshape(-1) / 127
+    return scales

@@ -1,0 +1,223 @@
+"""The stage: an int8 model on emulated ARM CPUs, compared with the host's XNNPACK and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError
+from pipeline.progress import Track, quiet
+from pipeline.tflite import flatbuffer
+from pipeline.tflite.inspect import Inspection, inspect
+from pipeline.tflite.runner import Runner, TensorSpec
+from pipeline.verification.arm import sysroot as sysroots
+from pipeline.verification.arm.boundary import handed_over
+from pipeline.verification.arm.counts import Counts
+from pipeline.verification.arm.delegated_nodes import not_taken
+from pipeline.verification.arm.emulation_result import Comparison, Outputs, ProfileResult, compare
+from pipeline.verification.arm.findings import bit_exact, examine
+from pipeline.verification.arm.machine import Answer, Example, GuestError, Job, emulate
+from pipeline.verification.arm.profiles import Profile, chosen
+from pipeline.verification.arm.sysroot import Sysroot
+
+_NO_INT8 = frozenset({"float32", "float16", "weight_only"})
+
+
+def run_profiles(
+    model: Path | bytes,
+    inputs: NDArray[Any] | Sequence[NDArray[Any]],
+    profiles: Sequence[str] = (),
+    *,
+    float_model: Path | bytes | None = None,
+    track: Track = quiet,
+    say: Callable[[str], None] = lambda message: None,
+) -> tuple[ProfileResult, ...]:
+    """Run an int8 model under the real ARM kernels of LiteRT, on emulated CPUs.
+
+    Args:
+        model: An int8 .tflite.
+        inputs: One array for each input of the model, [B, ...] with the same number of examples B; for one input, the
+            array alone. In the input's own type, or float32 in the units the model was trained on.
+        profiles: Names of `profiles.PROFILES`; all by default.
+        float_model: The float model it was made from: its instructions are counted beside, on the first example.
+        track: Progress, an inference a step.
+        say: What is set up, once.
+
+    Returns:
+        One result a profile.
+
+    Raises:
+        InputError: a profile of no such name, a float model, custom operators, inputs that do not fit.
+        CannotEmulateError: this host cannot emulate ARM; nothing was proven.
+        PipelineError: a download failed, or the emulator computes wrongly.
+    """
+    wanted = chosen(profiles)
+    inspection = inspect(model)
+    _refuse(inspection, model)
+    runner = open_runner(model)
+    examples = _examples(runner, inputs, model)
+    host = tuple(tuple(array.copy() for array in runner.run(*example)) for example in examples)
+    jobs = [Job(model, examples, count=True, name=flatbuffer.label(model))]
+    if float_model is not None:
+        jobs.append(_float_job(float_model, runner, examples[0]))
+    sysroot = sysroots.ensure(track, say)
+    return tuple(_one(sysroot, profile, jobs, inspection, runner, host, track) for profile in wanted)
+
+
+def open_runner(model: Path | bytes) -> Runner:
+    """A model on the host's XNNPACK, one thread.
+
+    Raises:
+        InputError: LiteRT does not take it; custom operators are named.
+    """
+    try:
+        return Runner(model)
+    except InputError as error:
+        tree = flatbuffer.read(model)
+        custom = {flatbuffer.text(code.customCode) for code in tree.operatorCodes if code.customCode}
+        if not custom:
+            raise
+        raise InputError(
+            f"{flatbuffer.label(model)} has custom operators ({', '.join(sorted(custom))}), for which LiteRT has no "
+            "kernels, here or on ARM. Replace them by built-in operators, or verify on the phone with the program that "
+            "brings them."
+        ) from error
+
+
+def _refuse(inspection: Inspection, model: Path | bytes) -> None:
+    if inspection.verdict.kind in _NO_INT8:
+        raise InputError(
+            f"{flatbuffer.label(model)} is {inspection.verdict.text}, with nothing in int8 to prove. Give the int8 "
+            "model (make it with `pipeline export --int8`); a float model is counted beside it."
+        )
+
+
+def _examples(runner: Runner, inputs: NDArray[Any] | Sequence[NDArray[Any]], model: Path | bytes) -> list[Example]:
+    """The inputs as the model takes them, one call an entry."""
+    arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    if len(arrays) != len(runner.inputs):
+        raise InputError(
+            f"{flatbuffer.label(model)} takes {len(runner.inputs)} inputs and was given {len(arrays)} arrays."
+        )
+    calls = [_calls(array, spec) for array, spec in zip(arrays, runner.inputs, strict=True)]
+    if len({len(pieces) for pieces in calls}) != 1 or not calls[0]:
+        raise InputError(
+            f"The inputs hold {[len(array) for array in arrays]} examples: give as many to each, at least 1."
+        )
+    return [tuple(example) for example in zip(*calls, strict=True)]
+
+
+def _calls(array: NDArray[Any], spec: TensorSpec) -> list[NDArray[Any]]:
+    """[B, ...] cut into the batches that the model takes; a batch that is not full is left out."""
+    if array.shape[1:] != spec.shape[1:]:
+        raise InputError(
+            f"The input '{spec.name}' takes {list(spec.shape)} and was given {list(array.shape)}. The preprocessing's "
+            "size and channels must be the model's."
+        )
+    stored = array if array.dtype == spec.dtype else spec.quantize(array)
+    batch = spec.shape[0] if spec.shape else 1
+    pieces = [stored[start : start + batch] for start in range(0, len(stored) - batch + 1, batch)]
+    return pieces if spec.shape else [piece.reshape(()) for piece in pieces]
+
+
+def _float_job(model: Path | bytes, int8: Runner, example: Example) -> Job:
+    runner = open_runner(model)
+    if [spec.shape for spec in runner.inputs] != [spec.shape for spec in int8.inputs]:
+        raise InputError(
+            f"{flatbuffer.label(model)} takes {[list(spec.shape) for spec in runner.inputs]}, the int8 model "
+            f"{[list(spec.shape) for spec in int8.inputs]}: it is not the model that the int8 one was made from."
+        )
+    arrays = []
+    for array, spec, own in zip(example, int8.inputs, runner.inputs, strict=True):
+        real = array if spec.scale is None else spec.dequantize(array)
+        arrays.append(real.astype(own.dtype))
+    return Job(model, [tuple(arrays)], count=True, name=flatbuffer.label(model))
+
+
+def _one(
+    sysroot: Sysroot,
+    profile: Profile,
+    jobs: list[Job],
+    inspection: Inspection,
+    runner: Runner,
+    host: tuple[Outputs, ...],
+    track: Track,
+) -> ProfileResult:
+    undone: list[str] = []
+    if sysroot.no_plugin is not None:
+        undone.append(f"instructions were not counted: {sysroot.no_plugin}")
+    try:
+        answers = emulate(sysroot, profile, jobs, track)
+    except GuestError as error:
+        if error.job is None:
+            raise
+        if error.job == 0:
+            return _did_not_run(sysroot, profile, [*undone, str(error)])
+        undone.append(f"the float model was not counted: {error}")
+        answers = emulate(sysroot, profile, jobs[:1], track)
+    answer = answers[0]
+    outputs = tuple(
+        _shaped(raw, runner.outputs, reference) for raw, reference in zip(answer.outputs, host, strict=True)
+    )
+    comparison = compare(host, outputs)
+    count, left = not_taken(answer.nodes)
+    boundary = None
+    if comparison.differing_bytes and left and bit_exact(inspection):
+        boundary = _boundary(sysroot, profile, jobs[0], left, track)
+    return ProfileResult(
+        profile=profile.name,
+        core=profile.core,
+        emulator=f"{sysroot.qemu_version}, -cpu {profile.cpu.value}",
+        outputs=outputs,
+        comparison=comparison,
+        boundary=boundary,
+        delegated=1 - len(left) / count if count else 0.0,
+        counts=answer.counts,
+        float_counts=_counts_of(answers),
+        findings=examine(profile, inspection, comparison, answer.counts, left, boundary),
+        undone=tuple(undone),
+    )
+
+
+def _boundary(sysroot: Sysroot, profile: Profile, job: Job, left: frozenset[int], track: Track) -> Comparison | None:
+    """Compare what XNNPACK hands over; None where it hands nothing over."""
+    copied, added = handed_over(job.model, left)
+    if not added:
+        return None
+    runner = Runner(copied)
+    host = tuple(tuple(array.copy() for array in runner.run(*example)) for example in job.examples)
+    [answer] = emulate(sysroot, profile, [Job(copied, job.examples, name=job.name)], track)
+    arm = [_shaped(raw, runner.outputs, like) for raw, like in zip(answer.outputs, host, strict=True)]
+    return compare(tuple(outputs[-added:] for outputs in host), tuple(outputs[-added:] for outputs in arm))
+
+
+def _did_not_run(sysroot: Sysroot, profile: Profile, undone: list[str]) -> ProfileResult:
+    return ProfileResult(
+        profile=profile.name,
+        core=profile.core,
+        emulator=f"{sysroot.qemu_version}, -cpu {profile.cpu.value}",
+        outputs=(),
+        comparison=None,
+        boundary=None,
+        delegated=0.0,
+        counts=None,
+        float_counts=None,
+        findings=(),
+        undone=tuple(undone),
+    )
+
+
+def _counts_of(answers: Sequence[Answer]) -> Counts | None:
+    return answers[1].counts if len(answers) > 1 else None
+
+
+def _shaped(raw: tuple[bytes, ...], specs: Sequence[TensorSpec], reference: Outputs) -> Outputs:
+    """The guest's bytes as arrays; their shapes are the host's, which may depend on the example."""
+    return tuple(
+        np.frombuffer(content, spec.dtype).reshape(expected.shape)
+        for content, spec, expected in zip(raw, specs, reference, strict=True)
+    )

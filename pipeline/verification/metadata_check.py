@@ -1,0 +1,157 @@
+"""Is the file what its metadata say: format, labels, preprocessing, recipe, data, golden pair?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline import recipe
+from pipeline.data import Dataset
+from pipeline.diagnosis.checks import metadata_agreement
+from pipeline.tflite import golden
+from pipeline.tflite.inspect import Inspection
+from pipeline.tflite.metadata import Metadata
+from pipeline.workflow.run_folder import MANIFEST, Run, versions
+
+State = Literal["ok", "note", "broken"]
+"""broken: the file is not what it says. note: something else is, which may be meant."""
+
+_FORMATS = {
+    "int8": ("int8", "int8_float_io", "mixed"),
+    "int8_per_tensor": ("int8_per_tensor", "int8", "int8_float_io", "mixed"),
+    "int16x8": ("int16x8", "mixed"),
+}
+"""Verdicts that fit a format: keep rules and float ends make others of it, and those are held to elsewhere."""
+_RUNTIME = "ai-edge-litert"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the metadata says, and whether it is so."""
+
+    what: str
+    state: State
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check(inspection: Inspection, data: Dataset) -> tuple[Check, ...]:
+    """Hold a file to its metadata.
+
+    Args:
+        inspection: The file's, read from disk.
+        data: The data that it is verified on.
+
+    Returns:
+        Nothing for a file without metadata: there is nothing to hold it to.
+
+    Raises:
+        InputError: metadata that are damaged or of a newer version.
+        PipelineError: the model fails on the golden inputs.
+    """
+    assert inspection.file is not None
+    path, described = Path(inspection.file), inspection.metadata
+    if described is None:
+        return ()
+    facts = described.provenance
+    found = [
+        *_format(inspection, facts),
+        *_labels(described, data),
+        *_preprocessing(inspection, described, data),
+        *_recipe(path, facts),
+        *_data(facts, data),
+        *_golden(path, facts),
+    ]
+    return tuple(found)
+
+
+def _format(inspection: Inspection, facts: dict[str, Any]) -> list[Check]:
+    said = facts.get("format")
+    if said not in _FORMATS:
+        return []
+    kind = inspection.verdict.kind
+    if kind in _FORMATS[said]:
+        return [Check("format", "ok", f"written as {said}, and is {inspection.verdict.text}")]
+    return [Check("format", "broken", f"written as {said}, but it is {inspection.verdict.text}")]
+
+
+def _labels(described: Metadata, data: Dataset) -> list[Check]:
+    if not described.labels:
+        return []
+    # Classes that the data does not show have their numbers as names.
+    own, given = described.labels[: len(data.class_names)], tuple(data.class_names)
+    if own == given:
+        return [Check("labels", "ok", f"{len(described.labels)} labels, the data's")]
+    place = next((i for i, (a, b) in enumerate(zip(own, given, strict=False)) if a != b), len(own))
+    said = own[place] if place < len(own) else "nothing"
+    return [
+        Check("labels", "broken", f"class {place} is '{said}' in the file's labels and '{given[place]}' in the data")
+    ]
+
+
+def _preprocessing(inspection: Inspection, described: Metadata, data: Dataset) -> list[Check]:
+    if not described.preprocessing:
+        return []
+    integer = not inspection.inputs[0].dtype.startswith("float")
+    findings = metadata_agreement.preprocessing(described, data.preprocessor.describe(), integer_input=integer)
+    if not findings:
+        return [Check("preprocessing", "ok", "the data is prepared as the file says")]
+    return [
+        Check("preprocessing", "broken" if finding.severity == "error" else "note", finding.message.rstrip("."))
+        for finding in findings
+    ]
+
+
+def _recipe(path: Path, facts: dict[str, Any]) -> list[Check]:
+    said = facts.get("recipe_sha256")
+    manifest = Run(path.parent).manifest if (path.parent / MANIFEST).is_file() else {}
+    if said is None or "recipe" not in manifest:
+        return []
+    # As `Recipe.digest` counts it, over the recipe as it was written, and with the keys that this program knows too.
+    own = hashlib.sha256(json.dumps(manifest["recipe"], sort_keys=True).encode()).hexdigest()
+    if said in (own, recipe.parse(manifest["recipe"], f"the recipe in {path.parent / MANIFEST}").digest()):
+        return [Check("recipe", "ok", f"the run's own, {said[:12]}")]
+    return [
+        Check("recipe", "note", f"written by the recipe {said[:12]}; the run's is {own[:12]} now, it was changed since")
+    ]
+
+
+def _data(facts: dict[str, Any], data: Dataset) -> list[Check]:
+    said = facts.get("data_sha256")
+    if said is None:
+        return []
+    if said == data.fingerprint:
+        return [Check("data", "ok", f"calibrated on this data, {said[:12]}")]
+    return [Check("data", "note", f"calibrated on the data {said[:12]}; this is {data.fingerprint[:12]}")]
+
+
+def _golden(path: Path, facts: dict[str, Any]) -> list[Check]:
+    said = golden.of(facts)
+    if said is None:
+        return []
+    found = golden.pair(path, said.examples)
+    written, now = facts.get("versions", {}).get(_RUNTIME, "unknown"), versions()[_RUNTIME]
+    if found is None or found.input_sha256 != said.input_sha256:
+        return [Check("golden pair", "broken", "the golden inputs are others: the model's input was changed")]
+    if found.output_sha256 == said.output_sha256:
+        return [
+            Check(
+                "golden pair",
+                "ok",
+                f"{said.examples} inputs give the bytes that were recorded, {said.output_sha256[:12]}",
+            )
+        ]
+    other = "" if written == now else f", or LiteRT {now} computes otherwise than {written}, which recorded them"
+    return [
+        Check(
+            "golden pair",
+            "broken",
+            f"the model answers {found.output_sha256[:12]} where {said.output_sha256[:12]} was recorded: the file was "
+            f"changed since{other}",
+        )
+    ]

@@ -1,0 +1,94 @@
+"""Does the int8 model answer what QAT trained? Fake-quant accuracy says nothing where it does not.
+
+The field's complaint: tensorflow/model-optimization#368, #1107.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.loader import Dataset
+from pipeline.evaluation.classify import Evaluation
+from pipeline.evaluation.metrics import agreement
+from pipeline.progress import Track, quiet
+from pipeline.recipe import Verify
+from pipeline.tflite.activations import Activations
+from pipeline.verification.inside import TensorGap, look_inside
+
+PROMISED = 0.99
+"""Share of the answers that are to be the same."""
+LOOKED_AT = 16
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The int8 model beside the simulation that QAT trained."""
+
+    n: int
+    agreement: float
+    """Share of the examples with the same top-1."""
+    first: TensorGap | None
+    """The first activation that parts beyond tolerance, looked for below `PROMISED`."""
+    steepest: TensorGap | None = None
+    """Where one operator adds most noise, looked for there too."""
+
+    @property
+    def kept(self) -> bool:
+        return self.agreement >= PROMISED
+
+    def __str__(self) -> str:
+        text = f"int8 against the fake-quant model: {100 * self.agreement:.1f} % of {self.n} answers are the same"
+        if self.kept:
+            return text
+        where = ""
+        if self.first is not None:
+            where = f"; they part first at '{self.first.tensor}' ({self.first.operator})"
+        elif self.steepest is not None:  # many small differences, none of them wrong
+            where = f"; no activation parts beyond tolerance, most noise comes in at '{self.steepest.tensor}'"
+        return f"{text}, less than {100 * PROMISED:g} %{where}. `pipeline verify` shows every step"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "n": self.n,
+            "agreement": self.agreement,
+            "kept": self.kept,
+            "first": self.first.to_json() if self.first else None,
+            "steepest": self.steepest.to_json() if self.steepest else None,
+        }
+
+
+def compare(
+    files: Mapping[str, Path], scores: Mapping[str, Evaluation], data: Dataset, *, track: Track = quiet
+) -> Parity:
+    """Hold the answers of both, which are known already, against each other, and look inside where they differ.
+
+    Args:
+        files: `qat`, the converted QAT model, float with fake-quant; and `int8`, what was quantized from it.
+        scores: What both answered on the test split.
+        data: The recipe's.
+        track: Follows the look inside.
+
+    Raises:
+        InputError: the data or a model cannot be used.
+        PipelineError: a model fails while it runs.
+    """
+    same = agreement(scores["int8"].predicted, scores["qat"].predicted)
+    if same >= PROMISED:
+        return Parity(scores["int8"].n, same, None)
+    examples = islice((x for batch in data.batches("test", LOOKED_AT) for x in batch.x), LOOKED_AT)
+    tolerance = Verify()
+    found = look_inside(
+        "int8",
+        "fake-quant",
+        Activations(files["qat"].read_bytes(), "xnnpack"),
+        Activations(files["int8"].read_bytes(), "xnnpack"),
+        examples,
+        sqnr_db=tolerance.tensor_sqnr_db,
+        lsb=tolerance.tensor_lsb,
+        track=track,
+    )
+    return Parity(scores["int8"].n, same, found.first, found.steepest)

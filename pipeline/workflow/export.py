@@ -1,0 +1,172 @@
+"""What `pipeline export` is pointed at: a run, a Keras model, or a float .tflite, with or without data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pipeline import recipe as recipes
+from pipeline.errors import InputError, did_you_mean
+from pipeline.files import write_bytes
+from pipeline.progress import Track, quiet
+from pipeline.quantization.format_check import audit
+from pipeline.quantization.keep import BASE
+from pipeline.recipe import Format, IoType, Keep, Recipe
+from pipeline.workflow import stages
+from pipeline.workflow.run_folder import MANIFEST, Run, newest, root
+
+
+@dataclass(frozen=True)
+class Request:
+    """An export as the user words it."""
+
+    target: Path | None
+    """A run folder, a Keras model or a float .tflite; None: the newest run."""
+    formats: Sequence[Format]
+    io: str | None
+    """None: the recipe's."""
+    recipe: str | None
+    """Whose data calibrates a target that is no run."""
+    data: Path | None
+    """Representative data for a target that is no run, without a recipe."""
+    overrides: Sequence[str]
+    run: str | None
+    """Name of the run folder; the target's stem by default."""
+    keep: Sequence[Keep] = ()
+    """Rules after the recipe's: operators of the int8 and int16x8 formats that compute in another type."""
+
+
+def export(request: Request, track: Track = quiet, say: Callable[[str], None] = stages.silent) -> dict[Format, Path]:
+    """Write the formats.
+
+    Returns:
+        The files by format.
+
+    Raises:
+        InputError: no such target, a format that needs data and none is given, contradictory options.
+        PipelineError: the model cannot be converted, or a file is not what it was written as.
+    """
+    if request.io is not None and request.io not in get_args(IoType):
+        hint = did_you_mean(request.io, get_args(IoType))
+        raise InputError(f"--io takes int8, uint8 or float32, not '{request.io}'.{hint}")
+    if request.keep and not any(name in BASE for name in request.formats):
+        raise InputError(
+            f"--keep is for formats that compute in integers ({', '.join(BASE)}); {' and '.join(request.formats)} "
+            "computes in float."
+        )
+    if request.recipe and request.data:
+        raise InputError("--recipe and --data both name the data: give one of them.")
+    target = request.target if request.target is not None else newest(root()).folder
+    if not target.exists():
+        raise InputError(f"There is no '{target}': give a run folder, a Keras model or a float .tflite.")
+    if (target / MANIFEST).is_file():
+        return _from_run(Run(target), request, track, say)
+    run = Run(root() / (request.run or target.stem))
+    if request.recipe or request.data:
+        recipe = _recipe_for(target, request)
+        return _from_file(stages.RunContext(recipe, run, track, say), target, request)
+    return _without_data(run, target, request)
+
+
+def _io(request: Request, recipe: Recipe) -> IoType:
+    return cast(IoType, request.io) if request.io is not None else recipe.quantize.io
+
+
+def _keep(request: Request, recipe: Recipe) -> tuple[Keep, ...]:
+    return (*recipe.quantize.keep, *request.keep)
+
+
+def _from_run(run: Run, request: Request, track: Track, say: Callable[[str], None]) -> dict[Format, Path]:
+    if request.recipe or request.data or request.overrides or request.run:
+        raise InputError(
+            f"'{run.folder}' is a run with its own recipe and data: --recipe, --data, --set and --run go with a "
+            "model file. To change the recipe, run it again: pipeline run RECIPE --set KEY=VALUE."
+        )
+    context = stages.reopen(run, track, say)
+    recipe = context.recipe
+    return stages.formats(context, request.formats, _io(request, recipe), _keep(request, recipe))
+
+
+def _from_file(context: stages.RunContext, target: Path, request: Request) -> dict[Format, Path]:
+    stages.describe(context)
+    if target.suffix == ".tflite":
+        stages.take_flatbuffer(context, target)
+    else:
+        stages.train(context)
+        stages.flatbuffers(context, with_qat=False)
+    return stages.formats(context, request.formats, _io(request, context.recipe), _keep(request, context.recipe))
+
+
+def _recipe_for(target: Path, request: Request) -> Recipe:
+    """The given recipe, or one made of `--data`, around the target instead of its own model and training."""
+    if request.recipe is not None:
+        base = recipes.load(request.recipe, request.overrides)
+    else:
+        base = recipes.parse(_content_for_data(target, request), "--data")
+    name = request.run or target.stem
+    model = {"path": None if target.suffix == ".tflite" else str(target)}
+    content = base.model_dump(mode="json") | {"name": name, "model": model, "train": None, "qat": None}
+    return recipes.parse(content, f"the recipe for {target}")
+
+
+def _content_for_data(target: Path, request: Request) -> dict[str, Any]:
+    assert request.data is not None
+    if not request.data.exists():
+        raise InputError(f"There is no data at '{request.data}'.")
+    source = {".csv": "csv", ".npz": "npz"}.get(request.data.suffix, "folder")
+    if source == "folder" and not request.data.is_dir():
+        raise InputError(f"--data takes a folder of images, a .csv or an .npz file, not '{request.data}'.")
+    content: dict[str, Any] = {"name": "data", "model": {}, "data": {"source": source, "path": str(request.data)}}
+    for override in request.overrides:
+        recipes.lay_over(content, override)
+    preprocess = content["data"].setdefault("preprocess", {})
+    if "scale" not in preprocess:
+        raise InputError(
+            "The pixels' scale must be said with --data, a model cannot tell it: --set data.preprocess.scale=-1..1, "
+            "0..1, raw (0 to 255, for models that scale by themselves) or mean_std with mean and std."
+        )
+    shape = _input_shape(target)
+    if len(shape) == 3 and None not in shape:
+        preprocess.setdefault("size", list(shape[:2]))
+        preprocess.setdefault("channels", shape[2])
+    return content
+
+
+def _input_shape(target: Path) -> tuple[int | None, ...]:
+    if target.suffix == ".tflite":
+        from pipeline.tflite.inspect import inspect
+
+        return tuple(None if side < 0 else side for side in inspect(target).inputs[0].shape_signature[1:])
+    from pipeline.models.load import load_file
+
+    return tuple(load_file(target).inputs[0].shape[1:])
+
+
+def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
+    from pipeline.quantization.formats import NEEDS_RANGES, write
+    from pipeline.quantization.learned import take_out_fake_quant
+    from pipeline.tflite import flatbuffer, metadata
+    from pipeline.tflite.constant_reshapes import constant_reshapes
+
+    starving = [name for name in request.formats if name in NEEDS_RANGES]
+    if starving:
+        raise InputError(
+            f"{' and '.join(starving)} needs a representative dataset to measure activation ranges on: give "
+            f"--recipe RECIPE, or --data FOLDER with --set data.preprocess.scale=…, beside '{target}'."
+        )
+    if target.suffix == ".tflite":
+        content, described = metadata.take_out(flatbuffer.load(target))
+        content, _ = take_out_fake_quant(constant_reshapes(content))
+        content = metadata.write(content, described) if described else content
+    else:
+        from pipeline.conversion.convert import to_flatbuffer
+        from pipeline.models.load import load_file
+
+        content, _ = take_out_fake_quant(to_flatbuffer(load_file(target)))
+    written = {name: run.path(f"{name}.tflite") for name in request.formats}
+    for name, path in written.items():
+        write_bytes(path, write(content, name))
+    audit(written, "float32")
+    return written

@@ -1,0 +1,293 @@
+"""Search for the fewest operators to keep out of int8: rank → write and measure sets of them → name the smallest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.benchmarking.latency import benchmark
+from pipeline.data import Batch
+from pipeline.errors import InputError, PipelineError
+from pipeline.evaluation.classify import Answers, answer
+from pipeline.evaluation.metrics import agreement, paired_difference
+from pipeline.files import write_bytes
+from pipeline.quantization.correct import Corrected
+from pipeline.quantization.rules import takes_int8
+from pipeline.quantization.search.pass_through import pass_through_operators
+from pipeline.quantization.search.search_result import Found, Step
+from pipeline.quantization.search.subset import fewest
+from pipeline.quantization.sensitivity.algorithm import analyze
+from pipeline.quantization.sensitivity.probe import MOVES_VALUES
+from pipeline.quantization.sensitivity.sensitivity_result import OperatorError
+from pipeline.recipe import Compute, Keep
+from pipeline.tflite import flatbuffer
+from pipeline.workflow import stages
+from pipeline.workflow.provenance import with_metadata
+
+MEMORY = 512 * 2**20
+"""Bytes of preprocessed examples that are held; of a larger split the images are read again for each model."""
+RANKED_ON = 32
+"""Calibration examples of the sensitivity analysis."""
+OTHERS: tuple[Compute, ...] = ("float32", "float16", "int16x8")
+"""Each is tried for the set that was found."""
+_EXACT = 1e-9
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What is searched for, and how long."""
+
+    max_drop: float
+    """Accuracy that may be lost, 0..1."""
+    split: str | None = None
+    """Where it is measured; None: validation, or calibration where there is none."""
+    compute: Compute = "float16"
+    """What operators that leave int8 compute in. float16: their weights in half, computed in float32."""
+    sure: bool = False
+    """Ask the whole 95 % interval of the difference to keep to the budget, not only its estimate."""
+    seconds: float = 600.0
+    """After which no further model is begun."""
+
+
+class _TimeIsUpError(Exception):
+    pass
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    kept: tuple[OperatorError, ...]
+    compute: Compute
+    path: Path
+    answers: Answers
+    rules: tuple[Keep, ...]
+    corrected: Corrected | None
+
+
+def search(context: stages.RunContext, budget: Budget, folder: Path, *, threads: int = 2) -> tuple[Found, Path | None]:
+    """Find the fewest operators that must leave int8 so that the accuracy drops by no more than the budget.
+
+    The candidates are ranked by the noise that each alone brings to the output of the model with corrected weights
+    (:mod:`pipeline.quantization.sensitivity`). Every set that is tried is written as a whole, its biases corrected as
+    the run's settings say, and answers the whole split; the sets are those of :func:`subset.fewest`. Last, the set
+    found is written with the other types, and all models are timed in turns.
+
+    Args:
+        context: A run with its float model and ranges (`stages.reopen`). The recipe's own keep rules hold in every
+            model.
+        budget: What is asked for.
+        folder: Where the models are written, one a step.
+        threads: Interpreter threads of accuracy and sensitivity; latency is measured as the recipe says.
+
+    Returns:
+        What was tried, and the file of the answer; None where no model keeps to the budget.
+
+    Raises:
+        InputError: a budget below 0, a split that is not there or not enough, or what `analyze` refuses.
+        PipelineError: the int8 model cannot be written.
+    """
+    if budget.max_drop < 0:
+        raise InputError(f"The budget is an accuracy drop of 0 points or more, not {100 * budget.max_drop:g}.")
+    if budget.compute == "int8":
+        raise InputError("Operators that leave int8 compute in float32, float16 or int16x8, not in int8.")
+    return _Search(context, budget, folder, threads).run()
+
+
+class _Search:
+    def __init__(self, context: stages.RunContext, budget: Budget, folder: Path, threads: int) -> None:
+        self._context, self._budget, self._folder, self._threads = context, budget, folder, threads
+        self._began = time.monotonic()
+        self._split = _split(context, budget.split)
+        self._examples = _Examples(context, self._split)
+        run = context.run
+        self._quantizer = stages.open_quantizer(context)
+        self._prepared = self._quantizer.prepared
+        self._model = flatbuffer.read(self._prepared.content)
+        self._float = self._ask(run.path(stages.FLOAT))
+        self._tried: list[_Tried] = []
+
+    def run(self) -> tuple[Found, Path | None]:
+        corrected = self._try((), "int8").corrected
+        kept: tuple[OperatorError, ...] | None = ()
+        ranked: list[OperatorError] = []
+        ended_early = False
+        try:
+            if not self._within(self._tried[0].answers):
+                self._warn_of_too_few()
+                ranked = self._ranked(corrected)
+                kept = fewest(ranked, self._enough)
+        except _TimeIsUpError:
+            ended_early = True
+            kept = min((t.kept for t in self._tried if self._within(t.answers)), key=len, default=None)
+        if kept:
+            for compute in OTHERS:
+                if compute != self._budget.compute:
+                    self._try_another(kept, compute)
+        chosen = next((i for i, t in enumerate(self._tried) if t.kept == kept and self._within(t.answers)), None)
+        return self._found(chosen, len(ranked), ended_early), None if chosen is None else self._tried[chosen].path
+
+    def _ranked(self, corrected: Corrected | None) -> list[OperatorError]:
+        # What the corrections take back needs no operator in float: the rounded weights count as exact.
+        content = self._prepared.content if corrected is None else corrected.apply(self._prepared.content)
+        inputs = _first(stages.calibration_inputs(self._context), RANKED_ON)
+        return analyze(
+            content, self._prepared.ranges, inputs, track=self._context.track, threads=self._threads
+        ).worst_first()
+
+    def _warn_of_too_few(self) -> None:
+        examples = len(self._float.right)
+        if examples * self._budget.max_drop < 1:
+            point = 100 / examples
+            self._context.say(
+                f"{examples} {self._split} examples are too few for a budget of {100 * self._budget.max_drop:g} points:"
+                f" one answer is {point:.2g} points, so any loss is over it. Give more examples or a larger --max-drop."
+            )
+
+    def _enough(self, kept: tuple[OperatorError, ...]) -> bool:
+        if not kept:
+            return self._within(self._tried[0].answers)
+        if time.monotonic() - self._began > self._budget.seconds:
+            raise _TimeIsUpError
+        return self._within(self._try(kept, self._budget.compute).answers)
+
+    def _try_another(self, kept: tuple[OperatorError, ...], compute: Compute) -> None:
+        try:
+            self._try(kept, compute)
+        except (InputError, PipelineError) as error:
+            self._context.say(f"not tried as {compute}: {error}")
+
+    def _try(self, kept: tuple[OperatorError, ...], compute: Compute) -> _Tried:
+        rules = self._rules(kept, compute)
+        content, corrected = self._quantizer("int8", self._context.recipe.quantize.io, rules)
+        path = self._folder / f"{len(self._tried):03d}.tflite"
+        method, how = self._prepared.ranges.method, self._quantizer.how
+        write_bytes(path, with_metadata(self._context.recipe, self._context.data, content, "int8", method, rules, how))
+        tried = _Tried(kept, compute, path, self._ask(path), rules, None if self._tried else corrected)
+        self._tried.append(tried)
+        difference = paired_difference(tried.answers.right, self._float.right)
+        self._context.say(
+            f"{len(kept)} operator{'s' * (len(kept) > 1)} in {compute}: {100 * difference.value:+.2f} points"
+            if kept
+            else f"all int8: {100 * difference.value:+.2f} points"
+        )
+        return tried
+
+    def _rules(self, kept: tuple[OperatorError, ...], compute: Compute) -> tuple[Keep, ...]:
+        graph = self._model.subgraphs[0]
+        moving = [
+            place
+            for place, operator in enumerate(graph.operators)
+            if (kind := flatbuffer.operator_name(self._model, operator)) in MOVES_VALUES and takes_int8(kind)
+        ]
+        along = pass_through_operators(graph, [operator.index for operator in kept], moving)
+        names = [operator.short for operator in kept]
+        names += [flatbuffer.tensor_name(graph.tensors[graph.operators[place].outputs[0]]) for place in sorted(along)]
+        own = self._context.recipe.quantize.keep
+        return (*own, *(Keep.model_validate({"match": name, "as": compute}) for name in names))
+
+    def _ask(self, path: Path) -> Answers:
+        return answer(
+            path, self._examples(), threads=self._threads, batch_size=self._context.recipe.evaluate.batch_size
+        )
+
+    def _within(self, answers: Answers) -> bool:
+        difference = paired_difference(answers.right, self._float.right)
+        return (difference.low if self._budget.sure else difference.value) >= -self._budget.max_drop - _EXACT
+
+    def _found(self, chosen: int | None, candidates: int, ended_early: bool) -> Found:
+        context, first = self._context, self._tried[0]
+        files = [first.path, context.run.path(stages.FLOAT), *(tried.path for tried in self._tried[1:])]
+        timings = benchmark(files, **context.recipe.benchmark.model_dump(), track=context.track)
+        times = {timing.model: timing for timing in timings}
+        steps = tuple(
+            Step(
+                kept=tuple(operator.short for operator in tried.kept),
+                compute=tried.compute,
+                top1=float(tried.answers.right.mean()),
+                difference=paired_difference(tried.answers.right, self._float.right),
+                agreement=agreement(tried.answers.predicted, self._float.predicted),
+                size_bytes=tried.path.stat().st_size,
+                latency_ms=times[tried.path].percentile_ms(50),
+                latency_ratio=times[tried.path].ratio_to_first,
+                within=self._within(tried.answers),
+            )
+            for tried in self._tried
+        )
+        return Found(
+            max_drop=self._budget.max_drop,
+            sure=self._budget.sure,
+            split=self._split,
+            examples=len(self._float.right),
+            float_top1=float(self._float.right.mean()),
+            float_size_bytes=files[1].stat().st_size,
+            float_latency_ratio=times[files[1]].ratio_to_first,
+            steps=steps,
+            chosen=chosen,
+            rules=() if chosen is None else self._tried[chosen].rules,
+            candidates=candidates,
+            ended_early=ended_early,
+            test=self._tested(chosen),
+        )
+
+    def _tested(self, chosen: int | None) -> dict[str, object] | None:
+        """Every choice fits the split it was made on a little too well; another split tells by how much."""
+        if self._split == "test" or "test" not in self._context.data.splits:
+            return None
+        from pipeline.evaluation.classify import evaluate_many
+
+        files = {"float": self._context.run.path(stages.FLOAT), "int8": self._tried[0].path}
+        if chosen:
+            files["chosen"] = self._tried[chosen].path
+        recipe = self._context.recipe
+        scores = evaluate_many(
+            files,
+            self._context.data.batches("test", stages.EVALUATION_CHUNK),
+            "float",
+            threads=self._threads,
+            batch_size=recipe.evaluate.batch_size,
+            track=self._context.track,
+        )
+        return {name: score.to_json() for name, score in scores.items()}
+
+
+class _Examples:
+    """A split that is gone through once a model: held where it is small."""
+
+    def __init__(self, context: stages.RunContext, split: str) -> None:
+        self._read: Callable[[], Iterable[Batch]] = lambda: context.data.batches(split, stages.EVALUATION_CHUNK)
+        size = 4 * context.data.size(split)
+        for side in context.data.input_shape:
+            size *= side
+        self._held: list[Batch] | None = None
+        self._fits = size <= MEMORY
+
+    def __call__(self) -> Iterable[Batch]:
+        if self._fits and self._held is None:
+            self._held = list(self._read())
+        return self._read() if self._held is None else self._held
+
+
+def _split(context: stages.RunContext, asked: str | None) -> str:
+    if asked is not None:
+        context.data.split(asked)
+        return asked
+    if "validation" in context.data.splits:
+        return "validation"
+    context.data.split("calibration")
+    context.say(
+        "The data has no validation split: accuracy is measured on the calibration split, which the int8 model was "
+        "fitted to. Name another with --split."
+    )
+    return "calibration"
+
+
+def _first(batches: Iterable[NDArray[np.float32]], count: int) -> Iterator[NDArray[np.float32]]:
+    for batch in batches:
+        yield batch[:count]
+        count -= len(batch)
+        if count <= 0:
+            return

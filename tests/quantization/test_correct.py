@@ -1,0 +1,146 @@
+"""Correction takes the mean error of every layer back, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.quantization.calibrate import calibrate
+from pipeline.quantization.correct import Corrected, correct
+from pipeline.quantization.float_reference import Reference
+from pipeline.quantization.formats import write
+from pipeline.quantization.layerwise import activation_scales
+from pipeline.quantization.tap import tap
+from pipeline.quantization.write_weights import place
+from pipeline.tflite.flatbuffer import quantization, read, tensor_data, tensor_name
+from pipeline.tflite.runner import Runner
+from tests.quantization.networks import examples, stack
+
+X = examples()
+
+
+@pytest.fixture(scope="module")
+def written() -> bytes:
+    return write(stack(), "int8", calibrate(stack(), [X]))
+
+
+def corrected_for(written: bytes, **options: object) -> Corrected:
+    return correct(Reference(stack(), lambda: [X]), activation_scales(written), **options)  # type: ignore[arg-type]
+
+
+def means(content: bytes) -> dict[str, np.ndarray]:
+    """Of every float activation, per channel."""
+    names, tapped = tap(content)
+    values = Runner(tapped, batch=len(X)).run(X)
+    return {name: value.reshape(-1, value.shape[-1]).mean(axis=0) for name, value in zip(names, values, strict=True)}
+
+
+@pytest.mark.parametrize("how", ["nearest", "learned"])
+def test_the_rounded_model_has_the_float_models_means(how: str) -> None:
+    """Without activations to round, correction is exact: layer by layer, each on its corrected predecessors."""
+    float_model = stack(activation=0)
+    rounded = correct(Reference(float_model, lambda: [X]), {}, bias=False, how=how, per_channel=False)  # type: ignore[arg-type]
+    corrected = correct(Reference(float_model, lambda: [X]), {}, how=how, per_channel=False)  # type: ignore[arg-type]
+    expected, before, after = means(float_model), means(rounded.apply(float_model)), means(corrected.apply(float_model))
+    for name in ("conv", "depthwise", "pointwise", "dense"):
+        np.testing.assert_allclose(after[name], expected[name], atol=1e-4)
+    assert np.abs(before["dense"] - expected["dense"]).max() > 0.01
+
+
+def test_int8_answers_come_nearer(written: bytes) -> None:
+    expected = Runner(stack(), batch=4).predict(X)
+
+    def bias(content: bytes) -> float:
+        return float(np.abs((Runner(content, batch=4).predict(X) - expected).mean(axis=0)).max())
+
+    better = write(corrected_for(written).apply(stack()), "int8", calibrate(stack(), [X]))
+    assert bias(better) < 0.5 * bias(written)
+
+
+def test_without_bias_correction_the_biases_stay(written: bytes) -> None:
+    assert corrected_for(written, bias=False).biases == {}
+
+
+def test_a_layer_without_a_bias_gets_one() -> None:
+    bare = stack(dense_bias=False)
+    corrected = correct(Reference(bare, lambda: [X]), {}, per_channel=False)
+    after, expected = means(corrected.apply(bare)), means(bare)
+    np.testing.assert_allclose(after["dense"], expected["dense"], atol=1e-4)
+
+
+def test_excluded_layers_keep_their_weights(written: bytes) -> None:
+    corrected = corrected_for(written, exclude=frozenset({"pointwise"}))
+    assert "pointwise/weights" not in corrected.weights
+    assert "pointwise" not in corrected.biases
+    assert "conv" in corrected.biases
+
+
+def test_every_change_is_reported_in_the_graphs_order(written: bytes) -> None:
+    changes = corrected_for(written, how="learned").changes
+    assert [change.layer for change in changes] == ["conv", "depthwise", "pointwise", "dense"]
+    assert all(change.shift > 0 for change in changes)
+    assert any(change.moved > 0 for change in changes)
+
+
+@pytest.mark.parametrize("how", ["nearest", "learned"])
+def test_the_written_file_stores_the_decided_weights(how: str, written: bytes) -> None:
+    corrected = corrected_for(written, how=how, weight_scales="mse")
+    model = read(place(write(corrected.apply(stack()), "int8", calibrate(stack(), [X])), corrected.weights))
+    tensors = {tensor_name(tensor): tensor for tensor in model.subgraphs[0].tensors}
+    for name, weights in corrected.weights.items():
+        np.testing.assert_array_equal(tensor_data(model, tensors[name]), weights.stored)
+        np.testing.assert_array_equal(quantization(tensors[name]).scales, weights.scales)  # type: ignore[union-attr]
+
+
+def test_nothing_of_the_replaced_weights_stays_in_the_file(written: bytes) -> None:
+    corrected = corrected_for(written, how="learned")
+    content = place(write(corrected.apply(stack()), "int8", calibrate(stack(), [X])), corrected.weights)
+    assert abs(len(content) - len(written)) < 300
+
+
+def test_biases_count_in_steps_of_the_placed_scales(written: bytes) -> None:
+    """XNNPACK and TFLite take a bias's scale to be the input's times the weights'."""
+    corrected = corrected_for(written, weight_scales="mse")
+    model = read(place(write(corrected.apply(stack()), "int8", calibrate(stack(), [X])), corrected.weights))
+    graph = model.subgraphs[0]
+    [conv] = [op for op in graph.operators if tensor_name(graph.tensors[op.outputs[0]]) == "conv"]
+    source, weights, bias = (quantization(graph.tensors[index]) for index in conv.inputs)
+    assert source is not None
+    assert weights is not None
+    assert bias is not None
+    np.testing.assert_allclose(bias.scales, source.scales * weights.scales, rtol=1e-6)
+    stored = tensor_data(model, graph.tensors[conv.inputs[2]])
+    assert stored is not None
+    np.testing.assert_allclose(stored * bias.scales, corrected.biases["conv"], atol=float(bias.scales.max()))
+
+
+def test_weights_that_are_not_finite_are_named() -> None:
+    from pipeline.quantization.weighted_operators import constant, layers
+    from pipeline.tflite.edit import Editor
+    from pipeline.tflite.flatbuffer import serialize
+
+    model = read(stack())
+    layer = layers(model)[1]
+    broken = constant(model, layer.weights).copy()
+    broken[0, 0, 0, 0] = np.nan
+    Editor(model).fill(layer.weights, broken)
+    with pytest.raises(InputError, match="'depthwise/weights' hold NaN"):
+        correct(Reference(serialize(model), lambda: [X]), {})
+
+
+@pytest.mark.parametrize("batches", [[], [X[:0]]])
+def test_no_examples_are_refused(batches: list[np.ndarray]) -> None:
+    with pytest.raises(InputError, match="empty"):
+        correct(Reference(stack(), lambda: batches), {})
+
+
+def test_one_example_is_enough_to_run() -> None:
+    assert correct(Reference(stack(), lambda: [X[:1]]), {}).changes
+
+
+def test_examples_that_are_not_finite_are_refused() -> None:
+    broken = X.copy()
+    broken[5, 0, 0, 0] = np.inf
+    with pytest.raises(InputError, match="NaN or infinite"):
+        correct(Reference(stack(), lambda: [broken]), {})

@@ -1,0 +1,195 @@
+"""What a recipe file and --set may say, beyond the ordinary (see test_recipes.py for that)."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline import recipe
+from pipeline.errors import InputError
+
+FILES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+
+
+def write(folder: Path, text: str | bytes) -> str:
+    path = folder / "mine.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def changed(*overrides: str) -> recipe.Recipe:
+    return recipe.load("mobilenet", overrides)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_recipe_is_valid_and_named_and_described_as_its_file(path: Path) -> None:
+    loaded = recipe.load(str(path))
+    assert loaded.name == path.stem
+    assert loaded.description
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("modle", "model"),
+        ("data.sourc", "source"),
+        ("data.preprocess.sise", "size"),
+        ("data.augment.flips", "flip"),
+        ("train.lerning_rate", "learning_rate"),
+        ("qat.freeze_batchnorm", "freeze_batch_norm"),
+        ("quantize.format", "formats"),
+        ("benchmark.thread", "threads"),
+    ],
+)
+def test_an_unknown_key_at_any_depth_is_met_with_its_neighbour(key: str, nearest: str) -> None:
+    with pytest.raises(InputError) as caught:
+        changed(f"{key}=1")
+    assert f"unknown key '{key}'. Did you mean '{nearest}'?" in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(InputError, match=r"sourc'.*epoch'"):
+        changed("train.epoch=1", "data.sourc=1")
+
+
+@pytest.mark.parametrize("text", ["", "just text", "- a\n- b\n", "name: [a", "a: b: c", b"\xff\xfe\x00", "a: \x00"])
+def test_a_file_that_is_no_mapping_is_refused_by_its_name(tmp_path: Path, text: str | bytes) -> None:
+    with pytest.raises(InputError, match=r"mine\.yaml"):
+        recipe.load(write(tmp_path, text))
+
+
+def test_a_number_for_a_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="1"):
+        recipe.load(write(tmp_path, "name: a\nmodel: {name: ResNet50}\n1: 2\n"))
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'name' is missing.*'model' is missing"):
+        recipe.load(write(tmp_path, "description: nothing\n"))
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "recipes/", "./mobilenet"])
+def test_a_path_without_a_file_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="no recipe file"):
+        recipe.load(name)
+
+
+@pytest.mark.parametrize("pair", list(combinations(("name", "path", "function"), 2)), ids="+".join)
+def test_a_model_has_one_origin(pair: tuple[str, str]) -> None:
+    with pytest.raises(InputError, match=f"not {pair[0]} and {pair[1]}"):
+        recipe.parse({"name": "a", "model": dict.fromkeys(pair, "b:c")})
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.epochs=-1",
+        "train.epochs=many",
+        "train.epochs=1.5",
+        "train.batch_size=0",
+        "train.learning_rate=0",
+        "train.learning_rate=.nan",
+        "train.optimizer=rmsprop",
+        "train.label_smoothing=1",
+        "qat.epochs=0",
+        "data.validation=1",
+        "data.calibration=0",
+        "data.limit=0",
+        "data.preprocess.size=[8]",
+        "data.preprocess.channels=2",
+        "data.preprocess.scale=0-1",
+        "data.preprocess={scale: mean_std}",
+        "data.augment.shift=0.6",
+        "quantize.formats=[int4]",
+        "quantize.io=float16",
+        "evaluate.threads=0",
+        "benchmark.warmup=-1",
+        "model.alpha=0",
+        "name=a/b",
+        "name=.hidden",
+        "data=null",
+    ],
+)
+def test_a_value_out_of_bounds_names_its_key(override: str) -> None:
+    with pytest.raises(InputError) as caught:
+        changed(override)
+    assert override.partition("=")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["train.learning_rate", "train.warmup_epochs", "qat.learning_rate", "model.alpha"])
+def test_an_infinite_number_is_out_of_bounds(key: str) -> None:
+    with pytest.raises(InputError, match=key):
+        changed(f"{key}=.inf")
+
+
+@pytest.mark.parametrize(
+    "override", ["", "epochs", "=1", " =1", "train.epochs:3", "name.first=1", "train.epochs.x=1", "train.epochs=[1"]
+)
+def test_a_malformed_set_is_shown_as_it_was_given(override: str) -> None:
+    with pytest.raises(InputError) as caught:
+        changed(override)
+    assert "--set" in str(caught.value)
+    assert override in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["train.=3", ".epochs=3", "train..epochs=3", "..=1"])
+def test_a_set_with_an_empty_part_is_refused(override: str) -> None:
+    with pytest.raises(InputError):
+        changed(override)
+
+
+def test_set_reads_its_value_as_yaml() -> None:
+    loaded = changed(
+        "train.learning_rate=1e-3", "data.preprocess.size=[8, 16]", "data.augment={flip: true}", "description=a=b"
+    )
+    assert loaded.train is not None
+    assert loaded.train.learning_rate == 0.001
+    assert loaded.data.preprocess.size == (8, 16)
+    assert loaded.data.augment == recipe.Augment(flip=True)
+    assert loaded.description == "a=b"
+
+
+def test_the_last_of_two_sets_wins() -> None:
+    loaded = changed("train.epochs=2", "train.epochs=3")
+    assert loaded.train is not None
+    assert loaded.train.epochs == 3
+
+
+def test_set_makes_a_section_and_takes_one_away(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: a\nmodel: {name: ResNet50}\n")
+    assert recipe.load(path).qat is None
+    assert recipe.load(path, ["qat.epochs=2"]).qat == recipe.Qat(epochs=2)
+    assert changed("qat=").qat is None
+
+
+def test_an_own_recipe_folder_comes_before_the_delivered_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "mobilenet.yaml").write_text("name: mobilenet\ndescription: mine\nmodel: {}\n")
+    monkeypatch.chdir(tmp_path)
+    assert changed().description == "mine"
+    assert set(recipe.available()) >= {path.stem for path in FILES}
+
+
+def test_the_schema_knows_every_section_and_forbids_the_rest() -> None:
+    schema = recipe.Recipe.model_json_schema()
+    assert set(schema["properties"]) == set(recipe.Recipe.model_fields)
+    assert schema["required"] == ["name", "model"]
+    assert all(part["additionalProperties"] is False for part in (schema, *schema["$defs"].values()))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_recipe_shown_and_read_again_is_the_same(tmp_path: Path, path: Path) -> None:
+    loaded = recipe.load(str(path))
+    again = recipe.load(write(tmp_path, yaml.safe_dump(loaded.model_dump(mode="json"))))
+    assert again == loaded
+    assert again.digest() == loaded.digest()
+
+
+def test_a_recipe_cannot_be_changed_by_accident() -> None:
+    loaded: Any = changed()
+    with pytest.raises(ValueError, match="frozen"):
+        loaded.name = "other"

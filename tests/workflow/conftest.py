@@ -1,0 +1,1 @@
+from tests.verification.digits_run import run, written  # noqa: F401  # pytest finds fixtures by name

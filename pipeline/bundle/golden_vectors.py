@@ -13,7 +13,8 @@ from pipeline.bundle.contract import Contract
 from pipeline.data.preprocess import Preprocessor
 from pipeline.errors import InputError
 from pipeline.recipe import Preprocess
-from pipeline.tflite.runner import Runner, TensorSpec
+from pipeline.tensors import TensorSpec
+from pipeline.tflite.runner import Runner
 
 Array = NDArray[Any]
 

@@ -2,6 +2,7 @@
 
 >>> from pipeline.data import load
 >>> from pipeline.recipe import Data
+from pipeline.tensors import Batch
 >>> dataset = load(Data(source="digits"))
 >>> next(dataset.batches("test", 8)).x.shape
 (8, 8, 8, 1)
@@ -12,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.data.examples import CorruptExampleError, Examples
-from pipeline.data.loader import Batch, Dataset, read_example
+from pipeline.data.loader import Dataset, read_example
 from pipeline.data.preprocess import Preprocessor
 from pipeline.data.sources import SPLITS, Source, open_source
 from pipeline.data.splits import split
 from pipeline.errors import InputError
 from pipeline.recipe import Data
+from pipeline.tensors import Batch
 
 __all__ = ["SPLITS", "Batch", "Dataset", "Examples", "Preprocessor", "Source", "load", "open_source"]
 

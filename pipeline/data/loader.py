@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +18,15 @@ from pipeline.data.preprocess import Preprocessor
 from pipeline.data.sources.source import SPLITS
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Augment
+from pipeline.tensors import OPEN, Batch, TensorSpec
 
 BLOCK = 32
 """Examples a thread reads in one go: enough to make handing over cheap, few enough to keep memory small."""
 
 Example = tuple[NDArray[np.float32], int]
 
-
-class Batch(NamedTuple):
-    """Some examples as the model takes them."""
-
-    x: NDArray[np.float32]
-    """[B, ...]"""
-    y: Labels
-    """Class indices, int64 [B]."""
+INPUT, TARGET = "x", "y"
+"""What the one input and the one target are called where the data does not name them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +53,16 @@ class Dataset:
     input_shape_from: str
     on_corrupt: Literal["fail", "skip"]
     skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> dict[str, TensorSpec]:
+        """What a batch holds for the model, by name; the batch is open."""
+        return {INPUT: TensorSpec(INPUT, (OPEN, *self.input_shape), np.dtype(np.float32))}
+
+    @property
+    def targets(self) -> dict[str, TensorSpec]:
+        """What is known about the examples, by name; the batch is open."""
+        return {TARGET: TensorSpec(TARGET, (OPEN,), np.dtype(np.int64))}
 
     def split(self, name: str) -> Examples:
         """The stored examples of a split.
@@ -221,7 +226,7 @@ def _share(order: NDArray[np.int64], batch_size: int, index: int, of: int) -> ND
 
 
 def _batch(examples: list[Example]) -> Batch:
-    return Batch(np.stack([x for x, _ in examples]), np.array([y for _, y in examples], np.int64))
+    return Batch({INPUT: np.stack([x for x, _ in examples])}, {TARGET: np.array([y for _, y in examples], np.int64)})
 
 
 def read_example(examples: Examples, index: int, preprocessor: Preprocessor) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data import Batch
-from pipeline.evaluation.metrics import top_k_hits
+from pipeline.evaluation.statistics import top_k_hits
 from pipeline.tflite.runner import Runner
 
 Change = Callable[[NDArray[np.float32]], NDArray[np.float32]]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from pipeline.data import Batch
 from pipeline.errors import InputError
+from pipeline.tensors import Array
 from pipeline.tflite import flatbuffer
-from pipeline.tflite.runner import Array, Runner
+from pipeline.tflite.runner import Runner
 
 PARTS = 8
 """Parts of the calibration examples whose ranges are kept apart: enough for three doublings."""

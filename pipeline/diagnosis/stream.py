@@ -19,7 +19,7 @@ def numbered(dataset: Dataset, split: str) -> Iterator[tuple[NDArray[np.int64], 
     place = 0
     for batch in dataset.batches(split, READ):
         positions = []
-        for _ in batch.y:
+        for _ in range(len(batch)):
             while examples.where(place) in dataset.skipped:
                 place += 1
             positions.append(place)
@@ -34,7 +34,7 @@ def sample(dataset: Dataset, split: str, count: int) -> Iterator[Batch]:
     """
     left = count
     for batch in dataset.batches(split, min(READ, count), shuffle_seed=0):
-        yield Batch(batch.x[:left], batch.y[:left])
-        left -= len(batch.x)
+        yield batch[:left]
+        left -= len(batch)
         if left <= 0:
             return

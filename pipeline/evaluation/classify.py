@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, PipelineError, did_you_mean
-from pipeline.evaluation.metrics import Difference, agreement, paired_difference, top_k_hits, wilson_interval
+from pipeline.evaluation.statistics import Difference, agreement, paired_difference, top_k_hits, wilson_interval
 from pipeline.progress import Track, quiet
+from pipeline.tensors import Batch
 from pipeline.tflite.runner import Runner
-
-Batch = tuple[NDArray[Any], NDArray[Any]]
-"""Examples float32 [B, ...] as the model was trained on them, and their labels int64 [B]."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,8 @@ def answer(
     Arguments and errors are those of `evaluate_many`.
     """
     scorer = _Scorer(model, _open(model, threads, batch_size, xnnpack=True))
-    for examples, labels in track(batches, "evaluate"):
+    for batch in track(batches, "evaluate"):
+        examples, labels = batch.x, batch.y
         scorer.add(np.asarray(examples, np.float32), np.asarray(labels))
     return scorer.answers()
 
@@ -135,7 +134,8 @@ def evaluate_many(
     if reference is not None and reference not in models:
         raise InputError(f"The reference '{reference}' is not among the models.{did_you_mean(reference, models)}")
     scorers = {name: _Scorer(path, _open(path, threads, batch_size, xnnpack)) for name, path in models.items()}
-    for examples, labels in track(batches, "evaluate"):
+    for batch in track(batches, "evaluate"):
+        examples, labels = batch.x, batch.y
         if np.shape(labels) != np.shape(examples)[:1]:
             raise InputError(
                 f"A batch holds one label for each example; this one holds examples {np.shape(examples)} and "

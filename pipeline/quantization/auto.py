@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.evaluation.metrics import paired_difference
+from pipeline.evaluation.statistics import paired_difference
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate_many
 from pipeline.quantization.float_reference import Reference

@@ -13,9 +13,10 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import BuiltinOperator, ModelT, OperatorT, TensorType
 from numpy.typing import NDArray
 
+from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor, cut_out
-from pipeline.tflite.runner import Runner, TensorSpec
+from pipeline.tflite.runner import Runner
 
 
 @dataclass(frozen=True, eq=False)

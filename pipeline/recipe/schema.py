@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -278,6 +278,11 @@ class Recipe(_Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     description: str = ""
+    task: str | dict[str, Any] = Field(
+        "auto",
+        description="What the model is for: auto, classification, multilabel, regression, reconstruction, embedding, "
+        "sequence, fidelity, or module:Class of your own; or a mapping with name and the task's options.",
+    )
     model: Model
     data: Data = Data()
     train: Train | None = None

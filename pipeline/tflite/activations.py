@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.kernels import Kernels, open_runner
-from pipeline.tflite.runner import TensorSpec
 
 _TYPES = {"float32", "int8", "uint8", "int16"}
 

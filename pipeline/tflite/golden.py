@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
-from pipeline.tflite.runner import Runner, TensorSpec
+from pipeline.tensors import TensorSpec
+from pipeline.tflite.runner import Runner
 
 VERSION = 1
 EXAMPLES = 8

@@ -1,4 +1,4 @@
-"""Runs a .tflite model: in its own types, or from float images to float scores."""
+"""Runs a .tflite model: named inputs of any number of examples in, named outputs out; or once, in its own types."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,66 +17,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import InputError, PipelineError
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """What an input or output holds; `real = scale · (stored − zero_point)` where it is quantized."""
-
-    name: str
-    shape: tuple[int, ...]
-    """As the runner runs it: the batch it was given, 1 for a dimension the model leaves open."""
-    dtype: np.dtype[Any]
-    scale: float | None
-    """None where the tensor is not quantized."""
-    zero_point: int
-
-    def quantize(self, x: ArrayLike) -> Array:
-        """Float values of any shape in the tensor's own type, as TFLite's QUANTIZE operator converts them.
-
-        `round(x / scale) + zero_point` in float32, halves away from zero, clipped to the type's range.
-        A float tensor only casts.
-
-        Raises:
-            InputError: x holds NaN, or the tensor is an integer one without quantization parameters.
-        """
-        real = np.asarray(x, dtype=np.float32)
-        if self.dtype.kind == "f":
-            return np.asarray(real, self.dtype)
-        if np.isnan(real).any():
-            raise InputError(
-                f"The values given for '{self.name}' hold NaN, which {self.dtype} cannot store. "
-                "Look at what prepares the data: a mean or a standard deviation may be wrong."
-            )
-        limits = np.iinfo(self.dtype)
-        with np.errstate(over="ignore"):
-            scaled = real / np.float32(self._scale())
-        # Clipping to whole numbers before rounding gives the same as after it, and bears infinity.
-        scaled = np.clip(scaled, limits.min - self.zero_point, limits.max - self.zero_point)
-        whole = np.trunc(scaled)
-        # np.round takes halves to even, and floor(x + 0.5) is off by one just below a half in float32.
-        rounded = whole + np.copysign(np.abs(scaled - whole) >= 0.5, scaled)
-        return np.asarray(rounded + self.zero_point, self.dtype)
-
-    def dequantize(self, stored: Array) -> NDArray[np.float32]:
-        """Stored values of any shape as float32.
-
-        Raises:
-            InputError: the tensor is an integer one without quantization parameters.
-        """
-        if self.dtype.kind == "f":
-            return stored.astype(np.float32)
-        return (stored.astype(np.int32) - self.zero_point).astype(np.float32) * np.float32(self._scale())
-
-    def _scale(self) -> float:
-        if self.scale is None:
-            raise InputError(
-                f"'{self.name}' holds {self.dtype} without a scale and zero point, so float values have no "
-                "meaning there. Use a model with float or quantized inputs and outputs."
-            )
-        return self.scale
+from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
 
 
 class Runner:
@@ -121,14 +62,24 @@ class Runner:
             elif shapes is not None:
                 self._resize(details, shapes, None)
             self._allocate(batch if resized else None)
-        details = self._interpreter.get_input_details()
-        self._input_indices = [int(i["index"]) for i in details]
-        self.inputs: tuple[TensorSpec, ...] = tuple(_spec(i) for i in details)
+        self._names = _signature_names(self._interpreter)
+        self._describe()
         if resized:
             self._try_batch(batch)
-        details = self._interpreter.get_output_details()
-        self._output_indices = [int(i["index"]) for i in details]
-        self.outputs: tuple[TensorSpec, ...] = tuple(_spec(i) for i in details)
+            self._describe()
+        self.signature = Signature(
+            _as_in_the_file(self.inputs, self._interpreter.get_input_details()),
+            _as_in_the_file(self.outputs, self._interpreter.get_output_details()),
+        )
+        """As the file has it: `OPEN` for dimensions that it leaves open."""
+
+    def _describe(self) -> None:
+        """Read off the interpreter what its inputs and outputs are now."""
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._input_indices = [int(i["index"]) for i in inputs]
+        self._output_indices = [int(i["index"]) for i in outputs]
+        self.inputs: tuple[TensorSpec, ...] = _specs(inputs, self._names[0])
+        self.outputs: tuple[TensorSpec, ...] = _specs(outputs, self._names[1])
 
     def feed(self, *arrays: Array) -> None:
         """Set the inputs, in the model's order, types and shapes; they stay set over calls of `invoke`.
@@ -141,8 +92,8 @@ class Runner:
         for spec, index, array in zip(self.inputs, self._input_indices, arrays, strict=True):
             if array.shape != spec.shape or array.dtype != spec.dtype:
                 raise InputError(
-                    f"{self._name} takes {spec.dtype} {_show(spec.shape)} as '{spec.name}' and was given "
-                    f"{array.dtype} {_show(array.shape)}."
+                    f"{self._name} takes {spec.dtype} {show_shape(spec.shape)} as '{spec.name}' and was given "
+                    f"{array.dtype} {show_shape(array.shape)}."
                 )
             self._interpreter.set_tensor(index, array)
 
@@ -172,59 +123,92 @@ class Runner:
         """What `invoke` left in the outputs, without a copy: read-only use, and gone with the next `invoke`."""
         return [self._interpreter.tensor(index)() for index in self._output_indices]
 
-    def predict(self, x: ArrayLike) -> NDArray[np.float32]:
-        """Scores for any number of examples, through a model with one input and one output.
+    def __call__(self, inputs: Tensors) -> Outputs:
+        """Answer any number of examples.
+
+        They go through in pieces of the runner's batch; the last piece is filled up with copies of its last example,
+        whose answers are dropped. Open dimensions beyond the batch take the sizes of what is given. A model whose
+        inputs have no batch dimension answers one example after the other.
 
         Args:
-            x: float32 [B, ...], in the units the model was trained on; quantized here for a quantized input.
+            inputs: By input name (one array stands for the one input whatever it is called), [B, …] in the units that
+                the model was trained on: quantized here for quantized inputs, integers and booleans as they are.
 
         Returns:
-            float32 [B, ...], dequantized: [B, C] for a classifier.
+            Each output as the model stores it, [B, …].
 
         Raises:
-            InputError: as `answer`, or an output of integers without a scale.
+            InputError: names, shapes or values that the model does not take, or an output that does not hold one entry
+                for each example.
             PipelineError: as `invoke`.
         """
-        stored = self.answer(x)
-        return self.outputs[0].dequantize(stored)
+        given = bind(inputs, self.inputs)
+        count = batch_size(given)
+        alone = {spec.name for spec in self.inputs if given[spec.name].ndim == len(spec.shape) + 1}
+        self._fit(given, alone)
+        batch = 1 if alone or not self.inputs else self.inputs[0].shape[0]
+        parts: dict[str, list[Array]] = {spec.name: [] for spec in self.outputs}
+        for start in range(0, count, batch):
+            kept = min(batch, count - start)
+            arrays = [self._piece(spec, given[spec.name], start, batch, spec.name in alone) for spec in self.inputs]
+            for spec, stored in zip(self.outputs, self.run(*arrays), strict=True):
+                parts[spec.name].append(self._examples(spec, stored, batch)[:kept])
+        specs = {spec.name: spec for spec in self.outputs}
+        empty = {spec.name: np.empty((0, *spec.shape[1:]), spec.dtype) for spec in self.outputs}
+        return Outputs({name: np.concatenate(found) if found else empty[name] for name, found in parts.items()}, specs)
+
+    def predict(self, x: ArrayLike) -> NDArray[np.float32]:
+        """The one output's real values for the one input, [B, …]."""
+        return self.outputs[0].dequantize(self.answer(x))
 
     def answer(self, x: ArrayLike) -> Array:
-        """As `predict`, but what the output stores, in the model's own type.
-
-        The examples go through in pieces of the runner's batch; the last piece is filled up with copies of
-        its last example, whose scores are dropped.
-
-        Raises:
-            InputError: several inputs or outputs, x of another shape, NaN for a quantized input, or an output
-                that does not hold one entry for each example.
-            PipelineError: as `invoke`.
-        """
+        """As `predict`, but what the output stores, in the model's own type."""
         if len(self.inputs) != 1 or len(self.outputs) != 1:
             raise InputError(
                 f"{self._name} takes {self._list_inputs()} and gives {len(self.outputs)} outputs; scores "
                 "need a model with one input and one output."
             )
-        (source,), (target,) = self.inputs, self.outputs
-        examples = np.asarray(x, dtype=np.float32)
-        if not source.shape or examples.ndim == 0 or examples.shape[1:] != source.shape[1:]:
-            raise InputError(
-                f"{self._name} takes [batch, {', '.join(map(str, source.shape[1:]))}] and was given "
-                f"{_show(examples.shape)}. The preprocessing's size and channels must be the model's."
-            )
-        batch = source.shape[0]
-        pieces = []
-        for start in range(0, len(examples), batch):
-            piece = examples[start : start + batch]
-            missing = batch - len(piece)
-            if missing:
-                piece = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)])
-            (stored,) = self.run(source.quantize(piece))
-            if stored.shape[:1] != (batch,):
+        return self({self.inputs[0].name: np.asarray(x)}).stored[self.outputs[0].name]
+
+    def _fit(self, given: dict[str, Array], alone: set[str]) -> None:
+        """Check the arrays' shapes, the batch aside, and resize open dimensions to them."""
+        shapes, resized = [], False
+        for own, spec in zip(self.signature.inputs, self.inputs, strict=True):
+            array = given[spec.name]
+            shape = array.shape[1:]
+            now = spec.shape if spec.name in alone else spec.shape[1:]
+            wanted = own.shape if spec.name in alone else own.shape[1:]
+            if array.ndim == 0 or len(shape) != len(now) or not _fits(shape, wanted):
                 raise InputError(
-                    f"{self._name} gives {_show(stored.shape)} for {batch} examples, not one entry for each."
+                    f"{self._name} takes {show_shape(('batch', *wanted))} as '{spec.name}' and was given "
+                    f"{show_shape(array.shape)}. The preprocessing must give the model's shape."
                 )
-            pieces.append(stored[: batch - missing])
-        return np.concatenate(pieces) if pieces else np.empty((0, *target.shape[1:]), target.dtype)
+            resized |= shape != now
+            shapes.append(shape if spec.name in alone else (spec.shape[0], *shape))
+        if resized:
+            self._resize(self._interpreter.get_input_details(), shapes, None)
+            with without_chatter():
+                self._allocate(None)
+            self._describe()
+
+    def _piece(self, spec: TensorSpec, array: Array, start: int, batch: int, alone: bool) -> Array:
+        if alone:
+            return spec.quantize(array[start])
+        piece = array[start : start + batch]
+        if len(piece) < batch:
+            piece = np.concatenate([piece, np.repeat(piece[-1:], batch - len(piece), axis=0)])
+        return spec.quantize(piece)
+
+    def _examples(self, spec: TensorSpec, stored: Array, batch: int) -> Array:
+        """An output with one entry for each of the batch's examples."""
+        if stored.shape[:1] == (batch,):
+            return stored
+        if batch == 1:
+            return stored[None]
+        raise InputError(
+            f"{self._name} gives {show_shape(stored.shape)} as '{spec.name}' for {batch} examples, not one entry for "
+            "each."
+        )
 
     @property
     def delegated(self) -> float:
@@ -297,7 +281,7 @@ class Runner:
         for output in self._interpreter.get_output_details():
             shape = self._interpreter.get_tensor(output["index"]).shape
             if shape[:1] != (batch,):
-                raise self._refused(batch, f"the output '{output['name']}' becomes {_show(shape)}")
+                raise self._refused(batch, f"the output '{output['name']}' becomes {show_shape(shape)}")
 
     def _refused(self, batch: int | None, why: str) -> InputError:
         if batch is None:
@@ -308,7 +292,7 @@ class Runner:
         )
 
     def _list_inputs(self) -> str:
-        listed = ", ".join(f"'{spec.name}' {spec.dtype} {_show(spec.shape)}" for spec in self.inputs)
+        listed = ", ".join(f"'{spec.name}' {spec.dtype} {show_shape(spec.shape)}" for spec in self.inputs)
         return f"{len(self.inputs)} input{'s' * (len(self.inputs) != 1)} ({listed})"
 
 
@@ -318,20 +302,51 @@ def _resolver(xnnpack: bool, reference: bool) -> OpResolverType:
     return OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
-def _spec(details: dict[str, Any]) -> TensorSpec:
-    parameters = details["quantization_parameters"]
-    quantized = len(parameters["scales"]) == 1
-    return TensorSpec(
-        name=str(details["name"]),
-        shape=tuple(int(size) for size in details["shape"]),
-        dtype=np.dtype(details["dtype"]),
-        scale=float(parameters["scales"][0]) if quantized else None,
-        zero_point=int(parameters["zero_points"][0]) if quantized else 0,
+def _specs(details: Sequence[dict[str, Any]], names: Mapping[int, str]) -> tuple[TensorSpec, ...]:
+    """The signature's names, else the tensors'; two of one name get the place behind it."""
+    found: list[TensorSpec] = []
+    for place, entry in enumerate(details):
+        name = names.get(int(entry["index"]), str(entry["name"]))
+        if any(spec.name == name for spec in found):
+            name = f"{name}_{place}"
+        parameters = entry["quantization_parameters"]
+        quantized = len(parameters["scales"]) == 1
+        found.append(
+            TensorSpec(
+                name=name,
+                shape=tuple(int(size) for size in entry["shape"]),
+                dtype=np.dtype(entry["dtype"]),
+                scale=float(parameters["scales"][0]) if quantized else None,
+                zero_point=int(parameters["zero_points"][0]) if quantized else 0,
+            )
+        )
+    return tuple(found)
+
+
+def _signature_names(interpreter: Any) -> tuple[dict[int, str], dict[int, str]]:
+    """Names of inputs and outputs by tensor index, by the first signature of the main graph."""
+    for key in interpreter.get_signature_list():
+        try:
+            signature = interpreter.get_signature_runner(key)
+            inputs, outputs = signature.get_input_details(), signature.get_output_details()
+        except (ValueError, RuntimeError):
+            continue
+        if getattr(signature, "_subgraph_index", 0) == 0:
+            named = ({int(entry["index"]): name for name, entry in side.items()} for side in (inputs, outputs))
+            return next(named), next(named)
+    return {}, {}
+
+
+def _as_in_the_file(specs: tuple[TensorSpec, ...], details: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
+    shapes = [tuple(int(side) for side in entry["shape_signature"]) for entry in details]
+    return tuple(
+        replace(spec, shape=shape) if len(shape) == len(spec.shape) else spec
+        for spec, shape in zip(specs, shapes, strict=True)
     )
 
 
-def _show(shape: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, shape))}]"
+def _fits(given: Sequence[int], wanted: Sequence[int]) -> bool:
+    return all(side in (OPEN, own) for own, side in zip(given, wanted, strict=True))
 
 
 def _one_line(error: Exception) -> str:

@@ -59,3 +59,46 @@ def _name(graph: schema.SubGraphT, indices: np.ndarray, names: Sequence[str]) ->
         entry.name, entry.tensorIndex = name, int(index)
         maps.append(entry)
     return maps
+
+
+def input_names(model: schema.ModelT) -> list[str]:
+    """Names of the main graph's inputs, in its order: the first signature's, else the tensors'."""
+    return _names(model, model.subgraphs[0].inputs, "inputs")
+
+
+def output_names(model: schema.ModelT) -> list[str]:
+    """Names of the main graph's outputs, in its order: the first signature's, else the tensors'."""
+    return _names(model, model.subgraphs[0].outputs, "outputs")
+
+
+def sign_outputs(model: schema.ModelT, names: Sequence[str]) -> None:
+    """A signature that calls the main graph's outputs so, in place; inputs and tensors keep their names."""
+    graph = model.subgraphs[0]
+    inputs = input_names(model)
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = KEY, 0
+    signature.inputs = [_entry(name, index) for name, index in zip(inputs, graph.inputs, strict=True)]
+    signature.outputs = [_entry(name, index) for name, index in zip(names, graph.outputs, strict=True)]
+    model.signatureDefs = [signature]
+
+
+def _names(model: schema.ModelT, indices: np.ndarray, side: str) -> list[str]:
+    graph = model.subgraphs[0]
+    signatures = [one for one in model.signatureDefs or [] if one.subgraphIndex == 0]
+    entries = getattr(signatures[0], side) if signatures else []
+    named = {int(entry.tensorIndex): _text(entry.name) for entry in entries or []}
+    names = [named.get(int(index)) or tensor_name(graph.tensors[int(index)]) for index in indices]
+    # Two outputs may be one tensor, which a signature calls by two names.
+    if len(set(names)) < len(names) and entries and len(entries) == len(names):
+        return sorted(_text(entry.name) for entry in entries)
+    return [name if names.index(name) == place else f"{name}_{place}" for place, name in enumerate(names)]
+
+
+def _entry(name: str, index: int) -> schema.TensorMapT:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, int(index)
+    return entry
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name

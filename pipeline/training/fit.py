@@ -165,7 +165,8 @@ def _stream(
             while True:
                 seed = how.seed * 100_003 + epoch if split == "train" else None
                 place = (share.worker, share.workers)
-                for x, y in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=place):
+                for batch in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=place):
+                    x, y = batch.x, batch.y
                     targets = _targets(y, classes)
                     if teacher is not None:
                         targets = teacher.targets(x, targets)

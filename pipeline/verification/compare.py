@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation.metrics import Difference
-from pipeline.quantization.sensitivity.noise import Noise
+from pipeline.evaluation.fidelity import Noise
+from pipeline.evaluation.statistics import Difference
 from pipeline.verification.rung import Outputs
 
 

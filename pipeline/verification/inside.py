@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.evaluation.fidelity import Noise
 from pipeline.progress import Track, quiet
-from pipeline.quantization.sensitivity.noise import Noise
+from pipeline.tensors import TensorSpec
 from pipeline.tflite.activations import Activation, Activations
 from pipeline.tflite.match import matched
 from pipeline.tflite.operator_names import short_names
-from pipeline.tflite.runner import TensorSpec
 from pipeline.verification.rung import Float
 
 

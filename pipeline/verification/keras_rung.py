@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.tensors import TensorSpec
 from pipeline.tflite.activations import Activation
-from pipeline.tflite.runner import TensorSpec
 from pipeline.verification.rung import Float, Outputs
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InputError, did_you_mean
 from pipeline.evaluation.classify import check_labels, class_scores
-from pipeline.evaluation.metrics import agreement, paired_difference, top_k_hits, wilson_interval
+from pipeline.evaluation.statistics import agreement, paired_difference, top_k_hits, wilson_interval
 from pipeline.progress import Track, quiet
+from pipeline.tensors import Batch
 from pipeline.verification.compare import Comparison, Distance
 from pipeline.verification.rung import Float, Outputs, Rung
 
@@ -49,7 +50,7 @@ class Step:
 
 def climb(
     rungs: Sequence[Rung],
-    batches: Iterable[tuple[NDArray[Any], NDArray[Any]]],
+    batches: Iterable[Batch],
     *,
     reference: str | None = None,
     threads: int = 2,
@@ -59,7 +60,7 @@ def climb(
 
     Args:
         rungs: From the top; a rung that names what it is compared with names one before it.
-        batches: Examples float32 [B, ...] and labels int64 [B].
+        batches: The examples.
         reference: The rung that `Step.overall` compares with; those before it are not.
         threads: Rungs that run at the same time, each on a thread of its own.
         track: Follows the batches.
@@ -76,8 +77,8 @@ def climb(
     logs = [_Log() for _ in rungs]
     seen = 0
     with ThreadPoolExecutor(max(1, threads), "rung") as pool:
-        for examples, labels in track(batches, "verify"):
-            given = np.asarray(examples, np.float32)
+        for batch in track(batches, "verify"):
+            given, labels = np.asarray(batch.x, np.float32), batch.y
             if len(given) == 0:
                 continue
             outputs = list(pool.map(lambda rung, x=given, first=seen: _answer(rung, x, first), rungs))

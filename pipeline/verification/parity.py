@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.data.loader import Dataset
 from pipeline.evaluation.classify import Evaluation
-from pipeline.evaluation.metrics import agreement
+from pipeline.evaluation.statistics import agreement
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
 from pipeline.tflite.activations import Activations

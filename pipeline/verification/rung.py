@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tflite.runner import TensorSpec
+from pipeline.tensors import TensorSpec
 
 Float = NDArray[np.float32]
 

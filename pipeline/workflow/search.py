@@ -14,7 +14,7 @@ from pipeline.benchmarking.latency import benchmark
 from pipeline.data import Batch
 from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.classify import Answers, answer
-from pipeline.evaluation.metrics import agreement, paired_difference
+from pipeline.evaluation.statistics import agreement, paired_difference
 from pipeline.files import write_bytes
 from pipeline.quantization.correct import Corrected
 from pipeline.quantization.rules import takes_int8

@@ -189,7 +189,7 @@ def _batches(data: Dataset, split: str, limit: int | None) -> Iterator[Batch]:
         if left is None:
             yield batch
             continue
-        yield Batch(batch.x[:left], batch.y[:left])
+        yield batch[:left]
         left -= len(batch.x)
         if left <= 0:
             return

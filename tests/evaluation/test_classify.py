@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.evaluation.classify import Batch, evaluate, evaluate_many
+from pipeline.evaluation.classify import evaluate, evaluate_many
+from pipeline.tensors import Batch
 from tests import tiny_models
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -21,9 +22,13 @@ Y[:10] = X[:10].argsort(axis=1)[:, -2]  # the second best
 Y[10:12] = X[10:12].argmin(axis=1)
 
 
+def pair(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> Batch:
+    return Batch({"x": x}, {"y": y})
+
+
 def batches(x: np.ndarray[Any, Any] = X, y: np.ndarray[Any, Any] = Y, size: int = 7) -> Iterator[Batch]:
     for start in range(0, len(x), size):
-        yield x[start : start + size], y[start : start + size]
+        yield pair(x[start : start + size], y[start : start + size])
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -98,19 +103,19 @@ def test_an_unknown_reference(exact: Path) -> None:
 def test_one_sigmoid_unit(tmp_path: Path) -> None:
     model = write(tmp_path / "m.tflite", tiny_models.linear(np.array([[1.0]]), ending="LOGISTIC"))
     x = np.array([[-3], [-1], [1], [2], [0.5]], np.float32)
-    found = evaluate(model, [(x, np.array([0, 1, 1, 1, 0]))])
+    found = evaluate(model, [pair(x, np.array([0, 1, 1, 1, 0]))])
     assert (found.top1, found.top5) == (0.6, None)
 
 
 def test_one_unit_that_is_a_logit(tmp_path: Path) -> None:
     model = write(tmp_path / "m.tflite", tiny_models.linear(np.array([[1.0]])))
     with pytest.raises(InputError, match="values from -3 to 2; one unit must be a sigmoid's"):
-        evaluate(model, [(np.array([[-3], [2]], np.float32), np.array([0, 1]))])
+        evaluate(model, [pair(np.array([[-3], [2]], np.float32), np.array([0, 1]))])
 
 
 def test_a_model_that_fixes_its_batch(tmp_path: Path) -> None:
     model = write(tmp_path / "m.tflite", tiny_models.fixed_batch(6))
-    found = evaluate(model, [(X[:, :6].reshape(-1, 3, 2), X[:, :6].argmax(axis=1))], batch_size=8)
+    found = evaluate(model, [pair(X[:, :6].reshape(-1, 3, 2), X[:, :6].argmax(axis=1))], batch_size=8)
     assert found.top1 == 1
 
 
@@ -129,7 +134,7 @@ def test_labels_that_are_no_numbers_of_classes(exact: Path) -> None:
 
 def test_labels_of_another_length(exact: Path) -> None:
     with pytest.raises(InputError, match=r"one label for each example; .* \(5, 7\) and labels \(4,\)"):
-        evaluate(exact, [(X[:5], Y[:4])])
+        evaluate(exact, [pair(X[:5], Y[:4])])
 
 
 def test_nan_scores(tmp_path: Path) -> None:
@@ -147,11 +152,11 @@ def test_an_output_that_is_no_list_of_classes(tmp_path: Path) -> None:
     graph.operator("LOGISTIC", [x], [y])
     model = write(tmp_path / "m.tflite", graph.build([x], [y]))
     with pytest.raises(InputError, match=r"gives \[3, 2, 2\] for 3 examples; a classifier gives"):
-        evaluate(model, [(np.zeros((3, 2, 2), np.float32), np.zeros(3, int))])
+        evaluate(model, [pair(np.zeros((3, 2, 2), np.float32), np.zeros(3, int))])
 
 
 def test_examples_of_another_shape(exact: Path) -> None:
-    with pytest.raises(InputError, match=r"exact\.tflite takes \[batch, 7\] and was given \[7, 5\]"):
+    with pytest.raises(InputError, match=r"exact\.tflite takes \[batch, 7\] as 'x' and was given \[7, 5\]"):
         evaluate(exact, batches(x=X[:, :5]))
 
 
@@ -161,7 +166,7 @@ def test_models_of_other_classes(exact: Path, tmp_path: Path) -> None:
         evaluate(exact, batches(y=np.zeros(50, int)), reference=fewer)
 
 
-@pytest.mark.parametrize("nothing", [[], [(X[:0], Y[:0])]])
+@pytest.mark.parametrize("nothing", [[], [pair(X[:0], Y[:0])]])
 def test_no_examples(exact: Path, nothing: list[Batch]) -> None:
     with pytest.raises(InputError, match="no examples"):
         evaluate(exact, nothing)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.tensors import TensorSpec
 from pipeline.tflite import golden, metadata
 from pipeline.tflite.metadata import Metadata
-from pipeline.tflite.runner import Runner, TensorSpec
+from pipeline.tflite.runner import Runner
 from tests import tiny_models
 
 EYE = tiny_models.linear(np.eye(3), dtype="int8")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.tflite.runner import Runner, TensorSpec
+from pipeline.tensors import TensorSpec
+from pipeline.tflite.runner import Runner
 from tests import tiny_models
 
 WEIGHTS = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0.5, -0.5]])
@@ -70,9 +71,12 @@ def test_nan_cannot_be_quantized() -> None:
         Runner(tiny_models.linear(WEIGHTS, dtype="int8")).predict(np.full((1, 3), np.nan))
 
 
-def test_an_integer_input_without_a_scale_takes_no_floats() -> None:
+def test_integers_without_a_scale_are_fed_as_they_are() -> None:
+    assert spec("int32", None, 0).quantize([1.0, 7]).tolist() == [1, 7]
     with pytest.raises(InputError, match="without a scale"):
-        spec("int32", None, 0).quantize([1.0])
+        spec("int32", None, 0).quantize([1.5])
+    with pytest.raises(InputError, match="without a scale"):
+        spec("int8", None, 0).quantize([300])
 
 
 @pytest.mark.parametrize(("model", "why"), [("fixed_batch", "reshape"), ("folds_batch", r"\[1, 18\]")])
@@ -116,7 +120,7 @@ def test_several_inputs_cannot_be_scored_but_can_be_run() -> None:
 
 def test_a_wrong_shape_says_both() -> None:
     runner = Runner(tiny_models.linear(WEIGHTS))
-    with pytest.raises(InputError, match=r"takes \[batch, 3\] and was given \[5, 4\]"):
+    with pytest.raises(InputError, match=r"takes \[batch, 3\] as 'x' and was given \[5, 4\]"):
         runner.predict(np.ones((5, 4)))
     with pytest.raises(InputError, match=r"takes float32 \[1, 3\] as 'x' and was given float64 \[1, 3\]"):
         runner.run(np.ones((1, 3)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.tflite.runner import TensorSpec
+from pipeline.tensors import Batch, TensorSpec
 from pipeline.verification.ladder import climb
 from pipeline.verification.rung import Float, Outputs
 
@@ -43,8 +43,12 @@ class Echo:
         return Outputs(scores if self.spec is None else self.spec.quantize(scores), self.spec)
 
 
-def batches(size: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(EXAMPLES[at : at + size], LABELS[at : at + size]) for at in range(0, len(EXAMPLES), size)]
+def pair(x: np.ndarray, y: np.ndarray) -> Batch:
+    return Batch({"x": x}, {"y": y})
+
+
+def batches(size: int) -> list[Batch]:
+    return [pair(EXAMPLES[at : at + size], LABELS[at : at + size]) for at in range(0, len(EXAMPLES), size)]
 
 
 def test_each_rung_is_compared_with_the_one_above() -> None:
@@ -116,7 +120,7 @@ def test_no_examples() -> None:
 
 def test_labels_outside_the_classes() -> None:
     with pytest.raises(InputError, match=r"a\.tflite knows the classes 0 to 2; the labels hold 0 to 7"):
-        climb([Echo("a")], [(EXAMPLES[:2], np.array([0, 7]))])
+        climb([Echo("a")], [pair(EXAMPLES[:2], np.array([0, 7]))])
 
 
 def test_a_rung_that_gives_nan() -> None:
@@ -130,7 +134,7 @@ def test_models_of_other_classes_are_no_forms_of_one_model() -> None:
             return Outputs(batch[:, :2], None)
 
     with pytest.raises(InputError, match="not forms of the same model"):
-        climb([Echo("a"), Narrow("b")], [(EXAMPLES[:2], LABELS[:2])])
+        climb([Echo("a"), Narrow("b")], [pair(EXAMPLES[:2], LABELS[:2])])
 
 
 def test_json_has_no_infinity() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import recipe
 from pipeline.errors import InputError
-from pipeline.evaluation.metrics import Difference
+from pipeline.evaluation.statistics import Difference
 from pipeline.recipe import Verify
 from pipeline.verification.compare import Comparison
 from pipeline.verification.ladder import Step

@@ -118,5 +118,5 @@ def test_another_models_reference(run: Run, tmp_path: Path) -> None:
     other.write_bytes(tiny_models.linear(np.eye(3)))
     from pipeline.workflow.verification import verify
 
-    with pytest.raises(InputError, match="size and channels must be the model's"):
+    with pytest.raises(InputError, match="preprocessing must give the model's shape"):
         verify(resolve(run.folder, other))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.diagnosis.finding import Finding, percent
-from pipeline.evaluation.metrics import wilson_interval
+from pipeline.evaluation.statistics import wilson_interval
 
 CHECK = "classes"
 BY_CHANCE = 0.01

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.diagnosis.finding import Finding, percent
 from pipeline.diagnosis.measured_ranges import Measured, Outside, short
 from pipeline.diagnosis.pixels import Pixels
-from pipeline.tflite.runner import TensorSpec
+from pipeline.tensors import TensorSpec
 
 CHECK = "ranges"
 EXAMPLES = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.evaluation.metrics import Difference
+from pipeline.evaluation.statistics import Difference
 from pipeline.recipe import Compute, Keep
 
 

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
+from pipeline.evaluation.fidelity import Noise
 from pipeline.progress import Track, quiet
 from pipeline.quantization.ranges import Ranges
-from pipeline.quantization.sensitivity.noise import Float, Noise
 from pipeline.quantization.sensitivity.probe import SQUASHING, Probe, Probed, Probes
 from pipeline.quantization.sensitivity.sensitivity_result import OperatorError, Sensitivity
 from pipeline.quantization.tap import Tapped, check_finite
 from pipeline.tflite.runner import Runner
+
+Float = NDArray[np.float32]
 
 EXAMPLES = 32
 """Enough to rank operators; the ratios are means over all values of an activation, the answers are not."""

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
+from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import Inspection, inspect
-from pipeline.tflite.runner import Runner, TensorSpec
+from pipeline.tflite.runner import Runner
 from pipeline.verification.arm import sysroot as sysroots
 from pipeline.verification.arm.boundary import handed_over
 from pipeline.verification.arm.counts import Counts

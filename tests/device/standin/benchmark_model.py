@@ -17,7 +17,7 @@ from statistics import mean, pstdev
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.tflite.runner import TensorSpec
+    from pipeline.tensors import TensorSpec
 
 COMMON = (
     *("num_runs", "min_secs", "max_secs", "num_threads", "warmup_runs", "warmup_min_secs"),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.models.keras3.test_layers import carried
 
 from pipeline.errors import InputError
+from tests.models.keras3.test_layer_translation import carried
 
 CARRIED = [
     "celu",

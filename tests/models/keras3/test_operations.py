@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.models.keras3.test_layers import carried
 
 from pipeline.errors import InputError
+from tests.models.keras3.test_layer_translation import carried
 
 IMAGES: dict[str, Callable[[Any, Any], Any]] = {
     "a constant on either side": lambda o, x: 1.0 - x * np.float32(2) + np.arange(4, dtype=np.float32),

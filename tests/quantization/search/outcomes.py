@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.evaluation.metrics import Difference
+from pipeline.evaluation.statistics import Difference
 from pipeline.quantization.search.search_result import Found, Step
 from pipeline.recipe import Compute, Keep
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.quantization.sensitivity.noise import Noise
+from pipeline.evaluation.fidelity import Noise
 
 
 def noise(*pairs: tuple[list[float], list[float]]) -> Noise:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.evaluation.metrics import (
+from pipeline.evaluation.statistics import (
     agreement,
     paired_difference,
     paired_difference_of_counts,

@@ -1,0 +1,130 @@
+"""The protocol of a task: per-example statistics, and how they add up to metrics.
+
+A statistic an example and one `reduce` over them give a paired bootstrap for any metric, whatever it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.tensors import Signature, Tensors, TensorSpec
+
+Endings = Mapping[str, Literal["softmax", "sigmoid", "none"]]
+"""By output name: what the model's last operator does to it (`pipeline.tflite.endings`)."""
+
+LossName = Literal[
+    "categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber", "cosine", "ctc", "triplet", "as_compiled"
+]
+"""A loss by name, without TensorFlow; `pipeline.training.losses` makes Keras's of it. `as_compiled`: the model's own,
+of the file it was compiled in."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good answers are."""
+
+    name: str
+    """In JSON, for example `top1`."""
+    label: str
+    """In tables, for example `top-1`."""
+    unit: Literal["%", "dB", ""] = ""
+    """`%`: a share, kept as 0..1 and shown in percent; differences of it are in percentage points."""
+    higher_is_better: bool = True
+
+    @property
+    def factor(self) -> float:
+        """From the kept value to the metric's points: 100 for shares, else 1. `max_drop` is in these points."""
+        return 100.0 if self.unit == "%" else 1.0
+
+    def drop(self, value: float, reference: float) -> float:
+        """What `value` loses to `reference`, in points; negative where it is better."""
+        worse = reference - value if self.higher_is_better else value - reference
+        return self.factor * worse
+
+    def show(self, value: float | None) -> str:
+        """A value as tables show it."""
+        if value is None or np.isnan(value):
+            return "–"
+        if self.unit == "%":
+            return f"{100 * value:.1f} %"
+        return f"{value:.2f} dB" if self.unit == "dB" else f"{value:.4g}"
+
+
+class Task(ABC):
+    """How a model's outputs are read and judged. Light: no TensorFlow."""
+
+    name: str
+    """As a recipe's `task` names it."""
+    metrics: tuple[Metric, ...]
+    """The first decides: the best epoch, the budget, the promise. Empty: there is nothing to judge without a reference
+    (`fidelity` alone)."""
+
+    @abstractmethod
+    def check(self, model: Signature, targets: Mapping[str, TensorSpec]) -> None:
+        """
+        Args:
+            model: What it takes and gives.
+            targets: What the data has.
+
+        Raises:
+            InputError: the outputs are not what the task reads, or targets are missing or of another shape.
+        """
+
+    @abstractmethod
+    def statistics(self, outputs: Tensors, targets: Tensors) -> NDArray[Any]:
+        """What the metrics need to know of each example.
+
+        Args:
+            outputs: Real values by output name, [B, …].
+            targets: By target name, [B, …].
+
+        Returns:
+            [B, …] of any type; `object` where examples differ in size.
+
+        Raises:
+            InputError: targets that the outputs cannot have, for example a class beyond the model's.
+            PipelineError: NaN.
+        """
+
+    @abstractmethod
+    def reduce(self, statistics: NDArray[Any]) -> dict[str, float]:
+        """The metrics by name, of the statistics of N > 0 examples (a sample of them may hold one twice)."""
+
+    @abstractmethod
+    def agreement(self, reference: Tensors, other: Tensors) -> NDArray[np.float64]:
+        """How far two models give each example the same answer, 0..1, [B]; needs no labels. For a classifier 0 or 1."""
+
+    def hits(self, statistics: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Whether each example counts as right, [N], where the first metric is the share of those; else None.
+
+        Such a metric gets Wilson's and Tango's intervals, others a bootstrap's.
+        """
+        return None
+
+    def before_activation(self) -> Task:
+        """The task for the same model cut before its last softmax or sigmoid (`pipeline.tflite.endings`)."""
+        return self
+
+    @property
+    def losses(self) -> Mapping[str, LossName]:
+        """By output name, what training minimizes; empty: distillation from the float model's outputs."""
+        return {}
+
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """By output name; 1 where nothing is said."""
+        return {}
+
+    def training_targets(self, targets: Tensors) -> dict[str, NDArray[Any]]:
+        """By output name, what the losses compare the outputs with: one-hot classes, values; [B, …] float32."""
+        return {}
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON: the name and its options."""
+        return {"name": self.name}

@@ -10,7 +10,7 @@ import typer
 from pipeline.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
-    from pipeline.diagnosis.finding import Diagnosis
+    from pipeline.finding import Diagnosis
 
 
 def doctor(

@@ -23,11 +23,11 @@ from pipeline.diagnosis.checks import (
     readable,
     sample_size,
 )
-from pipeline.diagnosis.finding import Diagnosis, Finding, worst_first
 from pipeline.diagnosis.measured_ranges import Measured, Tapped, measure, outside, tap
 from pipeline.diagnosis.split_statistics import Survey, survey
 from pipeline.diagnosis.stream import sample
 from pipeline.errors import InputError
+from pipeline.finding import Diagnosis, Finding, worst_first
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Data
 from pipeline.tflite.metadata import Metadata

@@ -12,6 +12,7 @@ from ai_edge_litert.schema_py_generated import ActivationFunctionType, ModelT, O
 
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.metadata import Metadata
+from pipeline.tflite.signature import input_names, output_names
 from pipeline.tflite.verdict import CONVERSIONS, Verdict, is_float, verdict
 
 # Where an operator keeps its weights and its bias among its inputs, and the weights' axis of output channels.
@@ -32,12 +33,15 @@ class Port:
     """An input or output of the model."""
 
     name: str
+    """The signature's, else the tensor's."""
     shape: tuple[int, ...]
     shape_signature: tuple[int, ...]
     """The shape with −1 for every dynamic dimension."""
     dtype: str
     scale: float | None
     zero_point: int | None
+    tensor: str = ""
+    """The tensor's name."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +169,8 @@ def inspect(source: Path | bytes) -> Inspection:
         for number, subgraph in enumerate(model.subgraphs)
         for i in range(len(subgraph.operators))
     )
-    inputs = tuple(_port(main.tensors[i]) for i in main.inputs)
-    outputs = tuple(_port(main.tensors[i]) for i in main.outputs)
+    inputs = tuple(_port(n, main.tensors[i]) for n, i in zip(input_names(model), main.inputs, strict=True))
+    outputs = tuple(_port(n, main.tensors[i]) for n, i in zip(output_names(model), main.outputs, strict=True))
     return Inspection(
         file=str(source) if isinstance(source, Path) else None,
         size_bytes=len(data),
@@ -190,16 +194,17 @@ def inspect(source: Path | bytes) -> Inspection:
     )
 
 
-def _port(tensor: TensorT) -> Port:
+def _port(name: str, tensor: TensorT) -> Port:
     shape, quantized = flatbuffer.tensor_shape(tensor), flatbuffer.quantization(tensor)
     signature = tensor.shapeSignature
     return Port(
-        name=flatbuffer.tensor_name(tensor),
+        name=name,
         shape=shape,
         shape_signature=tuple(int(n) for n in signature) if signature is not None and len(signature) else shape,
         dtype=flatbuffer.tensor_type(tensor),
         scale=float(quantized.scales[0]) if quantized else None,
         zero_point=int(quantized.zero_points[0]) if quantized else None,
+        tensor=flatbuffer.tensor_name(tensor),
     )
 
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.diagnosis.calibration_data import diagnose
-from pipeline.diagnosis.finding import Diagnosis
 from pipeline.errors import InputError
+from pipeline.finding import Diagnosis
 from pipeline.recipe import Data
 from pipeline.tflite.metadata import Metadata
 from tests import tiny_models

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from pipeline.data import Examples
 from pipeline.diagnosis.copies import Pairs
-from pipeline.diagnosis.finding import Finding, Severity
+from pipeline.finding import Finding, Severity
 
 CHECK = "duplicates"
 MANY = 0.10

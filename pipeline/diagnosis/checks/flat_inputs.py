@@ -7,8 +7,8 @@ from pathlib import PurePath
 import numpy as np
 
 from pipeline.data import Examples
-from pipeline.diagnosis.finding import Finding, percent
 from pipeline.diagnosis.pixels import Pixels
+from pipeline.finding import Finding, percent
 
 CHECK = "saturation"
 MANY_FLAT = 0.05

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding
 from pipeline.diagnosis.scalings import RAW, Alternative, Scaling
+from pipeline.finding import Finding
 from pipeline.tflite.metadata import Metadata
 
 CHECK = "metadata"

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.diagnosis.answers import Answers
-from pipeline.diagnosis.finding import Finding, percent
 from pipeline.diagnosis.pixels import Pixels
 from pipeline.diagnosis.scalings import RAW, UNIT, Alternative, Scaling, of_recipe, stored_as, stored_ends
 from pipeline.evaluation.statistics import Difference, paired_difference_of_counts, wilson_interval
+from pipeline.finding import Finding, percent
 
 CHECK = "normalisation"
 EXAMPLES = 64

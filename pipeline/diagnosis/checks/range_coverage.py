@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding, percent
 from pipeline.diagnosis.measured_ranges import Measured, Outside, short
 from pipeline.diagnosis.pixels import Pixels
+from pipeline.finding import Finding, percent
 from pipeline.tensors import TensorSpec
 
 CHECK = "ranges"

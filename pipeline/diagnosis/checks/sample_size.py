@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding, percent
 from pipeline.diagnosis.measured_ranges import PARTS, Measured, short
+from pipeline.finding import Finding, percent
 
 CHECK = "too few"
 FEWEST = 50

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 from pipeline.verification.arm.counts import Counts
 
 Outputs = tuple[NDArray[Any], ...]

@@ -35,10 +35,10 @@ def evaluate(
     from pipeline.data import load
     from pipeline.evaluation.classify import evaluate_many
     from pipeline.progress import bar
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
 
-    files = run_folder.model_files(models or [])
-    data = load(run_folder.recipe_of(recipe, overrides or [], list(files.values())).data)
+    files = targets.model_files(models or [])
+    data = load(targets.recipe_of(recipe, overrides or [], list(files.values())).data)
     against = "float" if reference is None and "float" in files else None
     shown = list(files)
     if reference is not None:

@@ -133,7 +133,7 @@ def _arm_alone(
     from pipeline.progress import bar
     from pipeline.verification.arm import random_inputs as inputs
     from pipeline.verification.arm.emulate import run_profiles
-    from pipeline.workflow.run_folder import model_file
+    from pipeline.workflow.targets import model_file
 
     model = model_file(target)
     given = inputs.examples_for(model, examples)

@@ -14,7 +14,8 @@ from pipeline.diagnosis.checks import metadata_agreement
 from pipeline.tflite import golden
 from pipeline.tflite.inspect import Inspection
 from pipeline.tflite.metadata import Metadata
-from pipeline.workflow.run_folder import MANIFEST, Run, versions
+from pipeline.versions import versions
+from pipeline.workflow.run_folder import MANIFEST, Run
 
 State = Literal["ok", "note", "broken"]
 """broken: the file is not what it says. note: something else is, which may be meant."""

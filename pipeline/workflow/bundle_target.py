@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.recipe import Recipe
-from pipeline.workflow.run_folder import LABELS, MANIFEST, model_file, recipe_of
+from pipeline.workflow.run_folder import LABELS, MANIFEST
+from pipeline.workflow.targets import model_file, recipe_of
 
 
 @dataclass(frozen=True)

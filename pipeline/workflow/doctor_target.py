@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.recipe import Recipe, lay_over, load, parse
-from pipeline.workflow.run_folder import MANIFEST, newest, recipe_of, root
+from pipeline.workflow.run_folder import MANIFEST, newest, root
+from pipeline.workflow.targets import recipe_of
 
 FLOAT_KERAS = "float.keras"
 FLOAT, PREPARED, QAT = "float.tflite", "prepared.tflite", "qat.tflite"

@@ -9,7 +9,7 @@ from pipeline.recipe import Keep, Recipe
 from pipeline.tflite import golden
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.metadata import Metadata, write
-from pipeline.workflow.run_folder import versions
+from pipeline.versions import versions
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset

@@ -21,7 +21,7 @@ from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.ladder import Step, climb
 from pipeline.verification.metadata_check import Check
 from pipeline.verification.rung import Float, Rung
-from pipeline.workflow.run_folder import versions
+from pipeline.versions import versions
 from pipeline.workflow.stages import EVALUATION_CHUNK, silent
 from pipeline.workflow.verify_target import LAST, REFERENCE, Target, rungs
 

@@ -14,8 +14,9 @@ from pipeline.tflite.inspect import Inspection, inspect
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
 from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.rung import Rung
-from pipeline.workflow.run_folder import MANIFEST, Run, model_file, recipe_of
+from pipeline.workflow.run_folder import MANIFEST, Run
 from pipeline.workflow.stages import FLOAT, FLOAT_KERAS, PREPARED, QAT, QAT_KERAS
+from pipeline.workflow.targets import model_file, recipe_of
 
 REFERENCE, LAST = "float", "xnnpack"
 """The rungs between which the whole loss is counted."""

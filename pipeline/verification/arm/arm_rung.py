@@ -11,7 +11,7 @@ from pipeline.verification.arm.emulate import open_runner, run_profiles
 from pipeline.verification.arm.emulation_result import ProfileResult
 from pipeline.verification.arm.profiles import chosen
 from pipeline.verification.rung import Float, Outputs
-from pipeline.workflow.run_folder import model_file
+from pipeline.workflow.targets import model_file
 
 
 class ArmRung:

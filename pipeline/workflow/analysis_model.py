@@ -1,4 +1,4 @@
-"""What a sensitivity analysis is pointed at: a run with its float model and ranges, or a float .tflite and a recipe."""
+"""A float model with its ranges and examples, opened to be analyzed: of a run, or of a float .tflite and a recipe."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.data import Dataset, load
 from pipeline.errors import InputError
+from pipeline.files import sha256
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.formats import check_is_float
@@ -19,13 +20,14 @@ from pipeline.quantization.ranges import Ranges
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.constant_reshapes import constant_reshapes
 from pipeline.tflite.global_pooling import mean_for_global_pooling
-from pipeline.workflow.run_folder import MANIFEST, Run, newest, recipe_of, root, sha256
-from pipeline.workflow.stages import EVALUATION_CHUNK, PREPARED, RANGES
+from pipeline.workflow.context import EVALUATION_CHUNK
+from pipeline.workflow.run_folder import MANIFEST, PREPARED, RANGES, Run
+from pipeline.workflow.targets import locate
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
-    """A model, opened for the analysis."""
+class AnalysisModel:
+    """A float model, opened to be analyzed."""
 
     content: bytes
     """A float flatbuffer as the formats are written from it."""
@@ -36,9 +38,9 @@ class Target:
     """The arguments by which `pipeline export` writes this model."""
 
 
-def resolve(
+def open_for_analysis(
     target: Path | None, recipe: str | None, overrides: Sequence[str], examples: int, track: Track = quiet
-) -> Target:
+) -> AnalysisModel:
     """Open a run or a file. The ranges of a file are measured: the smallest and largest calibration value.
 
     Args:
@@ -52,20 +54,21 @@ def resolve(
         InputError: nothing there, a run that has no float model yet, a quantized model, no recipe, or data that
             cannot be used.
     """
-    given = target if target is not None else newest(root()).folder
+    located = locate(target)
+    given = located.path
     if given.is_dir():
         content, ranges = _of_run(Run(given))
-        data = load(recipe_of(recipe, list(overrides), [given / PREPARED]).data)
+        data = load(located.recipe(recipe, overrides).data)
         export: tuple[str, ...] = (str(given),)
     else:
         content, learned = _of_file(given)
-        data = load(recipe_of(recipe, list(overrides), [given]).data)
+        data = load(located.recipe(recipe, overrides).data)
         inputs = (batch.x for batch in data.batches("calibration", EVALUATION_CHUNK))
         ranges = calibrate(content, inputs, examples=data.size("calibration"), track=track)
         ranges = learned.over(ranges) if learned else ranges
         settings = [part for setting in overrides for part in ("--set", setting)]
         export = (str(given), "--recipe", recipe, *settings) if recipe else (str(given.parent),)
-    return Target(content, ranges, _first(data, examples), export)
+    return AnalysisModel(content, ranges, _first(data, examples), export)
 
 
 def _of_run(run: Run) -> tuple[bytes, Ranges]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cluster import Worker, worker_of
+from pipeline import recipe as recipes
+from pipeline.cluster import Worker, folder_for, worker_of
+from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Recipe
-from pipeline.workflow.run_folder import Run
+from pipeline.workflow.run_folder import FLOAT, Run, root
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from pipeline.data import Dataset
+    from pipeline.tasks.registry import Resolved
+    from pipeline.tasks.task import Endings, Task
+    from pipeline.tensors import Signature
 
 EVALUATION_CHUNK = 32
 """Examples read at a time; the models run them in their own batches."""
@@ -55,6 +60,93 @@ class RunContext:
         from pipeline.data import load
 
         return load(self.recipe.data)
+
+    @cached_property
+    def task(self) -> Task:
+        """How the outputs are judged, for what the run's float model takes and gives.
+
+        What `auto` took, and why, is said once.
+
+        Raises:
+            InputError: the run has no float flatbuffer yet, or as :func:`pipeline.tasks.registry.resolve`.
+        """
+        model = self.run.path(FLOAT)
+        if not model.is_file():
+            raise InputError(f"The run '{self.run.folder}' has no {FLOAT} yet: run its recipe as far as the export.")
+        return self._taken(resolve_task(self.recipe, self.data, model))
+
+    def task_of(self, signature: Signature, endings: Endings) -> Task:
+        """As `task`, for a model that is not in the folder yet; the answer of the first call is the run's.
+
+        Args:
+            signature: What the float model takes and gives.
+            endings: What its last operators do to its outputs.
+
+        Raises:
+            InputError: as :func:`pipeline.tasks.registry.resolve`.
+        """
+        if "task" not in vars(self):
+            from pipeline.tasks.registry import resolve
+
+            data = self.data
+            found = resolve(self.recipe.task, signature, endings, data.inputs, data.targets, data.class_names)
+            vars(self)["task"] = self._taken(found)
+        return self.task
+
+    def _taken(self, found: Resolved) -> Task:
+        if self.recipe.task == "auto":
+            self.say(f"task: {found.reason}")
+        return found.task
+
+
+def resolve_task(recipe: Recipe, data: Dataset, model: Path | bytes) -> Resolved:
+    """The recipe's task for a .tflite model, and why it is that.
+
+    Raises:
+        InputError: no such model, or as :func:`pipeline.tasks.registry.resolve`.
+    """
+    from pipeline.tasks.registry import resolve
+    from pipeline.tflite.endings import endings
+    from pipeline.tflite.flatbuffer import load
+    from pipeline.tflite.kernels import open_runner
+
+    signature = open_runner(model).signature
+    return resolve(recipe.task, signature, endings(load(model)), data.inputs, data.targets, data.class_names)
+
+
+def start_run(
+    recipe: str | Recipe,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    *,
+    ptq: bool = False,
+    track: Track = quiet,
+    say: Callable[[str], None] = silent,
+) -> RunContext:
+    """The context of a recipe, for a run that is new or goes on.
+
+    Args:
+        recipe: Its name, its file, or itself.
+        overrides: `section.key=value` settings laid over it.
+        name: Of the folder under `runs/`; by default the recipe's, and with `ptq`, where the recipe has a QAT, that and
+            `-ptq`. A worker's folder is a temporary one.
+        ptq: Whether the QAT is left out.
+        track: Progress.
+        say: Told what was done.
+
+    Raises:
+        InputError: no such recipe, a wrong setting, or the recipe trains in several processes and TF_CONFIG does not
+            say which this is.
+    """
+    if isinstance(recipe, Recipe):
+        content = recipe.model_dump(mode="json")
+        for override in overrides:
+            recipes.lay_over(content, override)
+        loaded = recipes.parse(content)
+    else:
+        loaded = recipes.load(recipe, list(overrides))
+    own = f"{loaded.name}-ptq" if ptq and loaded.qat is not None else loaded.name
+    return RunContext(loaded, Run(folder_for(worker_of(loaded), root() / (name or own))), track, say)
 
 
 @dataclass(frozen=True)

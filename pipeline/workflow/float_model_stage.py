@@ -30,7 +30,7 @@ from pipeline.workflow.run_folder import (
 
 if TYPE_CHECKING:
     from pipeline.quantization.auto import Choice
-    from pipeline.quantization.ptq import FloatModel, Inputs, Settings
+    from pipeline.quantization.ptq import FloatModel, Inputs, Quantizer, Settings
     from pipeline.quantization.ranges import Ranges
 
 
@@ -124,6 +124,12 @@ class Prepared:
     """What was tried, where the settings were chosen by measurement."""
     learned: bool
     """Whether QAT's ranges are in it."""
+
+    def quantizer(self, inputs: Inputs, track: Track = quiet) -> Quantizer:
+        """What writes the formats; `inputs` goes through the calibration examples once a call."""
+        from pipeline.quantization.ptq import Quantizer
+
+        return Quantizer(self.model, inputs, self.settings, track=track)
 
 
 def prepare_float_model(

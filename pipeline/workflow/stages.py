@@ -13,7 +13,7 @@ from pipeline import recipe as recipes
 from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.progress import Track, quiet
-from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, calibration_inputs, silent
+from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, StageResult, calibration_inputs, silent
 from pipeline.workflow.float_model_stage import flatbuffers, take_flatbuffer
 from pipeline.workflow.format_stage import formats, open_quantizer
 from pipeline.workflow.measurement import measure
@@ -41,6 +41,7 @@ __all__ = [
     "silent",
     "take_flatbuffer",
     "train",
+    "train_recipe",
 ]
 
 
@@ -57,15 +58,23 @@ def run_recipe(context: RunContext, *, ptq: bool = False) -> dict[str, Any]:
         PipelineError: a stage failed, or a file is not what its name promises.
     """
     with_qat = context.recipe.qat is not None and not ptq
-    describe(context)
-    train(context)
-    if with_qat:
-        qat(context)
+    train_recipe(context, with_qat=with_qat)
     if not context.worker.is_chief:
         return {}
     flatbuffers(context, with_qat=with_qat)
     formats(context, context.recipe.quantize.formats, context.recipe.quantize.io, context.recipe.quantize.keep)
     return measure(context)
+
+
+def train_recipe(context: RunContext, *, with_qat: bool) -> StageResult:
+    """A recipe as far as the Keras model that the rest is made from.
+
+    Raises:
+        InputError: the recipe, its data or its model cannot be used, or `with_qat` and the recipe has no QAT.
+    """
+    describe(context)
+    trained = train(context)
+    return qat(context) if with_qat else trained
 
 
 def reopen(run: Run, track: Track = quiet, say: Callable[[str], None] = silent) -> RunContext:

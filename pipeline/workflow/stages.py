@@ -27,12 +27,11 @@ from pipeline.workflow.provenance import with_metadata
 from pipeline.workflow.run_folder import LABELS, MANIFEST, METRICS, Run, identity, key_of, versions
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pipeline.data import Dataset
     from pipeline.quantization.ptq import Quantizer
     from pipeline.quantization.ranges import Ranges
+    from pipeline.tasks.task import Task
+    from pipeline.tensors import Tensors
 
 FLOAT_KERAS = "float.keras"
 QAT_KERAS = "qat.h5"
@@ -335,6 +334,7 @@ def _prepared(context: RunContext, content: bytes, learned: Ranges) -> tuple[str
             content,
             lambda: calibration_inputs(context),
             images,
+            task=task_of(context.recipe, context.data, content),
             base=settings,
             equalizing=section.equalize is None,
             learning=section.rounding is None,
@@ -356,9 +356,23 @@ def _prepared(context: RunContext, content: bytes, learned: Ranges) -> tuple[str
     return prepared.ranges.method, [PREPARED, RANGES, CALIBRATION]
 
 
-def calibration_inputs(context: RunContext) -> Iterator[NDArray[np.float32]]:
-    """The calibration examples, float32 [B, ...]."""
-    return (batch.x for batch in context.data.batches("calibration", EVALUATION_CHUNK))
+def task_of(recipe: Recipe, data: Dataset, content: bytes) -> Task:
+    """How the recipe judges a float flatbuffer.
+
+    Raises:
+        InputError: as `pipeline.tasks.registry.resolve`.
+    """
+    from pipeline.tasks.registry import resolve
+    from pipeline.tflite.endings import endings
+    from pipeline.tflite.runner import Runner
+
+    signature = Runner(content).signature
+    return resolve(recipe.task, signature, endings(content), data.inputs, data.targets, data.class_names).task
+
+
+def calibration_inputs(context: RunContext) -> Iterator[Tensors]:
+    """The calibration examples, batches [B, ...] by input name."""
+    return (batch.inputs for batch in context.data.batches("calibration", EVALUATION_CHUNK))
 
 
 def formats(

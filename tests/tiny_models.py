@@ -15,6 +15,8 @@ _TYPES = {
     "uint8": schema.TensorType.UINT8,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+    "float16": schema.TensorType.FLOAT16,
     "bool": schema.TensorType.BOOL,
     "string": schema.TensorType.STRING,
 }
@@ -43,12 +45,14 @@ class Graph:
         scale: float | None = None,
         zero_point: int = 0,
         open_batch: bool = False,
+        open_axes: tuple[int, ...] = (),
     ) -> int:
-        """Add a tensor and return its index."""
+        """Add a tensor and return its index; `open_axes` are left open beside, or instead of, the batch."""
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, _TYPES[dtype], 0
-        if open_batch:
-            tensor.shapeSignature = [-1, *shape[1:]]
+        if open_batch or open_axes:
+            given = {0} if open_batch else set()
+            tensor.shapeSignature = [-1 if axis in given | {*open_axes} else side for axis, side in enumerate(shape)]
         if scale is not None:
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = [scale]

@@ -17,8 +17,10 @@ from pipeline.text_table import text_table
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from pipeline.tasks.registry import Resolved
     from pipeline.tflite.inspect import Inspection
     from pipeline.tflite.runner import Runner
+    from pipeline.workflow.given_data import DataSource
 
 _TFLITE = b"TFL3"
 _KERAS = (".keras", ".h5", ".hdf5")
@@ -222,6 +224,19 @@ def opened_by_name(models: Any) -> dict[str, Model]:
     if not found:
         raise InputError("There is no model. Give one, a list of them, or a mapping from names to them.")
     return found
+
+
+def task_of(section: str | Mapping[str, Any], model: Model, data: DataSource) -> Resolved:
+    """The task that a recipe's `task` section means for a model and data, and why.
+
+    Raises:
+        InputError: as :func:`pipeline.tasks.registry.resolve`.
+    """
+    from pipeline.tasks.registry import resolve
+    from pipeline.tflite.endings import endings
+
+    ends = endings(model.content)
+    return resolve(section, model.signature, ends, data.inputs, data.targets, data.class_names)
 
 
 @contextlib.contextmanager

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from pipeline.api.model import Model, files, opened
+from pipeline.api.model import Model, files, opened, task_of
 from pipeline.errors import InputError, did_you_mean
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Calibration, Format, IoType, Keep, Quantize
-from pipeline.tensors import bind
+from pipeline.tensors import Tensors, bind
 from pipeline.text_table import size, text_table
 from pipeline.workflow.given_data import DataSource, GivenData
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pipeline.quantization.auto import Choice
     from pipeline.quantization.ptq import Settings
     from pipeline.quantization.ranges import Ranges
@@ -152,7 +149,8 @@ def quantize(
     else:
         examples = data if hasattr(data, "batches") else GivenData(data)
         read = _Calibration(source, examples)
-        prepared = prepare_float_model(content, learned, section, read, read.size, track=track)
+        judged = task_of(task, source, examples).task
+        prepared = prepare_float_model(content, learned, section, read, read.size, judged, track=track)
         written, _ = prepared.quantizer(read, track)(format, io, section.keep)
         content, choice = prepared.model.content, prepared.choice
         how, ranges = prepared.settings, prepared.model.ranges
@@ -174,12 +172,11 @@ class _Calibration:
         self._model, self._data = model, data
         self.size = data.size("calibration")
 
-    def __call__(self) -> Iterator[NDArray[np.float32]]:
+    def __call__(self) -> Iterator[Tensors]:
         specs = self._model.signature.inputs
         for batch in self._data.batches("calibration", CHUNK):
             bound = bind(batch.inputs, specs)
-            [array] = (spec.quantize(bound[spec.name]) for spec in specs)
-            yield array
+            yield {spec.name: spec.quantize(bound[spec.name]) for spec in specs}
 
 
 def _section(io: str, calibration: str, keep: Sequence[str | Keep], settings: dict[str, Any]) -> Quantize:

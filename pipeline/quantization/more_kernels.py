@@ -33,10 +33,14 @@ class Kernel:
     """Whether it takes int16 too."""
     own_scale: bool = False
     """Whether a constant operand has a scale of its own; else it has the input's."""
+    places: bool = False
+    """Whether it gives places (indices), which are no values and stay as they are."""
 
 
 KERNELS: dict[str, Kernel] = {
     "ABS": Kernel(2, int16=True),
+    "ARG_MAX": Kernel(2, places=True),
+    "ARG_MIN": Kernel(2, places=True),
     "BATCH_TO_SPACE_ND": Kernel(2, same_scale=True),
     "DEPTH_TO_SPACE": Kernel(1, same_scale=True),
     "ELU": Kernel(1),
@@ -56,13 +60,17 @@ _FLOAT32 = schema.TensorType.FLOAT32
 _INTEGERS = {schema.TensorType.INT8: 127, schema.TensorType.INT16: 32767}
 
 
-def use_more_kernels(written: bytes, ranges: Ranges, kept: Collection[str] = ()) -> bytes:
+def use_more_kernels(
+    written: bytes, ranges: Ranges, kept: Collection[str] = (), *, float_outputs: bool = False
+) -> bytes:
     """Let every operator of `KERNELS` whose inputs are integers compute in integers.
 
     Args:
         written: A .tflite with integer activations.
         ranges: (min, max) of the activations, by the names that they have in the float model.
         kept: Outputs of the operators that shall stay in float.
+        float_outputs: Whether the model shall give its outputs as floats. Otherwise one that ai-edge-quantizer left so,
+            because an operator in float reads it too, becomes the integers behind it.
 
     Returns:
         The model; the same bytes where there is no such operator.
@@ -75,7 +83,7 @@ def use_more_kernels(written: bytes, ranges: Ranges, kept: Collection[str] = ())
             work.take(operator, kernel)
     if not work.taken:
         return written
-    work.simplify()
+    work.simplify(float_outputs)
     prune(model)
     return flatbuffer.serialize(model)
 
@@ -102,12 +110,17 @@ class _Work:
         floats = [int(index) for index in operator.inputs if index >= 0 and tensors[int(index)].type == _FLOAT32]
         constants = [index for index in floats if flatbuffer.is_constant(self.model, tensors[index])]
         sources = [self._stored.get(index) for index in floats if index not in constants]
-        if tensors[after].type != _FLOAT32 or not sources or None in sources:
+        if (tensors[after].type != _FLOAT32 and not kernel.places) or not sources or None in sources:
             return
         first = tensors[sources[0]]
         if len({tensors[source].type for source in sources if source is not None}) > 1 or (
             first.type == schema.TensorType.INT16 and (not kernel.int16 or constants)
         ):
+            return
+        if kernel.places:
+            operator.inputs = [self._stored.get(int(index), int(index)) for index in operator.inputs]
+            self._raise_version(operator, kernel.version)
+            self.taken.add(after)
             return
         if kernel.same_scale and any(_parameters(tensors[source]) != _parameters(first) for source in sources):
             return
@@ -128,7 +141,7 @@ class _Work:
         self._stored[after] = output
         self.taken.add(after)
 
-    def simplify(self) -> None:
+    def simplify(self, float_outputs: bool) -> None:
         """Drop the detours through float that nobody needs any more."""
         same: dict[int, int] = {}
         kept: list[OperatorT] = []
@@ -142,6 +155,8 @@ class _Work:
                     same[target] = source
                     continue
             kept.append(operator)
+        if not float_outputs:
+            same |= {int(index): self._stored[index] for index in map(int, self.graph.outputs) if index in self._stored}
         self.graph.outputs = [same.get(int(index), int(index)) for index in self.graph.outputs]
         for signature in self.model.signatureDefs or []:
             for entry in signature.outputs:

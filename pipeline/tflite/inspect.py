@@ -25,6 +25,8 @@ _WEIGHTED = {
 }
 _READS_NO_VALUES = {"SHAPE", "RANK"}
 _INTEGER_ACTIVATIONS = {"int8", "uint8", "int16"}
+_VALUES = _INTEGER_ACTIVATIONS | {"float32", "float16", "bfloat16", "float64"}
+"""Types of activations. A CAST of others (counts, flags) is a conversion: what computes with its outcome is counted."""
 _FUSED = {code: name for name, code in vars(ActivationFunctionType).items() if isinstance(code, int)}
 
 
@@ -81,7 +83,8 @@ class Operator:
     """Types of the constants it reads as they are stored (weights, bias, axes, paddings)."""
     outputs: tuple[str, ...]
     compute: str | None
-    """The type it computes in; None for QUANTIZE, DEQUANTIZE and arithmetic on shapes and indices."""
+    """The type it computes in; None for conversions (QUANTIZE, DEQUANTIZE, CAST of counts or flags) and arithmetic on
+    shapes and indices."""
     boundary: bool
     """It reads an input or writes an output of its graph."""
     weights: Weights | None
@@ -237,7 +240,7 @@ def _operator(model: ModelT, subgraph: SubGraphT, number: int, index: int) -> Op
 
 
 def _compute(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> str | None:
-    if name in CONVERSIONS or name in _READS_NO_VALUES:
+    if name in CONVERSIONS or name in _READS_NO_VALUES or (name == "CAST" and not {*inputs} & _VALUES):
         return None
     # Outputs first: an int8 LSTM reads an int16 cell state, an ARG_MAX of int8 writes int64.
     types = [*outputs, *inputs]

@@ -68,7 +68,7 @@ class Runner:
             self._try_batch(batch)
             self._describe()
         self.signature = Signature(
-            _as_in_the_file(self.inputs, self._interpreter.get_input_details()),
+            _as_in_the_file(_specs(details, self._names[0]), details),  # from before they were resized
             _as_in_the_file(self.outputs, self._interpreter.get_output_details()),
         )
         """As the file has it: `OPEN` for dimensions that it leaves open."""

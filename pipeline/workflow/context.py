@@ -16,13 +16,10 @@ from pipeline.recipe import Recipe
 from pipeline.workflow.run_folder import FLOAT, Run, root
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pipeline.data import Dataset
     from pipeline.tasks.registry import Resolved
     from pipeline.tasks.task import Endings, Task
-    from pipeline.tensors import Signature
+    from pipeline.tensors import Signature, Tensors
 
 EVALUATION_CHUNK = 32
 """Examples read at a time; the models run them in their own batches."""
@@ -161,6 +158,6 @@ class StageResult:
     """Whether it was done before, from the same things, and so not again."""
 
 
-def calibration_inputs(context: RunContext) -> Iterator[NDArray[np.float32]]:
-    """The calibration examples, float32 [B, ...]."""
-    return (batch.x for batch in context.data.batches("calibration", EVALUATION_CHUNK))
+def calibration_inputs(context: RunContext) -> Iterator[Tensors]:
+    """The calibration examples, batches [B, ...] by input name."""
+    return (batch.inputs for batch in context.data.batches("calibration", EVALUATION_CHUNK))

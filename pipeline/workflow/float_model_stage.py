@@ -30,8 +30,10 @@ from pipeline.workflow.run_folder import (
 
 if TYPE_CHECKING:
     from pipeline.quantization.auto import Choice
-    from pipeline.quantization.ptq import FloatModel, Inputs, Quantizer, Settings
+    from pipeline.quantization.ptq import FloatModel, Quantizer, Settings
     from pipeline.quantization.ranges import Ranges
+    from pipeline.quantization.tap import Inputs
+    from pipeline.tasks.task import Task
 
 
 def flatbuffers(context: RunContext, *, with_qat: bool) -> StageResult:
@@ -138,6 +140,7 @@ def prepare_float_model(
     section: Quantize,
     inputs: Inputs,
     examples: int,
+    task: Task,
     *,
     track: Track = quiet,
     say: Callable[[str], None] = silent,
@@ -150,6 +153,7 @@ def prepare_float_model(
         section: How to calibrate; with `calibration: auto`, the settings are chosen by measurement.
         inputs: Goes through the calibration examples once a call.
         examples: How many they are.
+        task: What counts as the same answer.
         track: Progress.
         say: Told what was chosen, and why.
 
@@ -179,6 +183,7 @@ def prepare_float_model(
             content,
             inputs,
             examples,
+            task=task,
             base=settings,
             equalizing=section.equalize is None,
             learning=section.rounding is None,
@@ -204,6 +209,7 @@ def _write(context: RunContext, content: bytes, learned: Ranges) -> tuple[str, l
         context.recipe.quantize,
         lambda: calibration_inputs(context),
         context.data.size("calibration"),
+        context.task,
         track=context.track,
         say=context.say,
     )

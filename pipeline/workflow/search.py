@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.benchmarking.latency import benchmark
 from pipeline.data import Batch
@@ -25,6 +22,7 @@ from pipeline.quantization.sensitivity.algorithm import analyze
 from pipeline.quantization.sensitivity.probe import MOVES_VALUES
 from pipeline.quantization.sensitivity.sensitivity_result import OperatorError
 from pipeline.recipe import Compute, Keep
+from pipeline.tensors import first_examples
 from pipeline.tflite import flatbuffer
 from pipeline.workflow import stages
 from pipeline.workflow.provenance import with_metadata
@@ -133,9 +131,15 @@ class _Search:
     def _ranked(self, corrected: Corrected | None) -> list[OperatorError]:
         # What the corrections take back needs no operator in float: the rounded weights count as exact.
         content = self._prepared.content if corrected is None else corrected.apply(self._prepared.content)
-        inputs = _first(stages.calibration_inputs(self._context), RANKED_ON)
+        first = first_examples(self._context.data.batches("calibration", RANKED_ON), RANKED_ON)
+        inputs = (batch.inputs for batch in first)
         return analyze(
-            content, self._prepared.ranges, inputs, track=self._context.track, threads=self._threads
+            content,
+            self._prepared.ranges,
+            inputs,
+            task=self._context.task,
+            track=self._context.track,
+            threads=self._threads,
         ).worst_first()
 
     def _warn_of_too_few(self) -> None:
@@ -283,11 +287,3 @@ def _split(context: stages.RunContext, asked: str | None) -> str:
         "fitted to. Name another with --split."
     )
     return "calibration"
-
-
-def _first(batches: Iterable[NDArray[np.float32]], count: int) -> Iterator[NDArray[np.float32]]:
-    for batch in batches:
-        yield batch[:count]
-        count -= len(batch)
-        if count <= 0:
-            return

@@ -75,7 +75,7 @@ def test_every_kernel_is_tried() -> None:
 
 
 def ranges_of(content: bytes) -> Ranges:
-    return calibrate(content, [X.reshape(-1, *Runner(content).inputs[0].shape[1:])])
+    return calibrate(content, [{"x": X.reshape(-1, *Runner(content).inputs[0].shape[1:])}])
 
 
 def answers(content: bytes) -> np.ndarray:

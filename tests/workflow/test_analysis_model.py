@@ -71,13 +71,13 @@ def test_the_newest_run_is_the_default(run: Run) -> None:
 
 @pytest.mark.parametrize("count", [1, 8, 32, 35, 1000])
 def test_the_examples_are_the_first_of_the_calibration_split(run: Run, count: int) -> None:
-    found = np.concatenate(list(open_for_analysis(run.folder, None, [], count).batches))
+    found = np.concatenate([batch["x"] for batch in open_for_analysis(run.folder, None, [], count).batches])
     np.testing.assert_array_equal(found, calibration()[:count])
 
 
 def test_settings_are_laid_over_the_runs_recipe(run: Run) -> None:
-    [x] = open_for_analysis(run.folder, None, ["data.preprocess.scale=-1..1"], 4).batches
-    assert x.min() == -1
+    [batch] = open_for_analysis(run.folder, None, ["data.preprocess.scale=-1..1"], 4).batches
+    assert batch["x"].min() == -1
 
 
 def test_no_run_at_all() -> None:
@@ -113,8 +113,8 @@ def test_a_file_that_was_changed_since_is_refused_by_name(run: Run, name: str) -
 
 def test_a_file_takes_a_recipes_data_and_min_max_ranges_of_the_whole_split(file: Path, recipe: str) -> None:
     found = open_for_analysis(file, recipe, [], 4)
-    assert found.ranges == calibrate(models.digits(), [calibration()])
-    assert sum(map(len, found.batches)) == 4
+    assert found.ranges == calibrate(models.digits(), [{"x": calibration()}])
+    assert sum(len(batch["x"]) for batch in found.batches) == 4
 
 
 def test_a_file_is_exported_with_the_same_recipe_and_settings(file: Path, recipe: str) -> None:
@@ -126,7 +126,7 @@ def test_a_file_is_exported_with_the_same_recipe_and_settings(file: Path, recipe
 def test_a_file_in_a_run_takes_the_runs_recipe(run: Run) -> None:
     run.path("float.tflite").write_bytes(models.digits())
     found = open_for_analysis(run.path("float.tflite"), None, [], 4)
-    assert found.ranges == calibrate(models.digits(), [calibration()])
+    assert found.ranges == calibrate(models.digits(), [{"x": calibration()}])
     assert found.export == (str(run.folder),)
 
 
@@ -141,7 +141,7 @@ def test_data_of_another_shape_is_refused(file: Path, recipe: str) -> None:
 
 
 def test_a_quantized_file_is_refused(file: Path, recipe: str) -> None:
-    file.write_bytes(write(models.digits(), "int8", calibrate(models.digits(), [calibration()])))
+    file.write_bytes(write(models.digits(), "int8", calibrate(models.digits(), [{"x": calibration()}])))
     with pytest.raises(InputError, match="quantized already"):
         open_for_analysis(file, recipe, [], 4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -88,9 +89,9 @@ class Model:
         if self._content is not None:
             return self._content
         if self.path is not None:
-            from pipeline.tflite.flatbuffer import load
+            from pipeline.tflite import flatbuffer
 
-            return load(self.path)
+            return flatbuffer.load(self.path)
         from pipeline.conversion.convert import to_flatbuffer
         from pipeline.models.load import load_file
 
@@ -196,8 +197,19 @@ def is_keras_model(source: Any) -> bool:
     )
 
 
-def opened(source: Any, name: str | None = None) -> Model:
-    """A model of whatever kind; a :class:`Model` itself is taken as it is."""
+def load(source: Any, name: str | None = None) -> Model:
+    """Open a model to ask it, look at it, or give it to the other functions.
+
+    Args:
+        source: As :class:`Model` takes it, or a result of `quantize`; a :class:`Model` itself is taken as it is.
+        name: What tables call it.
+
+    Raises:
+        InputError: no model, or nothing there.
+
+    Example:
+        >>> print(load("int8.tflite"))  # doctest: +SKIP
+    """
     if isinstance(source, Model):
         return source
     own = getattr(source, "model", None)
@@ -211,15 +223,15 @@ def opened_by_name(models: Any) -> dict[str, Model]:
         InputError: there are none.
     """
     if isinstance(models, Mapping):
-        found = {str(name): opened(source, str(name)) for name, source in models.items()}
+        found = {str(name): load(source, str(name)) for name, source in models.items()}
     elif isinstance(models, Sequence) and not isinstance(models, str | bytes | bytearray | memoryview):
         found = {}
         for source in models:
-            model = opened(source)
+            model = load(source)
             count = sum(name == model.name or name.startswith(f"{model.name} (") for name in found)
             found[f"{model.name} ({count + 1})" if count else model.name] = model
     else:
-        model = opened(models)
+        model = load(models)
         found = {model.name: model}
     if not found:
         raise InputError("There is no model. Give one, a list of them, or a mapping from names to them.")
@@ -245,7 +257,7 @@ def files(models: Mapping[str, Model]) -> Iterator[dict[str, Path]]:
     with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
         paths = {}
         for place, (name, model) in enumerate(models.items()):
-            paths[name] = model.path or Path(folder) / f"{place:03d}.tflite"
+            paths[name] = model.path or Path(folder) / str(place) / f"{re.sub('[^A-Za-z0-9._-]', '_', name)}.tflite"
             if model.path is None:
-                paths[name].write_bytes(model.content)
+                write_bytes(paths[name], model.content)
         yield paths

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from pipeline.api.model import Model, files, opened, task_of
+from pipeline.api.model import Model, files, load, task_of
 from pipeline.errors import InputError, did_you_mean
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Calibration, Format, IoType, Keep, Quantize
@@ -136,7 +136,7 @@ def quantize(
     if format not in get_args(Format):
         raise InputError(f"There is no format '{format}'.{did_you_mean(format, get_args(Format))}")
     section = _section(io, calibration, keep, settings)
-    source = opened(model)
+    source = load(model)
     content, learned = take_out_fake_quant(constant_reshapes(take_out(source.content)[0]))
     choice, how, ranges = None, None, None
     if data is None:

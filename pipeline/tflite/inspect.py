@@ -10,6 +10,7 @@ from typing import Any
 
 from ai_edge_litert.schema_py_generated import ActivationFunctionType, ModelT, OperatorT, SubGraphT, TensorT
 
+from pipeline.text_table import size, text_table
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.metadata import Metadata
 from pipeline.tflite.signature import input_names, output_names
@@ -138,6 +139,32 @@ class Inspection:
     def operator_counts(self) -> dict[str, int]:
         """How many of each operator, the most frequent first."""
         return dict(Counter(op.name for op in self.operators).most_common())
+
+    def __str__(self) -> str:
+        """What it is, its inputs and outputs, and its operators by kind."""
+        ports = [
+            (
+                side,
+                port.name,
+                "x".join("?" if length < 0 else str(length) for length in port.shape_signature),
+                port.dtype,
+                "–" if port.scale is None else f"{port.scale:.6g}",
+            )
+            for side, ports in (("input", self.inputs), ("output", self.outputs))
+            for port in ports
+        ]
+        kinds = Counter((op.name, op.compute or "–") for op in self.operators)
+        return "\n".join(
+            [
+                f"{self.file or 'model'}: {self.verdict.text}, {size(self.size_bytes)}",
+                *(f"not so: {reason}" for reason in self.verdict.breaks),
+                text_table(["", "name", "shape", "type", "scale"], ports),
+                text_table(
+                    ["operator", "computes in", "count"],
+                    [(name, compute, str(count)) for (name, compute), count in kinds.most_common()],
+                ),
+            ]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """What `json.dumps` takes. `verdict` is the sentence; `kind` its short name, `breaks` its reasons."""

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.data import Batch, Dataset, load
+from pipeline.data import Batch, load
 from pipeline.files import write_text
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
@@ -22,6 +22,7 @@ from pipeline.verification.ladder import Step, climb
 from pipeline.verification.metadata_check import Check
 from pipeline.verification.rung import Float, Rung
 from pipeline.versions import versions
+from pipeline.workflow.given_data import DataSource
 from pipeline.workflow.stages import EVALUATION_CHUNK, silent
 from pipeline.workflow.verify_target import LAST, REFERENCE, Target, rungs
 
@@ -78,6 +79,7 @@ class Verification:
 def verify(
     target: Target,
     *,
+    data: DataSource | None = None,
     split: str = "test",
     examples: int | None = None,
     batch: int = 8,
@@ -90,6 +92,8 @@ def verify(
 
     Args:
         target: See :func:`pipeline.workflow.verify_target.resolve`.
+        data: The examples, where they are not those of the target's recipe. What the file's metadata say of its data is
+            not checked then.
         split: Whose examples.
         examples: At most so many of them, the first.
         batch: Examples in one call of a model.
@@ -103,13 +107,15 @@ def verify(
         PipelineError: a model fails while it runs.
     """
     section = target.recipe.verify
-    data = load(target.recipe.data)
+    own = load(target.recipe.data) if data is None else None
+    data = data or own
+    assert data is not None
     if target.keras or target.keras_qat:
         say("loading TensorFlow for the Keras models (--no-keras leaves them out)")
     ladder = [*rungs(target, batch), *further]
     steps = climb(ladder, _batches(data, split, examples), reference=REFERENCE, threads=threads, track=track)
     broken, left_out = promises.broken(section, steps, LAST)
-    checks = metadata_check.check(target.inspection, data)
+    checks = metadata_check.check(target.inspection, own) if own is not None else ()
     broken += [
         f"{target.model} is not what its metadata say: {check.what}: {check.message}."
         for check in checks
@@ -183,7 +189,7 @@ def _inside(
     )
 
 
-def _batches(data: Dataset, split: str, limit: int | None) -> Iterator[Batch]:
+def _batches(data: DataSource, split: str, limit: int | None) -> Iterator[Batch]:
     left = limit
     for batch in data.batches(split, EVALUATION_CHUNK):
         if left is None:
@@ -195,7 +201,7 @@ def _batches(data: Dataset, split: str, limit: int | None) -> Iterator[Batch]:
             return
 
 
-def _examples(data: Dataset, split: str, limit: int | None) -> Iterator[Float]:
+def _examples(data: DataSource, split: str, limit: int | None) -> Iterator[Float]:
     """Single examples for the look inside."""
     single = (example for batch in data.batches(split, LOOKED_AT) for example in batch.x)
     return islice(single, min(LOOKED_AT, limit or LOOKED_AT))

@@ -49,7 +49,7 @@ def has_ladder(target: Path | None, recipe: str | None) -> bool:
 def resolve(
     target: Path | None,
     reference: Path | None = None,
-    recipe: str | None = None,
+    recipe: str | Recipe | None = None,
     overrides: Sequence[str] = (),
     *,
     keras: bool = True,
@@ -75,7 +75,7 @@ def resolve(
             "integers; give the int8 file (`pipeline export --int8` writes one), or compare float formats with "
             "`pipeline evaluate`."
         )
-    opened = recipe_of(recipe, list(overrides), [model])
+    opened = recipe if isinstance(recipe, Recipe) else recipe_of(recipe, list(overrides), [model])
     _check_runs(model)
     folder = model.parent
     run = Run(folder) if (folder / MANIFEST).is_file() else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline import recipe as recipes
 from pipeline.cluster import Worker, folder_for, worker_of
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 EVALUATION_CHUNK = 32
 """Examples read at a time; the models run them in their own batches."""
+
+
+_SPANS: dict[Any, float] = {"0..1": 1.0, "-1..1": 2.0}
+"""The highest value that a pixel can have less the lowest, by the scale of the preprocessing."""
 
 
 def silent(message: str) -> None:
@@ -59,10 +63,10 @@ class RunContext:
         return load(self.recipe.data)
 
     @cached_property
-    def task(self) -> Task:
-        """How the outputs are judged, for what the run's float model takes and gives.
+    def resolved(self) -> Resolved:
+        """The task for what the run's float model takes and gives, and why it is that.
 
-        What `auto` took, and why, is said once.
+        What `auto` took is said once.
 
         Raises:
             InputError: the run has no float flatbuffer yet, or as :func:`pipeline.tasks.registry.resolve`.
@@ -70,7 +74,12 @@ class RunContext:
         model = self.run.path(FLOAT)
         if not model.is_file():
             raise InputError(f"The run '{self.run.folder}' has no {FLOAT} yet: run its recipe as far as the export.")
-        return self._taken(resolve_task(self.recipe, self.data, model))
+        return self._said(resolve_task(self.recipe, self.data, model))
+
+    @property
+    def task(self) -> Task:
+        """How the outputs are judged; errors as `resolved`."""
+        return self.resolved.task
 
     def task_of(self, signature: Signature, endings: Endings) -> Task:
         """As `task`, for a model that is not in the folder yet; the answer of the first call is the run's.
@@ -82,18 +91,14 @@ class RunContext:
         Raises:
             InputError: as :func:`pipeline.tasks.registry.resolve`.
         """
-        if "task" not in vars(self):
-            from pipeline.tasks.registry import resolve
-
-            data = self.data
-            found = resolve(self.recipe.task, signature, endings, data.inputs, data.targets, data.class_names)
-            vars(self)["task"] = self._taken(found)
+        if "resolved" not in vars(self):
+            vars(self)["resolved"] = self._said(task_for(self.recipe, self.data, signature, endings))
         return self.task
 
-    def _taken(self, found: Resolved) -> Task:
+    def _said(self, found: Resolved) -> Resolved:
         if self.recipe.task == "auto":
             self.say(f"task: {found.reason}")
-        return found.task
+        return found
 
 
 def resolve_task(recipe: Recipe, data: Dataset, model: Path | bytes) -> Resolved:
@@ -102,13 +107,24 @@ def resolve_task(recipe: Recipe, data: Dataset, model: Path | bytes) -> Resolved
     Raises:
         InputError: no such model, or as :func:`pipeline.tasks.registry.resolve`.
     """
-    from pipeline.tasks.registry import resolve
     from pipeline.tflite.endings import endings
     from pipeline.tflite.flatbuffer import load
     from pipeline.tflite.kernels import open_runner
 
-    signature = open_runner(model).signature
-    return resolve(recipe.task, signature, endings(load(model)), data.inputs, data.targets, data.class_names)
+    content = load(model)
+    return task_for(recipe, data, open_runner(content).signature, endings(content))
+
+
+def task_for(recipe: Recipe, data: Dataset, signature: Signature, endings: Endings) -> Resolved:
+    """As `resolve_task`, for a model of which only this is known."""
+    from pipeline.tasks.registry import resolve
+
+    described = {name: preprocessor.describe() for name, preprocessor in data.preprocessors.items()}
+    spans = {name: _SPANS.get(facts.get("scale")) for name, facts in described.items() if len(data.inputs[name].shape) == 4}
+    known = {name: span for name, span in spans.items() if span is not None}
+    return resolve(
+        recipe.task, signature, endings, data.inputs, data.targets, data.class_names, data_ranges=known
+    )
 
 
 def start_run(

@@ -1,11 +1,11 @@
-"""The stage that measures a run's models: accuracy on the test split, and latency on this host."""
+"""What a run's models reach: metrics on the test split, fidelity to the float model, latency on this host."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.files import write_text
 from pipeline.recipe import Format
@@ -13,15 +13,23 @@ from pipeline.versions import versions
 from pipeline.workflow.context import EVALUATION_CHUNK, RunContext
 from pipeline.workflow.run_folder import FLOAT, METRICS, QAT, key_of
 
+if TYPE_CHECKING:
+    from pipeline.tasks import Resolved
+
 
 def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict[str, Any]:
-    """Accuracy on the test split and latency on this host, of every model of the run, in one pass each.
+    """Judge every model of the run by its task on the test split, and time it on this host, in one pass each.
 
     Args:
+        context: The run.
         wanted: The formats beside the float and the QAT model; the recipe's by default.
 
-    Writes and returns `metrics.json`: a block a model (`float`, `qat`, `int8`, …) with `top1`, `n`, `agreement`
-    (with float), `size_bytes`, `latency_p50_ms` and more.
+    Writes and returns `metrics.json`: a block a model (`float`, `qat`, `int8`, …) with the task's metrics (`top1` of a
+    classifier), `n`, `agreement` (with float), `size_bytes`, `latency_p50_ms` and more; and the block `task`.
+
+    Raises:
+        InputError: the recipe's task does not fit the model or the data.
+        PipelineError: a model fails or gives NaN.
     """
     recipe, run = context.recipe, context.run
     names: dict[str, str] = {
@@ -35,21 +43,24 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
     key = key_of(
         "measure",
         {name: digests[path.name] for name, path in files.items()},
-        recipe.digest("data", "evaluate", "benchmark", "task"),
+        recipe.digest("task", "data", "evaluate", "benchmark"),
         versions(),
     )
     if run.has("measure", key):
-        context.say(f"accuracy and latency: as measured before ({METRICS})")
+        context.say(f"metrics and latency: as measured before ({METRICS})")
         return run.metrics
     started = time.time()
     from pipeline.benchmarking.host import describe_host
     from pipeline.benchmarking.latency import benchmark
-    from pipeline.evaluation.classify import evaluate_many
+    from pipeline.evaluation.evaluator import evaluate
 
-    scores = evaluate_many(
+    with_parity = "qat" in files and "int8" in files
+    scores = evaluate(
         files,
         context.data.batches("test", EVALUATION_CHUNK),
+        context.task,
         "float",
+        pairs=[("int8", "qat")] if with_parity else [],
         threads=recipe.evaluate.threads,
         batch_size=recipe.evaluate.batch_size,
         track=context.track,
@@ -60,12 +71,13 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
         for (name, path), timing in zip(files.items(), timings, strict=True)
     }
     metrics["float"]["agreement"] = 1.0
-    if "qat" in files and "int8" in files:
+    if with_parity:
         from pipeline.verification.parity import compare
 
         parity = compare(files, scores, context.data, track=context.track)
         metrics["int8"]["parity"] = parity.to_json()
         context.say(str(parity))
+    metrics["task"] = task_json(context.resolved)
     metrics["host"] = describe_host().to_json()
     if context.data.skipped:
         metrics["skipped_examples"] = dict(context.data.skipped)
@@ -73,3 +85,12 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
     write_text(run.path(METRICS), json.dumps(metrics, indent=1) + "\n")
     run.record("measure", key, [METRICS], started)
     return metrics
+
+
+def task_json(resolved: Resolved) -> dict[str, Any]:
+    """The task as JSON: its name and options, why it is that, and its metrics, the one that decides first."""
+    return {
+        **resolved.task.describe(),
+        "reason": resolved.reason,
+        "metrics": [vars(metric) for metric in resolved.task.metrics],
+    }

@@ -21,6 +21,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_bytes
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Recipe
+from pipeline.tensors import only
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import inspect
 
@@ -114,7 +115,7 @@ def _examples(contract: Contract, recipe: Recipe | None, count: int) -> Iterator
         if given == count:
             return
         try:
-            raw = stored[index]
+            raw = only(stored[index])
         except CorruptExampleError:
             if recipe.data.on_corrupt == "fail":
                 raise

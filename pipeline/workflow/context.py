@@ -120,11 +120,11 @@ def task_for(recipe: Recipe, data: Dataset, signature: Signature, endings: Endin
     from pipeline.tasks.registry import resolve
 
     described = {name: preprocessor.describe() for name, preprocessor in data.preprocessors.items()}
-    spans = {name: _SPANS.get(facts.get("scale")) for name, facts in described.items() if len(data.inputs[name].shape) == 4}
+    spans = {
+        name: _SPANS.get(facts.get("scale")) for name, facts in described.items() if len(data.inputs[name].shape) == 4
+    }
     known = {name: span for name, span in spans.items() if span is not None}
-    return resolve(
-        recipe.task, signature, endings, data.inputs, data.targets, data.class_names, data_ranges=known
-    )
+    return resolve(recipe.task, signature, endings, data.inputs, data.targets, data.class_names, data_ranges=known)
 
 
 def start_run(

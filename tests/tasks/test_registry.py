@@ -221,9 +221,7 @@ def test_the_one_output_that_a_task_can_read() -> None:
     )
     assert isinstance(found.task, Classification)
     assert found.task.output.name == "y"
-    with pytest.raises(
-        InputError, match="output the task 'embedding' is to read is not said, and there are 'a', 'b'"
-    ):
+    with pytest.raises(InputError, match="output the task 'embedding' is to read is not said, and there are 'a', 'b'"):
         chosen(tensor("a", 8), tensor("b", 8), targets=(LABEL,), section="embedding")
 
 

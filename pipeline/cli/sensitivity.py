@@ -48,9 +48,7 @@ def sensitivity(
     if plot is not None:
         sensitivity_plot.check(plot)
     opened = resolve(target, recipe, overrides or [], examples, bar)
-    found = analyze(
-        opened.content, opened.ranges, opened.batches, task=opened.task, track=bar, threads=threads
-    )
+    found = analyze(opened.content, opened.ranges, opened.batches, task=opened.task, track=bar, threads=threads)
     if json:
         show.as_json(found.to_json())
     else:

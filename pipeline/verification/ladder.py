@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError, PipelineError, did_you_mean
-from pipeline.evaluation.comparison import Comparison, Record, targets_of
+from pipeline.evaluation.comparison import Comparison, Record, renamed, targets_of
 from pipeline.evaluation.evaluator import metric_interval
+from pipeline.evaluation.statistics import finite_or_none
 from pipeline.progress import Track, quiet
 from pipeline.tasks.task import Metric, Task
 from pipeline.tensors import Batch, Outputs, take
@@ -49,10 +50,10 @@ class Step:
             "title": self.title,
             "model": self.source,
             "n": self.n,
-            **self.values,
+            **{name: finite_or_none(value) for name, value in self.values.items()},
         }
         if self.metric is not None and self.interval is not None:
-            content[f"{self.metric.name}_interval"] = list(self.interval)
+            content[f"{self.metric.name}_interval"] = [finite_or_none(end) for end in self.interval]
         return content | {
             "above": self.above.to_json() if self.above else None,
             "overall": self.overall.to_json() if self.overall else None,
@@ -71,9 +72,10 @@ def climb(
     """Run all rungs over the same examples, one pass, a batch at a time.
 
     Args:
-        rungs: From the top; a rung that names what it is compared with names one before it.
+        rungs: From the top, at least one; a rung that names what it is compared with names one before it.
         batches: The examples. Without targets, rungs are compared and not judged.
-        task: How outputs are judged.
+        task: How outputs are judged, by the names that the reference (else the first rung) gives them; outputs of other
+            names are taken in order.
         reference: The rung that `Step.overall` compares with; those before it are not.
         threads: Rungs that run at the same time, each on a thread of its own.
         track: Follows the batches.
@@ -88,12 +90,16 @@ def climb(
     """
     pairs = _pairs(rungs, reference)
     records = [Record(rung.name, task) for rung in rungs]
+    judged = next((rung for rung in rungs if rung.name == reference), rungs[0])
+    names = [spec.name for spec in judged.signature.outputs]
     seen = 0
     with ThreadPoolExecutor(max(1, threads), "rung") as pool:
         for batch in track(batches, "verify"):
             if len(batch) == 0:
                 continue
             answers = list(pool.map(lambda rung, given=batch, first=seen: _answer(rung, given, first), rungs))
+            # The task knows the outputs by the names of the reference.
+            answers = [None if answer is None else renamed(answer, names) for answer in answers]
             for place, answer in enumerate(answers):
                 if answer is None:
                     continue
@@ -158,12 +164,7 @@ def _judge(record: Record, rung: Rung, outputs: Outputs, batch: Batch, task: Tas
                 f"{rung.source} gives NaN as '{name}' for {missing} of {len(values)} examples (rung {rung.name}): its "
                 "weights are broken, or it overflows."
             )
-    try:
-        record.add(outputs, take(targets_of(batch, task), slice(len(outputs))))
-    except InputError as error:
-        raise InputError(f"{rung.source} (rung {rung.name}): {error}") from error
-    except PipelineError as error:
-        raise PipelineError(f"{rung.source} (rung {rung.name}): {error}") from error
+    record.add(outputs, take(targets_of(batch, task), slice(len(outputs))))
 
 
 def _with_nan(values: np.ndarray[Any, Any]) -> int:

@@ -11,19 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.loader import Dataset
-from pipeline.evaluation.evaluator import evaluate
+from pipeline.evaluation.evaluator import Evaluation
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
-from pipeline.tasks.task import Task
-from pipeline.tensors import Batch
 from pipeline.tflite.activations import Activations
 from pipeline.verification.inside import TensorGap, look_inside, single_examples
 
 PROMISED = 0.99
 """Agreement that is to be reached."""
 LOOKED_AT = 16
-_CHUNK = 32
-"""Examples that are prepared at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Parity:
 
     n: int
     agreement: float
-    """Mean over the examples of how far both give the same answer, 0..1: for classifiers the share of equal ones."""
+    """By the task, 0..1: of a classifier the share of the examples with the same top-1."""
     first: TensorGap | None
     """The first activation that diverges beyond tolerance, looked for below `PROMISED`."""
     steepest: TensorGap | None = None
@@ -64,43 +60,25 @@ class Parity:
 
 
 def compare(
-    files: Mapping[str, Path],
-    data: Dataset,
-    task: Task,
-    *,
-    threads: int = 2,
-    batch_size: int = 8,
-    track: Track = quiet,
+    files: Mapping[str, Path], scores: Mapping[str, Evaluation], data: Dataset, *, track: Track = quiet
 ) -> Parity:
-    """Let both answer the test split, and look inside where they differ.
+    """Hold the answers of both, which are known already, against each other, and look inside where they differ.
 
     Args:
         files: `qat`, the converted QAT model, float with fake-quant; and `int8`, what was quantized from it.
+        scores: What both answered on the test split, `int8` compared with `qat` too.
         data: The recipe's.
-        task: Whose agreement counts; labels are not looked at.
-        threads: CPU threads of each interpreter.
-        batch_size: Examples in one call of a model.
-        track: Follows the passes.
+        track: Follows the look inside.
 
     Raises:
         InputError: the data or a model cannot be used.
         PipelineError: a model fails while it runs.
     """
-    found = evaluate(
-        {name: files[name] for name in ("qat", "int8")},
-        (Batch(batch.inputs, {}) for batch in data.batches("test", _CHUNK)),
-        task,
-        "qat",
-        threads=threads,
-        batch_size=batch_size,
-        track=track,
-    )["int8"]
-    assert found.compared is not None
-    agreement = found.compared.agreement
-    if agreement >= PROMISED:
-        return Parity(found.n, agreement, None)
+    same = scores["int8"].besides["qat"].agreement
+    if same >= PROMISED:
+        return Parity(scores["int8"].n, same, None)
     tolerance = Verify()
-    inside = look_inside(
+    found = look_inside(
         "int8",
         "fake-quant",
         Activations(files["qat"].read_bytes(), "xnnpack"),
@@ -110,4 +88,4 @@ def compare(
         lsb=tolerance.tensor_lsb,
         track=track,
     )
-    return Parity(found.n, agreement, inside.first, inside.steepest)
+    return Parity(scores["int8"].n, same, found.first, found.steepest)

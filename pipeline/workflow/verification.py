@@ -22,8 +22,9 @@ from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.ladder import Step, climb
 from pipeline.verification.metadata_check import Check
 from pipeline.verification.rung import Rung
+from pipeline.workflow.measurement import task_for
 from pipeline.workflow.run_folder import versions
-from pipeline.workflow.stages import EVALUATION_CHUNK, silent, task_for
+from pipeline.workflow.stages import EVALUATION_CHUNK, silent
 from pipeline.workflow.verify_target import LAST, REFERENCE, Target, rungs
 
 RESULT = "verify.json"
@@ -112,8 +113,10 @@ def verify(
     section = target.recipe.verify
     data = load(target.recipe.data)
     if task is None:
-        task, reason = task_for(target.recipe, target.float_model, data)
-        say(f"task: {task.name} ({reason})")
+        resolved = task_for(target.recipe, data, target.float_model)
+        task = resolved.task
+        if target.recipe.task == "auto":
+            say(f"task: {resolved.reason}")
     promises.check(section, task)
     if target.keras or target.keras_qat:
         say("loading TensorFlow for the Keras models (--no-keras leaves them out)")

@@ -120,6 +120,16 @@ def test_several_inputs_and_outputs_are_compared_by_name() -> None:
     assert set(step.to_json()["above"]["outputs"]) == {"values", "sum"}
 
 
+def test_outputs_of_other_names_are_the_references_in_order() -> None:
+    """Keras and the converter name them otherwise; the task knows the float .tflite's names."""
+    keras = Echo("keras", outputs={"dense": "x"})
+    _, step = climb([keras, echo("float")], classes(6), Classes(), reference="float")
+    assert step.above is not None
+    assert (step.above.against, step.above.agreement) == ("keras", 1)
+    first, _ = climb([keras, echo("float")], classes(6), Classes(), reference="float")
+    assert first.values == {"top1": 1}
+
+
 def test_a_regression_is_judged_by_its_error() -> None:
     y = np.arange(40, dtype=np.float32)
     ladder = [Echo("a", outputs={"values": "x"}), Echo("b", {"values": 0.5}, outputs={"values": "x"})]
@@ -154,7 +164,7 @@ def test_no_examples() -> None:
 
 
 def test_targets_that_the_task_refuses_name_the_rung() -> None:
-    with pytest.raises(InputError, match=r"a\.tflite \(rung a\): It knows the classes 0 to 2, the labels hold 7"):
+    with pytest.raises(InputError, match=r"The model 'a': It knows the classes 0 to 2, the labels hold 7"):
         climb([echo("a")], batches(2, {"x": EXAMPLES[:2]}, {"y": np.array([0, 7])}), Classes())
 
 

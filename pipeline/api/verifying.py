@@ -66,6 +66,7 @@ def verify(
     recipe: str | None = None,
     overrides: Sequence[str] = (),
     promises: Mapping[str, Any] | None = None,
+    task: str | Mapping[str, Any] = "auto",
     split: str = "test",
     examples: int | None = None,
     batch_size: int = 8,
@@ -82,6 +83,7 @@ def verify(
         recipe: Whose data and promises; None: the run's.
         overrides: Settings laid over it: `["verify.min_agreement=0.99"]`.
         promises: With `data`, keys of a recipe's `verify` section: `{"min_agreement": 0.99}`.
+        task: With `data`, what the outputs are, as in a recipe.
         split: Of a data set.
         examples: At most so many, the first.
         batch_size: Examples in one call of a model.
@@ -118,7 +120,9 @@ def verify(
     own, other = load(model), load(reference)
     with files({own.name: own, f"{own.name}'s reference": other}) as written:
         quantized, floating = written.values()
-        own_recipe = recipes.parse({"name": "given", "model": {}, "verify": dict(promises or {})}, "promises")
+        named = task if isinstance(task, str) else dict(task)
+        content = {"name": "given", "task": named, "model": {}, "verify": dict(promises or {})}
+        own_recipe = recipes.parse(content, "promises")
         target = replace(resolve(quantized, floating, own_recipe), run=None)
         found = verification.verify(
             target,

@@ -17,7 +17,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.recipe.data_schema import Data, Fraction, Positive, Section, Share
 
@@ -39,6 +39,8 @@ RungName = Literal[
     "armv8.0", "dotprod", "i8mm", "a55", "phone",
 ]  # fmt: skip
 """A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
+
+Points = Annotated[float, Field(ge=0)]
 
 
 class Model(Section):
@@ -188,15 +190,27 @@ class Benchmark(Section):
     xnnpack: bool = True
 
 
+def _rung_names(rungs: Any) -> Any:
+    """`hub` is what `prepared` was called before."""
+    if not isinstance(rungs, dict) or "hub" not in rungs or "prepared" in rungs:
+        return rungs
+    return {"prepared" if name == "hub" else name: promise for name, promise in rungs.items()}
+
+
+MAX_DROP = "What it may lose of the task's first metric, in its points: percentage points of a share such as top-1."
+
+
 class RungPromise(Section):
     """What one rung of the ladder must keep of what it is compared with, the rung above it."""
 
-    min_agreement: Share | None = Field(None, description="Share of examples with the same top-1 answer.")
-    max_drop: Share | None = Field(None, description="Top-1 accuracy it may lose, as a fraction.")
+    min_agreement: Share | None = Field(
+        None, description="Mean agreement, 0 to 1; of classifiers the share of examples with the same answer."
+    )
+    max_drop: Points | None = Field(None, description=MAX_DROP)
     max_lsb: Annotated[int, Field(ge=0)] | None = Field(
         None, description="Largest difference of two integer outputs, in steps of their scale."
     )
-    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the outputs.")
+    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the output that is worst off.")
 
 
 class Verify(Section):
@@ -205,13 +219,15 @@ class Verify(Section):
     min_agreement: Share | None = Field(
         None, description="Of the int8 model under XNNPACK, as a phone runs it, with the float .tflite."
     )
-    max_drop: Share | None = Field(None, description="Top-1 that it may lose against the float .tflite, as a fraction.")
-    rungs: dict[RungName, RungPromise] = Field({}, description="Promises of single rungs, by name.")
+    max_drop: Points | None = Field(None, description=f"{MAX_DROP} Against the float .tflite.")
+    rungs: Annotated[dict[RungName, RungPromise], BeforeValidator(_rung_names)] = Field(
+        {}, description="Promises of single rungs, by name."
+    )
     tensor_sqnr_db: float = Field(
-        20.0, description="An int8 activation parts from the float one below this signal to noise ratio."
+        20.0, description="An int8 activation diverges from the float one below this signal to noise ratio."
     )
     tensor_lsb: Annotated[int, Field(ge=0)] = Field(
-        1, description="An activation parts from that of other kernels beyond so many steps."
+        1, description="An activation diverges from that of other kernels beyond so many steps."
     )
 
 

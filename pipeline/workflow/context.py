@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.tasks.registry import Resolved
     from pipeline.tasks.task import Endings, Task
     from pipeline.tensors import Signature, Tensors
+    from pipeline.workflow.given_data import DataSource
 
 EVALUATION_CHUNK = 32
 """Examples read at a time; the models run them in their own batches."""
@@ -101,7 +102,7 @@ class RunContext:
         return found
 
 
-def resolve_task(recipe: Recipe, data: Dataset, model: Path | bytes) -> Resolved:
+def resolve_task(recipe: Recipe, data: DataSource, model: Path | bytes) -> Resolved:
     """The recipe's task for a .tflite model, and why it is that.
 
     Raises:
@@ -115,7 +116,7 @@ def resolve_task(recipe: Recipe, data: Dataset, model: Path | bytes) -> Resolved
     return task_for(recipe, data, open_runner(content).signature, endings(content))
 
 
-def task_for(recipe: Recipe, data: Dataset, signature: Signature, endings: Endings) -> Resolved:
+def task_for(recipe: Recipe, data: DataSource, signature: Signature, endings: Endings) -> Resolved:
     """As `resolve_task`, for a model of which only this is known."""
     from pipeline.tasks.registry import resolve
 

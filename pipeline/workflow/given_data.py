@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,6 +37,9 @@ class DataSource(Protocol):
     def class_names(self) -> tuple[str, ...]: ...
 
     @property
+    def preprocessors(self) -> Mapping[str, Any]: ...
+
+    @property
     def skipped(self) -> Mapping[str, str]: ...
 
     def size(self, split: str) -> int: ...
@@ -55,6 +59,8 @@ class GivenData:
     """
 
     class_names: tuple[str, ...] = ()
+    preprocessors: Mapping[str, Any] = MappingProxyType({})
+    """Nothing is known of how the arrays were made."""
 
     def __init__(self, data: Any) -> None:
         self.skipped: dict[str, str] = {}

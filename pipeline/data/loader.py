@@ -60,6 +60,11 @@ class Dataset:
         return {INPUT: TensorSpec(INPUT, (OPEN, *self.input_shape), np.dtype(np.float32))}
 
     @property
+    def preprocessors(self) -> Mapping[str, Preprocessor]:
+        """By input name, from a stored example to what the model is fed."""
+        return {INPUT: self.preprocessor}
+
+    @property
     def targets(self) -> dict[str, TensorSpec]:
         """What is known about the examples, by name; the batch is open."""
         return {TARGET: TensorSpec(TARGET, (OPEN,), np.dtype(np.int64))}

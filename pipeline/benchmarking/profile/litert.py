@@ -122,8 +122,8 @@ class Library:
         missing = [name for name in _SYMBOLS if not hasattr(self._library, name)]
         if missing:
             raise PipelineError(
-                f"LiteRT {metadata.version('ai-edge-litert')} has no {', '.join(missing[:3])} in {self.path.name}: its C API "
-                "is not the one that the profile is taken with. Install the version in constraints.txt."
+                f"LiteRT {metadata.version('ai-edge-litert')} has no {', '.join(missing[:3])} in {self.path.name}: its "
+                "C API is not the one that the profile is taken with. Install the version in constraints.txt."
             )
 
     def call(self, name: str, *arguments: Any) -> None:

@@ -53,6 +53,7 @@ def bundle(
         output or Path(f"{found.name}.zip"),
         recipe=found.recipe,
         labels=found.labels,
+        task=found.task,
         examples=examples,
         package=package,
         track=bar,

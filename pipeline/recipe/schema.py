@@ -17,7 +17,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16", "float32"]
 """A .tflite format: what the weights are stored in and what the operators compute in."""
@@ -41,6 +41,7 @@ RungName = Literal[
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Points = Annotated[float, Field(ge=0)]
 
 
 class _Section(BaseModel):
@@ -246,15 +247,27 @@ class Benchmark(_Section):
     xnnpack: bool = True
 
 
+def _rung_names(rungs: Any) -> Any:
+    """`hub` is what `prepared` was called before."""
+    if not isinstance(rungs, dict) or "hub" not in rungs or "prepared" in rungs:
+        return rungs
+    return {"prepared" if name == "hub" else name: promise for name, promise in rungs.items()}
+
+
+MAX_DROP = "What it may lose of the task's first metric, in its points: percentage points of a share such as top-1."
+
+
 class RungPromise(_Section):
     """What one rung of the ladder must keep of what it is compared with, the rung above it."""
 
-    min_agreement: Share | None = Field(None, description="Share of examples with the same top-1 answer.")
-    max_drop: Share | None = Field(None, description="Top-1 accuracy it may lose, as a fraction.")
+    min_agreement: Share | None = Field(
+        None, description="Mean agreement, 0 to 1; of classifiers the share of examples with the same answer."
+    )
+    max_drop: Points | None = Field(None, description=MAX_DROP)
     max_lsb: Annotated[int, Field(ge=0)] | None = Field(
         None, description="Largest difference of two integer outputs, in steps of their scale."
     )
-    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the outputs.")
+    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the output that is worst off.")
 
 
 class Verify(_Section):
@@ -263,13 +276,15 @@ class Verify(_Section):
     min_agreement: Share | None = Field(
         None, description="Of the int8 model under XNNPACK, as a phone runs it, with the float .tflite."
     )
-    max_drop: Share | None = Field(None, description="Top-1 that it may lose against the float .tflite, as a fraction.")
-    rungs: dict[RungName, RungPromise] = Field({}, description="Promises of single rungs, by name.")
+    max_drop: Points | None = Field(None, description=f"{MAX_DROP} Against the float .tflite.")
+    rungs: Annotated[dict[RungName, RungPromise], BeforeValidator(_rung_names)] = Field(
+        {}, description="Promises of single rungs, by name."
+    )
     tensor_sqnr_db: float = Field(
-        20.0, description="An int8 activation parts from the float one below this signal to noise ratio."
+        20.0, description="An int8 activation diverges from the float one below this signal to noise ratio."
     )
     tensor_lsb: Annotated[int, Field(ge=0)] = Field(
-        1, description="An activation parts from that of other kernels beyond so many steps."
+        1, description="An activation diverges from that of other kernels beyond so many steps."
     )
 
 

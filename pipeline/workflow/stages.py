@@ -6,6 +6,7 @@ that was done before, from the same recipe, data, parents and versions, is not d
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 import warnings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pipeline.data import Dataset
     from pipeline.quantization.ptq import Quantizer
     from pipeline.quantization.ranges import Ranges
+    from pipeline.tasks.task import Task
 
 FLOAT_KERAS = "float.keras"
 QAT_KERAS = "qat.h5"
@@ -446,7 +448,15 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
     if "qat" in files and "int8" in files:
         from pipeline.verification.parity import compare
 
-        parity = compare(files, scores, context.data, track=context.track)
+        task, _ = task_for(recipe, files["float"], context.data)
+        parity = compare(
+            files,
+            context.data,
+            task,
+            threads=recipe.evaluate.threads,
+            batch_size=recipe.evaluate.batch_size,
+            track=context.track,
+        )
         metrics["int8"]["parity"] = parity.to_json()
         context.say(str(parity))
     metrics["host"] = describe_host().to_json()
@@ -456,6 +466,20 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
     write_text(run.path(METRICS), json.dumps(metrics, indent=1) + "\n")
     run.record("measure", key, [METRICS], started)
     return metrics
+
+
+def task_for(recipe: Recipe, float_model: Path, data: Dataset) -> tuple[Task, str]:
+    """The task that the recipe names, for what the float model takes and gives; and why it was taken.
+
+    Raises:
+        InputError: the task does not fit the model's outputs or the data's targets.
+    """
+    from pipeline.tflite.endings import endings
+    from pipeline.tflite.runner import Runner
+
+    registry = importlib.import_module("pipeline.tasks.registry")
+    resolved = registry.resolve(recipe.task, Runner(float_model).signature, endings(float_model.read_bytes()), data)
+    return resolved.task, resolved.reason
 
 
 def _save(model: Any, path: Path) -> None:

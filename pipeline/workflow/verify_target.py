@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from pipeline import recipe as recipes
 from pipeline.benchmarking.memory import peak_memory
+from pipeline.data import load
 from pipeline.errors import InputError
+from pipeline.progress import Track
 from pipeline.recipe import Recipe
+from pipeline.tensors import Array, Batch, first_examples
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import Inspection, inspect
+from pipeline.verification.arm.arm_rung import ArmRung
+from pipeline.verification.arm.profiles import chosen
+from pipeline.verification.arm.random_inputs import random_examples
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
 from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.rung import Rung
@@ -136,6 +145,56 @@ def rungs(target: Target, batch: int = 8) -> list[Rung]:
     )
     ladder.append(FlatbufferRung(LAST, f"{kind} under XNNPACK", target.model, kernels="xnnpack", batch=batch))
     return ladder
+
+
+def arm_rungs(
+    target: Path | None,
+    reference: Path | None,
+    profiles: Sequence[str],
+    examples: int,
+    track: Track,
+    say: Callable[[str], None],
+) -> list[ArmRung]:
+    """An emulated ARM CPU a profile, below the ladder's last rung.
+
+    Args:
+        target: A run or an int8 .tflite; None: the newest run.
+        reference: The float model; None: the run's.
+        profiles: All by default.
+        examples: That each is given.
+        track: Follows the inferences.
+        say: Told of the set-up.
+
+    Raises:
+        InputError: an unknown profile, or no model.
+    """
+    model = model_file(target)
+    beside = reference or float_of(model)
+    return [ArmRung(profile.name, model, beside, examples, track, say) for profile in chosen(profiles)]
+
+
+def float_of(model: Path) -> Path | None:
+    """The float model of the run that a model lies in; None without a run, or for that model itself."""
+    beside = model.with_name(FLOAT)
+    in_a_run = "recipe" in Run(model.parent).manifest
+    return beside if in_a_run and beside.is_file() and beside != model else None
+
+
+def inputs_for(model: Path, examples: int) -> dict[str, Array]:
+    """Of a run's model its first test examples, of any other file random values; by input name, [B, ...].
+
+    Raises:
+        InputError: the data is not there or has no test examples, or LiteRT does not take the model.
+        PipelineError: a download failed.
+    """
+    content = Run(model.parent).manifest.get("recipe")
+    if content is None:
+        return random_examples(model, examples)
+    data = load(recipes.parse(content, f"the recipe of {model.parent}").data)
+    batches: list[Batch] = list(first_examples(data.batches("test", min(examples, 16)), examples))
+    if not batches:
+        raise InputError("The data has no test examples to compare on.")
+    return {name: np.concatenate([batch.inputs[name] for batch in batches]) for name in batches[0].inputs}
 
 
 def _check_runs(model: Path) -> None:

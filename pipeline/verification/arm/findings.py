@@ -73,7 +73,7 @@ def _differences(
     )
     if comparison.first is not None:
         at = comparison.first
-        numbers += f", the first in example {at.example}, output {at.output}, at {list(at.index)}: {at.host:g} on the "
+        numbers += f", the first in example {at.example}, output '{at.name}', at {list(at.index)}: {at.host:g} on the "
         numbers += f"host, {at.arm:g} on ARM"
     if not bit_exact(model):
         return [

@@ -17,6 +17,8 @@ _TYPES = {
     "uint8": schema.TensorType.UINT8,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+    "float16": schema.TensorType.FLOAT16,
     "bool": schema.TensorType.BOOL,
     "string": schema.TensorType.STRING,
 }
@@ -45,15 +47,14 @@ class Graph:
         scale: float | None = None,
         zero_point: int = 0,
         open_batch: bool = False,
-        open_shape: list[int] | None = None,
+        open_axes: tuple[int, ...] = (),
     ) -> int:
-        """Add a tensor and return its index."""
+        """Add a tensor and return its index; `open_axes` are left open beside, or instead of, the batch."""
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, _TYPES[dtype], 0
-        if open_batch:
-            tensor.shapeSignature = [-1, *shape[1:]]
-        if open_shape is not None:
-            tensor.shapeSignature = open_shape
+        if open_batch or open_axes:
+            given = {0} if open_batch else set()
+            tensor.shapeSignature = [-1 if axis in given | {*open_axes} else side for axis, side in enumerate(shape)]
         if scale is not None:
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = [scale]
@@ -233,10 +234,10 @@ def open_sized(channels: int = 3) -> bytes:
     """`x` float32 [B, H, W, channels], all open, through a convolution 1x1 of 2: `y` [B, H, W, 2]."""
     graph = Graph()
     kernel = np.random.default_rng(5).normal(size=(2, 1, 1, channels))
-    x = graph.tensor("x", [1, 1, 1, channels], open_shape=[-1, -1, -1, channels])
+    x = graph.tensor("x", [1, 1, 1, channels], open_axes=(0, 1, 2))
     w = graph.tensor("w", [2, 1, 1, channels], data=kernel)
     b = graph.tensor("b", [2], data=np.zeros(2))
-    y = graph.tensor("y", [1, 1, 1, 2], open_shape=[-1, -1, -1, 2])
+    y = graph.tensor("y", [1, 1, 1, 2], open_axes=(0, 1, 2))
     graph.operator("CONV_2D", [x, w, b], [y], "Conv2DOptions", strideW=1, strideH=1)
     return graph.build([x], [y])
 

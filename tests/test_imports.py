@@ -38,9 +38,6 @@ MAY_IMPORT_TENSORFLOW = {
 
 ALLOWED: dict[tuple[str, str], str] = {
     ("models/load.py", "training"): "the custom objects of QAT models belong beside the loader",
-    ("verification/arm/arm_rung.py", "workflow"): "arm_rungs is to be given the model",
-    ("verification/arm/random_inputs.py", "workflow"): "examples are to be given, not looked for in a run",
-    ("verification/metadata_check.py", "workflow"): "the run's recipe is to be given",
 }
 """Known violations and what ends them. None is added."""
 

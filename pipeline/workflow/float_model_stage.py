@@ -57,21 +57,28 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> StageResult:
     from pipeline.conversion.qat_int8 import same_answers
     from pipeline.models.load import load_file
     from pipeline.quantization.learned import take_out_fake_quant
+    from pipeline.tflite.signature import named_as
 
     outputs, facts = [FLOAT], dict[str, Any]()
     content = to_flatbuffer(load_file(run.path(FLOAT_KERAS)))
-    write_bytes(run.path(FLOAT), with_metadata(context.recipe, context.data, content, "float32"))
+    write_bytes(
+        run.path(FLOAT),
+        with_metadata(context.recipe, context.data, content, "float32", task=context.task_of_model(content)),
+    )
     if with_qat:
         from pipeline.training.qat import custom_configs
 
         custom_configs.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
         trained = load_file(run.path(QAT_KERAS))
-        content = to_flatbuffer(trained)
+        content = named_as(to_flatbuffer(trained), content)
         asked = next(iter(context.data.batches("test", EVALUATION_CHUNK))).x
         same = same_answers(trained, content, asked)
         context.say(f"converted fake-quant model: {100 * same:.1f} % of {len(asked)} answers are Keras's")
         facts["answers_as_keras"] = same
-        write_bytes(run.path(QAT), with_metadata(context.recipe, context.data, content, "float32 with fake-quant"))
+        write_bytes(
+            run.path(QAT),
+            with_metadata(context.recipe, context.data, content, "float32 with fake-quant", task=context.task),
+        )
         outputs.append(QAT)
     else:
         run.path(QAT).unlink(missing_ok=True)  # of an earlier run with QAT in this folder

@@ -1,4 +1,4 @@
-"""What the road does again after a change, and what it refuses (see test_main_road.py for the straight way)."""
+"""What is done again after a change, and what is refused (see test_whole_recipe.py for the ordinary course)."""
 
 from __future__ import annotations
 
@@ -54,6 +54,12 @@ def test_the_metrics_have_the_promised_keys(small_run: Run) -> None:
         assert metrics[name]["size_bytes"] == small_run.path(f"{name}.tflite").stat().st_size
         assert 0 <= metrics[name]["agreement"] <= 1
     assert "prepared" not in metrics
+
+
+def test_every_form_of_the_model_has_the_float_models_names(small_run: Run) -> None:
+    forms = [inspect(small_run.path(f"{name}.tflite")) for name in ("float", "qat", "prepared", "int8")]
+    assert {port.name for form in forms for port in form.outputs} == {"dense"}
+    assert len({port.name for form in forms for port in form.inputs}) == 1
 
 
 @pytest.mark.parametrize(

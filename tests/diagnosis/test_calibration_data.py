@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 from pipeline.finding import Diagnosis
 from pipeline.recipe import Data
 from pipeline.tflite.metadata import Metadata
+from pipeline.workflow.context import resolve_task
 from tests import tiny_models
 from tests.diagnosis import trained_classifiers as classifiers
 

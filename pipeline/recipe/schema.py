@@ -48,10 +48,16 @@ class Model(Section):
 
     name: str | None = Field(None, description="A model of tf_keras.applications, for example MobileNetV2.")
     path: Path | None = Field(None, description="A .keras file (Keras 2 or 3), an .h5 file or a SavedModel.")
+    signature: str | None = Field(
+        None, description="Which signature of a SavedModel or .tflite; serving_default, else the only one, by default."
+    )
     function: str | None = Field(None, description="module:function that returns a tf_keras model.")
     alpha: float | None = Field(None, gt=0, description="Width multiplier of the MobileNets.")
     weights: str | None = Field(None, description="none (random), 'imagenet' (downloaded) or a weights file.")
     input_shape: tuple[int, ...] | None = Field(None, description="Without the batch; the data's by default.")
+    input_sizes: dict[str, tuple[Positive, ...]] = Field(
+        {}, description="Where there are several inputs: name → [height, width, channels], without the batch."
+    )
     classes: Positive | None = Field(None, description="The data's number of classes by default.")
 
     @model_validator(mode="after")
@@ -59,7 +65,14 @@ class Model(Section):
         given = [key for key in ("name", "path", "function") if getattr(self, key) is not None]
         if len(given) > 1:
             raise ValueError(f"takes one of name, path and function, not {' and '.join(given)}")
+        if self.input_shape is not None and self.input_sizes:
+            raise ValueError("takes input_shape for one input or input_sizes for several, not both")
         return self
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """At which sizes open dimensions are exported, as `import_float` takes them: by input name."""
+        return {"input": self.input_shape} if self.input_shape is not None else dict(self.input_sizes)
 
 
 class Train(Section):

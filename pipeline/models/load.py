@@ -16,10 +16,14 @@ from pipeline.models.keras3.layer_translation import unregistered
 from pipeline.models.keras3.translate import from_keras3
 
 
-def load_file(path: Path) -> Any:
+def load_file(path: Path, *, compiled: bool = False) -> Any:
     """Load a model as `tf_keras`; a Keras 3 file is carried over layer by layer.
 
     QAT models saved by `tensorflow-model-optimization` load too.
+
+    Args:
+        path: The file or folder.
+        compiled: Load the loss too that a model of Keras 2 was compiled with, where it was.
 
     Raises:
         InputError: no such file, not a Keras model, or layers that `tf_keras` does not know.
@@ -43,7 +47,7 @@ def load_file(path: Path) -> Any:
             "--set model.function=module:function."
         )
     try:
-        return _load_keras2(path)
+        return _load_keras2(path, compiled)
     except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:
         raise InputError(
             f"Keras 2 cannot load '{path}': {_first_sentence(error)} "
@@ -52,14 +56,14 @@ def load_file(path: Path) -> Any:
         ) from error
 
 
-def _load_keras2(path: Path) -> Any:
+def _load_keras2(path: Path, compiled: bool) -> Any:
     import tensorflow_model_optimization as tfmot
 
     from pipeline.training.qat import scheme
 
     known = {**scheme.CUSTOM_OBJECTS, **unregistered(), **custom_objects.load(path)}
     with tfmot.quantization.keras.quantize_scope(known):
-        return tf_keras.models.load_model(path, compile=False)
+        return tf_keras.models.load_model(path, compile=compiled)
 
 
 def _keras_version(path: Path) -> str | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.data import Dataset
     from pipeline.quantization.ptq import Quantizer
     from pipeline.quantization.ranges import Ranges
+    from pipeline.tasks.task import Metric, Task
 
 FLOAT_KERAS = "float.keras"
 QAT_KERAS = "qat.h5"
@@ -158,7 +159,7 @@ def train(context: RunContext) -> str:
     recipe, run = context.recipe, context.run
     key = key_of(
         "train",
-        recipe.digest("model", "data", "train"),
+        recipe.digest("model", "data", "task", "train"),
         context.data.fingerprint,
         identity(recipe.model.path),
         versions(),
@@ -172,16 +173,24 @@ def train(context: RunContext) -> str:
         return key
     started = time.time()
     from pipeline.models.build import build
+    from pipeline.training.losses import reads_compiled
 
     will_train = recipe.train is not None and recipe.train.epochs > 0
-    model = build(recipe.model, context.data.input_shape, len(context.data.class_names), trainable=will_train)
+    data = context.data
+    compiled = recipe.train is not None and reads_compiled(recipe.train)
+    compiled = compiled or (recipe.qat is not None and reads_compiled(recipe.qat))
+    model = build(
+        recipe.model, data.inputs, data.targets, data.class_names, recipe.task, trainable=will_train, compiled=compiled
+    )
     facts: dict[str, Any] = {"parameters": int(model.count_params())}
     if recipe.train is not None and recipe.train.epochs:
         from pipeline.training.float_training import train_float
 
-        history = train_float(model, context.data, recipe.train, recipe.data.augment, context.track)
+        task = _task(context, model)
+        history = train_float(model, context.data, recipe.train, task, recipe.data.augment, context.track)
         facts["history"] = vars(history)
-        context.say(f"float training: {_outcome(history, recipe.train.epochs)}, {time.time() - started:.0f} s")
+        outcome = history.outcome(first_of(task), recipe.train.epochs)
+        context.say(f"float training: {outcome}, {time.time() - started:.0f} s")
     else:
         context.say(f"float model: {model.name}, {model.count_params():,} parameters, weights as given")
     _save(model, run.path(FLOAT_KERAS))
@@ -199,24 +208,29 @@ def qat(context: RunContext) -> str:
     recipe, run = context.recipe, context.run
     if recipe.qat is None:
         raise InputError(f"The recipe '{recipe.name}' has no qat section: add one, or take the road with --ptq.")
-    key = key_of("qat", run.manifest["stages"]["train"]["outputs"], recipe.digest("data", "qat"), versions())
+    parent, kept = run.manifest["stages"]["train"]["outputs"], [str(rule) for rule in recipe.quantize.keep]
+    key = key_of("qat", parent, recipe.digest("data", "task", "qat"), kept, versions())
     if _everywhere(context, run.has("qat", key)):
         context.say(f"QAT: as trained before ({QAT_KERAS})")
         return key
     started = time.time()
-    from pipeline.conversion.qat_int8 import accuracy_on
+    from pipeline.conversion.qat_int8 import int8_score
     from pipeline.models.load import load_file
     from pipeline.training import distribute
+    from pipeline.training.losses import reads_compiled
     from pipeline.training.qat.fine_tune import fine_tune
 
-    trained = load_file(run.path(FLOAT_KERAS))
+    trained = load_file(run.path(FLOAT_KERAS), compiled=reads_compiled(recipe.qat))
+    task = _task(context, trained)
     with distribute.scope(recipe.qat.strategy):
         score = None
         # Of a distributed model every worker would convert its own copy.
         if recipe.qat.best_by == "int8" and recipe.qat.strategy == "none" and "validation" in context.data.splits:
-            score = accuracy_on(context.data, "validation")
-        model, history = fine_tune(trained, context.data, recipe.qat, recipe.data.augment, context.track, score)
-    context.say(f"QAT: {_outcome(history, recipe.qat.epochs)}, {time.time() - started:.0f} s")
+            score = int8_score(trained, context.data, "validation", task, recipe.quantize)
+        model, history = fine_tune(
+            trained, context.data, recipe.qat, task, recipe.data.augment, context.track, score, context.say
+        )
+    context.say(f"QAT: {history.outcome(first_of(task), recipe.qat.epochs)}, {time.time() - started:.0f} s")
     _save(model, run.path(QAT_KERAS))
     run.record("qat", key, [QAT_KERAS], started, history=vars(history))
     return key
@@ -262,9 +276,10 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> str:
         custom_configs.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
         trained = load_file(run.path(QAT_KERAS))
         content = to_flatbuffer(trained)
-        asked = next(iter(context.data.batches("test", EVALUATION_CHUNK))).x
-        same = same_answers(trained, content, asked)
-        context.say(f"converted fake-quant model: {100 * same:.1f} % of {len(asked)} answers are Keras's")
+        same = same_answers(trained, content, context.data, "test", _task(context, trained), EVALUATION_CHUNK)
+        context.say(
+            f"converted fake-quant model: its first {EVALUATION_CHUNK} answers are Keras's to {100 * same:.1f} %"
+        )
         facts["answers_as_keras"] = same
         write_bytes(run.path(QAT), with_metadata(context.recipe, context.data, content, "float32 with fake-quant"))
         outputs.append(QAT)
@@ -467,13 +482,18 @@ def _save(model: Any, path: Path) -> None:
         custom_objects.remember(model, temporary)
 
 
-def _outcome(history: Any, epochs: int) -> str:
-    done = len(history.loss)
-    early = "" if done == epochs else f" (stopped early of {epochs})"
-    if history.scores:
-        best = 100 * history.scores[history.best_epoch - 1]
-        return f"{done} epochs{early}, best int8 validation accuracy {best:.1f} % in epoch {history.best_epoch}"
-    if history.val_accuracy:
-        best = 100 * history.val_accuracy[history.best_epoch - 1]
-        return f"{done} epochs{early}, best validation accuracy {best:.1f} % in epoch {history.best_epoch}"
-    return f"{done} epochs{early}, training accuracy {100 * history.accuracy[-1]:.1f} %"
+def _task(context: RunContext, model: Any) -> Task:
+    """What the recipe's model is for, by its float or its QAT model."""
+    from pipeline.models.signature import endings_of, signature_of
+    from pipeline.tasks.registry import resolve  # type: ignore[import-not-found, unused-ignore]
+
+    data, section = context.data, context.recipe.task
+    task: Task = resolve(
+        section, signature_of(model), endings_of(model), data.inputs, data.targets, data.class_names
+    ).task
+    return task
+
+
+def first_of(task: Task) -> Metric | None:
+    """The metric that decides; None where a task has none."""
+    return task.metrics[0] if task.metrics else None

@@ -34,12 +34,19 @@ Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entrop
 Strategy = Literal["none", "mirrored", "multi_worker"]
 """How training is spread: not at all, over this machine's devices, over the processes that TF_CONFIG names."""
 
+LossName = Literal[
+    "categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber", "cosine", "ctc", "triplet", "as_compiled"
+]
+"""A loss by name, without TensorFlow; `pipeline.training.losses` makes Keras's of it. `as_compiled`: the model's own,
+of the file it was compiled in."""
+
 RungName = Literal[
     "keras", "float", "keras_qat", "qat", "prepared", "reference", "builtin", "xnnpack",
     "armv8.0", "dotprod", "i8mm", "a55", "phone",
 ]  # fmt: skip
 """A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
 
+Weight = Annotated[float, Field(ge=0)]
 Points = Annotated[float, Field(ge=0)]
 
 
@@ -85,7 +92,15 @@ class Train(Section):
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0)] = 0
     patience: Positive | None = Field(None, description="Stop after so many epochs without improvement.")
-    label_smoothing: Fraction = 0.0
+    loss: LossName | dict[str, LossName] | None = Field(
+        None,
+        description="What is minimized, for every output or by output name; the task's by default. as_compiled: the "
+        "loss that the model was compiled with in its file or function.",
+    )
+    loss_weights: dict[str, Weight] = Field(
+        default_factory=dict, description="Each output's weight in the loss, by output name; the task's, or 1."
+    )
+    label_smoothing: Fraction = Field(0.0, description="Of the cross entropies.")
     seed: int = 0
     strategy: Strategy = Field(
         "none", description="mirrored: all devices of this machine; multi_worker: the processes that TF_CONFIG names."
@@ -93,10 +108,12 @@ class Train(Section):
 
 
 class Distill(Section):
-    """Learning from the float model's scores beside the labels."""
+    """Learning from the float model's outputs beside the targets."""
 
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="The teacher's share of the loss.")
-    temperature: Annotated[float, Field(gt=0)] = Field(2.0, description="Softens both sides' probabilities.")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="Softens both sides' probabilities, of outputs that are classes."
+    )
 
 
 class Qat(Section):
@@ -109,6 +126,11 @@ class Qat(Section):
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0)] = 0
     patience: Positive | None = None
+    loss: LossName | dict[str, LossName] | None = Field(
+        None,
+        description="As train.loss; what neither this nor the task gives a loss is distilled from the float model.",
+    )
+    loss_weights: dict[str, Weight] = Field(default_factory=dict, description="As train.loss_weights.")
     label_smoothing: Fraction = 0.0
     calibrate: bool = Field(True, description="Begin from ranges measured on the calibration examples.")
     freeze_batch_norm: bool = Field(True, description="Keep the float training's statistics.")
@@ -121,8 +143,8 @@ class Qat(Section):
     distill: Distill | None = Field(None, description="Learn from the float model too; pays where data is scarce.")
     best_by: Literal["int8", "fake_quant"] = Field(
         "int8",
-        description="Whose accuracy on the validation split chooses the epoch: the .tflite's or the simulation's "
-        "(with a strategy always the latter's).",
+        description="Whose value of the task's first metric on the validation split chooses the epoch: the written "
+        "model's, with its keep rules, or the simulation's (with a strategy always the latter's).",
     )
     configs: dict[str, str] = Field(
         default_factory=dict, description="Your QuantizeConfigs: layer name or class → module:Class."

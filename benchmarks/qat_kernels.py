@@ -91,7 +91,7 @@ def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[byt
     simulated = to_flatbuffer(aware)
     prepared, learned = take_out_fake_quant(simulated)
     prepared = mean_for_global_pooling(prepared)
-    return simulated, prepared, write(prepared, "int8", learned.over(calibrate(prepared, [images])))
+    return simulated, prepared, write(prepared, "int8", learned.over(calibrate(prepared, [{"x": images}])))
 
 
 def measure(

@@ -113,11 +113,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         started = time.time()
         prepared, learned = take_out_fake_quant(to_flatbuffer(aware))
         prepared = mean_for_global_pooling(prepared)
-        int8 = write(prepared, "int8", learned.over(calibrate(prepared, [train])))
+        int8 = write(prepared, "int8", learned.over(calibrate(prepared, [{"x": train}])))
         result["seconds_to_export"] = round(time.time() - started, 1)
         if arguments.ptq:
             float_hub = to_flatbuffer(model)
-            ptq = write(float_hub, "int8", calibrate(float_hub, [train]))
+            ptq = write(float_hub, "int8", calibrate(float_hub, [{"x": train}]))
             result["ptq_to_float"] = _sqnr(answer, Runner(ptq, batch=1).predict(test))
     except (PipelineError, ValueError, TypeError) as error:
         return result | {"error": " ".join(str(error).split())[:200]}

@@ -10,7 +10,7 @@ import typer
 from pipeline.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
-    from pipeline.diagnosis.finding import Diagnosis
+    from pipeline.finding import Diagnosis
 
 
 def doctor(
@@ -53,13 +53,11 @@ def doctor(
 
 
 def _of_data(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
-    from pipeline.diagnosis.calibration_data import diagnose
     from pipeline.progress import bar
-    from pipeline.tflite import flatbuffer, metadata
-    from pipeline.workflow.doctor_target import resolve
+    from pipeline.workflow.doctor_target import examine_data, resolve
 
     found = resolve(target, recipe, overrides)
-    diagnosis = diagnose(flatbuffer.load(found.model), found.recipe.data, metadata.read(found.described), track=bar)
+    diagnosis = examine_data(found, bar)
     counts = ", ".join(f"{count} {split} examples" for split, count in diagnosis.examples.items())
     return f"{found.model}: {counts}", diagnosis
 

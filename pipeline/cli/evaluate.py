@@ -39,18 +39,19 @@ def evaluate(
     from pipeline.errors import InputError
     from pipeline.evaluation.evaluator import evaluate as judge
     from pipeline.progress import bar
-    from pipeline.workflow import run_folder
-    from pipeline.workflow.measurement import task_for, task_json
+    from pipeline.workflow import targets
+    from pipeline.workflow.context import resolve_task
+    from pipeline.workflow.measurement import task_json
 
-    files = run_folder.model_files(models or [])
-    settings = run_folder.recipe_of(recipe, overrides or [], list(files.values()))
+    files = targets.model_files(models or [])
+    settings = targets.recipe_of(recipe, overrides or [], list(files.values()))
     data = load(settings.data)
     against = "float" if reference is None and "float" in files else None
     shown = list(files)
     if reference is not None:
         against = next((name for name, path in files.items() if path == reference), f"reference {reference}")
         files[against] = reference
-    resolved = task_for(settings, data, files[against or shown[0]])
+    resolved = resolve_task(settings, data, files[against or shown[0]])
     if not resolved.task.metrics and against is None:
         raise InputError(
             f"There is nothing to judge '{shown[0]}' by: {resolved.reason} Give a model to compare it with by "

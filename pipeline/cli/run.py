@@ -24,11 +24,9 @@ def run(
     """
     from pipeline.cli import show
     from pipeline.cli.train import start
-    from pipeline.recipe import load
     from pipeline.workflow import stages
 
-    has_qat = load(recipe, overrides or []).qat is not None
-    context = start(recipe, overrides, run, suffix="-ptq" if ptq and has_qat else "")
+    context = start(recipe, overrides, run, ptq=ptq)
     metrics = stages.run_recipe(context, ptq=ptq)
     if json:
         show.as_json(metrics)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.diagnosis.finding import Finding
+    from pipeline.finding import Finding
 
 PIPE_WIDTH = 140
 """Columns of a table of sentences where the output is no terminal."""

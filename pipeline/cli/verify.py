@@ -132,7 +132,7 @@ def _arm_alone(
     from pipeline.cli import show
     from pipeline.progress import bar
     from pipeline.verification.arm.emulate import run_profiles
-    from pipeline.workflow.run_folder import model_file
+    from pipeline.workflow.targets import model_file
     from pipeline.workflow.verify_target import inputs_for
 
     model = model_file(target)

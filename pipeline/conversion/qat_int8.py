@@ -24,7 +24,7 @@ def float_model_of(aware: Any, data: Dataset) -> FloatModel:
     content, learned = take_out_fake_quant(to_flatbuffer(aware))
     content = mean_for_global_pooling(content)
     return prepare(
-        content, lambda: (batch.x for batch in data.batches("calibration", BATCH)), Settings(), given=learned
+        content, lambda: (batch.inputs for batch in data.batches("calibration", BATCH)), Settings(), given=learned
     )
 
 

@@ -80,8 +80,8 @@ class Runner:
             self._try_batch(batch)
             self._describe()
         self.signature = Signature(
-            _as_in_the_file(self.inputs, details),
-            _as_in_the_file(self.outputs, given),
+            _as_in_the_file(_specs(details, self._names[0]), details),
+            _as_in_the_file(_specs(given, self._names[1]), given),
         )
         """As the file has it: `OPEN` for dimensions that it leaves open."""
 

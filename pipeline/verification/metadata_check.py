@@ -135,7 +135,7 @@ def _golden(path: Path, facts: dict[str, Any]) -> list[Check]:
     said = golden.of(facts)
     if said is None:
         return []
-    found = golden.pair(path, said.examples)
+    found = golden.pair(path, said.examples, said.version)
     written, now = facts.get("versions", {}).get(_RUNTIME, "unknown"), version(_RUNTIME)
     if found is None or found.input_sha256 != said.input_sha256:
         return [Check("golden pair", "broken", "the golden inputs are others: the model's input was changed")]

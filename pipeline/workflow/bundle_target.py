@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.data import load
 from pipeline.errors import InputError
 from pipeline.recipe import Recipe
-from pipeline.workflow.run_folder import LABELS, MANIFEST, model_file, recipe_of
+from pipeline.tasks.task import Task
+from pipeline.tflite import flatbuffer, metadata
+from pipeline.workflow.resolve_task import task_of
+from pipeline.workflow.run_folder import LABELS, MANIFEST
+from pipeline.workflow.targets import model_file, recipe_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Target:
     """Whose preprocessing and examples are used; None: the metadata's, and noise."""
     labels: tuple[str, ...]
     """Of the run; empty without one."""
+    task: Task | None
+    """The recipe's, where the model does not say itself how its outputs are read."""
 
 
 def resolve(target: Path | None, recipe: str | None, overrides: Sequence[str], *, noise: bool) -> Target:
@@ -54,4 +61,11 @@ def resolve(target: Path | None, recipe: str | None, overrides: Sequence[str], *
         (folder / LABELS).read_text(encoding="utf-8").splitlines() if (folder / LABELS).is_file() and in_run else []
     )
     name = f"{folder.name}-{model.stem}" if in_run else model.stem
-    return Target(model, name, chosen, tuple(labels))
+    return Target(model, name, chosen, tuple(labels), _task(model, chosen))
+
+
+def _task(model: Path, recipe: Recipe | None) -> Task | None:
+    known = metadata.read(model)
+    if recipe is None or (known is not None and known.task):
+        return None
+    return task_of(recipe, flatbuffer.load(model), load(recipe.data))

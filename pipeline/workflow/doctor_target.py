@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.data import load as load_data
+from pipeline.diagnosis.calibration_data import diagnose
 from pipeline.errors import InputError
+from pipeline.finding import Diagnosis
+from pipeline.progress import Track, quiet
 from pipeline.recipe import Recipe, lay_over, load, parse
-from pipeline.workflow.run_folder import MANIFEST, newest, recipe_of, root
+from pipeline.tflite import flatbuffer, metadata
+from pipeline.workflow.resolve_task import task_of
+from pipeline.workflow.run_folder import MANIFEST, newest, root
+from pipeline.workflow.targets import recipe_of
 
 FLOAT_KERAS = "float.keras"
 FLOAT, PREPARED, QAT = "float.tflite", "prepared.tflite", "qat.tflite"
@@ -48,6 +55,22 @@ def resolve(target: Path | None, recipe: str | None, overrides: Sequence[str]) -
     else:
         model = described = given
     return Target(model, described, recipe_of(recipe, list(overrides), [model]))
+
+
+def examine_data(target: Target, track: Track = quiet) -> Diagnosis:
+    """What is wrong with the data for the model.
+
+    Args:
+        target: Of `resolve`.
+        track: Follows the passes over the data.
+
+    Raises:
+        InputError: as `diagnose`, or the recipe's task does not fit the model.
+    """
+    content = flatbuffer.load(target.model)
+    data = load_data(target.recipe.data.model_copy(update={"on_corrupt": "skip"}))
+    task = task_of(target.recipe, content, data)
+    return diagnose(content, target.recipe.data, metadata.read(target.described), task=task, track=track)
 
 
 def keras_model(target: Path | None, overrides: Sequence[str]) -> tuple[Path | Recipe, dict[str, str]]:

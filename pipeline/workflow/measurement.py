@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.files import write_text
 from pipeline.recipe import Format
-from pipeline.workflow.run_folder import METRICS, key_of, versions
-from pipeline.workflow.stages import EVALUATION_CHUNK, FLOAT, QAT
+from pipeline.versions import versions
+from pipeline.workflow.context import EVALUATION_CHUNK, RunContext
+from pipeline.workflow.run_folder import FLOAT, METRICS, QAT, key_of
 
 if TYPE_CHECKING:
-    from pipeline.data import Dataset
-    from pipeline.recipe import Recipe
     from pipeline.tasks import Resolved
-    from pipeline.workflow.stages import RunContext
-
-RANGES = {"0..1": 1.0, "-1..1": 2.0}
-"""The highest value that an image input can have less the lowest, by data.preprocess.scale."""
 
 
 def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict[str, Any]:
@@ -60,14 +54,11 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
     from pipeline.benchmarking.latency import benchmark
     from pipeline.evaluation.evaluator import evaluate
 
-    resolved = task_for(recipe, context.data, files["float"])
-    if recipe.task == "auto":
-        context.say(f"task: {resolved.reason}")
     with_parity = "qat" in files and "int8" in files
     scores = evaluate(
         files,
         context.data.batches("test", EVALUATION_CHUNK),
-        resolved.task,
+        context.task,
         "float",
         pairs=[("int8", "qat")] if with_parity else [],
         threads=recipe.evaluate.threads,
@@ -86,7 +77,7 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
         parity = compare(files, scores, context.data, track=context.track)
         metrics["int8"]["parity"] = parity.to_json()
         context.say(str(parity))
-    metrics["task"] = task_json(resolved)
+    metrics["task"] = task_json(context.resolved)
     metrics["host"] = describe_host().to_json()
     if context.data.skipped:
         metrics["skipped_examples"] = dict(context.data.skipped)
@@ -94,31 +85,6 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
     write_text(run.path(METRICS), json.dumps(metrics, indent=1) + "\n")
     run.record("measure", key, [METRICS], started)
     return metrics
-
-
-def task_for(recipe: Recipe, data: Dataset, model: Path) -> Resolved:
-    """The recipe's task for a .tflite and its data.
-
-    Raises:
-        InputError: the file is no model, or the task does not fit.
-    """
-    from pipeline.tasks import resolve
-    from pipeline.tflite.endings import endings
-    from pipeline.tflite.flatbuffer import load
-    from pipeline.tflite.runner import Runner
-
-    content = load(model)
-    span = RANGES.get(recipe.data.preprocess.scale)
-    images = [name for name, spec in data.inputs.items() if len(spec.shape) == 4]
-    return resolve(
-        recipe.task,
-        Runner(content).signature,
-        endings(content),
-        data.inputs,
-        data.targets,
-        data.class_names,
-        data_ranges={} if span is None else dict.fromkeys(images, span),
-    )
 
 
 def task_json(resolved: Resolved) -> dict[str, Any]:

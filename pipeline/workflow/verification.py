@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.data import Dataset, load
+from pipeline.data import load
 from pipeline.files import write_text
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
@@ -22,8 +22,9 @@ from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.ladder import Step, climb
 from pipeline.verification.metadata_check import Check
 from pipeline.verification.rung import Rung
-from pipeline.workflow.measurement import task_for
-from pipeline.workflow.run_folder import versions
+from pipeline.versions import versions
+from pipeline.workflow.context import resolve_task
+from pipeline.workflow.given_data import DataSource
 from pipeline.workflow.stages import EVALUATION_CHUNK, silent
 from pipeline.workflow.verify_target import LAST, REFERENCE, Target, rungs
 
@@ -84,6 +85,7 @@ class Verification:
 def verify(
     target: Target,
     *,
+    data: DataSource | None = None,
     task: Task | None = None,
     split: str = "test",
     examples: int | None = None,
@@ -97,6 +99,8 @@ def verify(
 
     Args:
         target: See :func:`pipeline.workflow.verify_target.resolve`.
+        data: The examples, where they are not those of the target's recipe. What the file's metadata say of its data is
+            not checked then.
         task: How outputs are judged; by default as the recipe says.
         split: Whose examples.
         examples: At most so many of them, the first.
@@ -111,9 +115,11 @@ def verify(
         PipelineError: a model fails while it runs.
     """
     section = target.recipe.verify
-    data = load(target.recipe.data)
+    own = load(target.recipe.data) if data is None else None
+    examined = data or own
+    assert examined is not None
     if task is None:
-        resolved = task_for(target.recipe, data, target.float_model)
+        resolved = resolve_task(target.recipe, examined, target.float_model)
         task = resolved.task
         if target.recipe.task == "auto":
             say(f"task: {resolved.reason}")
@@ -121,15 +127,16 @@ def verify(
     if target.keras or target.keras_qat:
         say("loading TensorFlow for the Keras models (--no-keras leaves them out)")
     ladder = [*rungs(target, batch), *further]
-    steps = climb(ladder, _batches(data, split, examples), task, reference=REFERENCE, threads=threads, track=track)
+    steps = climb(ladder, _batches(examined, split, examples), task, reference=REFERENCE, threads=threads, track=track)
     broken, left_out = promises.broken(section, steps, LAST)
-    checks = metadata_check.check(target.inspection, data, target.run.manifest.get("recipe") if target.run else None)
+    recorded = target.run.manifest.get("recipe") if target.run else None
+    checks = metadata_check.check(target.inspection, own, recorded) if own is not None else ()
     broken += [
         f"{target.model} is not what its metadata say: {check.what}: {check.message}."
         for check in checks
         if check.state == "broken"
     ]
-    looked_at = single_examples(data.batches(split, LOOKED_AT), min(LOOKED_AT, examples or LOOKED_AT))
+    looked_at = single_examples(examined.batches(split, LOOKED_AT), min(LOOKED_AT, examples or LOOKED_AT))
     found = Verification(
         model=target.model,
         split=split,
@@ -141,7 +148,7 @@ def verify(
         provenance=checks,
         broken=tuple(broken),
         left_out=tuple(left_out),
-        skipped=dict(data.skipped),
+        skipped=dict(examined.skipped),
     )
     if target.run is not None:
         write_text(target.run.path(RESULT), json.dumps(found.to_json(), indent=1) + "\n")
@@ -182,6 +189,6 @@ def _inside(
     )
 
 
-def _batches(data: Dataset, split: str, limit: int | None) -> Iterable[Batch]:
+def _batches(data: DataSource, split: str, limit: int | None) -> Iterable[Batch]:
     batches = data.batches(split, EVALUATION_CHUNK)
-    return batches if limit is None else first_examples(batches, limit)
+    return batches if limit is None else first_examples(iter(batches), limit)

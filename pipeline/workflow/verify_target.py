@@ -23,8 +23,9 @@ from pipeline.verification.arm.random_inputs import random_examples
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
 from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.rung import Rung
-from pipeline.workflow.run_folder import MANIFEST, Run, model_file, recipe_of
+from pipeline.workflow.run_folder import MANIFEST, Run
 from pipeline.workflow.stages import FLOAT, FLOAT_KERAS, PREPARED, QAT, QAT_KERAS
+from pipeline.workflow.targets import model_file, recipe_of
 
 REFERENCE, LAST = "float", "xnnpack"
 """The rungs between which the whole loss is counted."""
@@ -57,7 +58,7 @@ def has_ladder(target: Path | None, recipe: str | None) -> bool:
 def resolve(
     target: Path | None,
     reference: Path | None = None,
-    recipe: str | None = None,
+    recipe: str | Recipe | None = None,
     overrides: Sequence[str] = (),
     *,
     keras: bool = True,
@@ -83,7 +84,7 @@ def resolve(
             "integers; give the int8 file (`pipeline export --int8` writes one), or compare float formats with "
             "`pipeline evaluate`."
         )
-    opened = recipe_of(recipe, list(overrides), [model])
+    opened = recipe if isinstance(recipe, Recipe) else recipe_of(recipe, list(overrides), [model])
     _check_runs(model)
     folder = model.parent
     run = Run(folder) if (folder / MANIFEST).is_file() else None

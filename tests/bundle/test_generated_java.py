@@ -13,8 +13,10 @@ from pipeline.bundle.bundle import bundle
 from pipeline.data.preprocess import Preprocessor
 from pipeline.recipe import Preprocess
 from pipeline.tflite.metadata import Metadata, write
+from tests import tiny_models
 from tests.android import jvm
 from tests.bundle.models import classifier, described
+from tests.bundle.test_named_contract import two_inputs
 from tests.tiny_models import linear
 
 HERE = Path(__file__).parent
@@ -77,6 +79,22 @@ def test_a_model_of_numbers_has_no_image_code(tmp_path: Path) -> None:
         *("Classes", "Contract", "Scaling", "Tensor")
     ]
     assert java_tests(folder, "com.example.app") == 4
+
+
+NAMED = {
+    "two inputs, two outputs, int8": two_inputs(),
+    "two inputs, two outputs, float": two_inputs("float32"),
+    "tokens": tiny_models.of_tokens(),
+    "several labels": write(
+        linear(np.eye(4), dtype="int8"),
+        Metadata("m", labels=tuple("abcd"), preprocessing={"scale": "raw"}, task={"name": "multilabel"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_tensors_by_name_meet_the_golden_vectors(name: str, tmp_path: Path) -> None:
+    assert java_tests(unpacked(NAMED[name], tmp_path)) == 5
 
 
 def test_data_of_bytes_that_are_no_pixels(tmp_path: Path) -> None:

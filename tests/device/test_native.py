@@ -18,8 +18,8 @@ from pipeline.device.native import NativeRunner
 from pipeline.device.results import read
 from pipeline.device.settings import Settings
 from pipeline.errors import InputError, PipelineError
+from pipeline.files import sha256
 from pipeline.tflite.runner import Runner
-from pipeline.workflow.run_folder import sha256
 from tests import tiny_models
 from tests.device.standin.standin import Faults, StandIn, write_program
 

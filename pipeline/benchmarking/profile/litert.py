@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.workflow.run_folder import versions
 
 OPERATOR, DELEGATED = 2, 8
 """Types of events: an operator on TFLite's own kernels, and one inside a delegate."""
@@ -122,8 +122,8 @@ class Library:
         missing = [name for name in _SYMBOLS if not hasattr(self._library, name)]
         if missing:
             raise PipelineError(
-                f"LiteRT {versions()['ai-edge-litert']} has no {', '.join(missing[:3])} in {self.path.name}: its C API "
-                "is not the one that the profile is taken with. Install the version in constraints.txt."
+                f"LiteRT {metadata.version('ai-edge-litert')} has no {', '.join(missing[:3])} in {self.path.name}: its "
+                "C API is not the one that the profile is taken with. Install the version in constraints.txt."
             )
 
     def call(self, name: str, *arguments: Any) -> None:

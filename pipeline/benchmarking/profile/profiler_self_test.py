@@ -13,7 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.tflite.signature import with_signature
-from pipeline.workflow.run_folder import versions
+from pipeline.versions import versions
 
 _WIDTH = 64
 

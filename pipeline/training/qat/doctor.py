@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pipeline.diagnosis.finding import Diagnosis, Finding, worst_first
 from pipeline.errors import InputError, PipelineError
+from pipeline.finding import Diagnosis, Finding, worst_first
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.apply import own_configs, quantize

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 from pipeline.tensors import Array, Outputs
 from pipeline.verification.arm.counts import Counts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence, Set
 
-from pipeline.diagnosis.finding import Finding, percent, worst_first
+from pipeline.finding import Finding, percent, worst_first
 from pipeline.tflite.inspect import Inspection, Operator
 from pipeline.tflite.verdict import is_float
 from pipeline.verification.arm.counts import Counts

@@ -22,4 +22,4 @@ def test_json() -> None:
     assert content["keep"] == [{"match": "layer_0", "as": "float32"}]
     assert [entry["within"] for entry in content["steps"]] == [False, True]
     assert content["steps"][1]["kept"] == ["layer_0"]
-    assert content["float"] == {"top1": 0.8, "size_bytes": 4000, "latency_ratio": 2.0}
+    assert content["float"] == {"top1": 0.8, "value": 0.8, "size_bytes": 4000, "latency_ratio": 2.0}

@@ -29,7 +29,7 @@ from tests.verification.arm import zoo
 
 def formats(target: str, **options: Any) -> bytes:
     content = stack()
-    return write(content, target, calibrate(content, [images()]), **options)  # type: ignore[arg-type]
+    return write(content, target, calibrate(content, [{"x": images()}]), **options)  # type: ignore[arg-type]
 
 
 def only(results: tuple[ProfileResult, ...]) -> ProfileResult:
@@ -87,7 +87,7 @@ def test_a_step_of_tflites_own_kernel_is_told_from_xnnpacks_work(sysroot: Sysroo
     """Softmax of a convolution: what reaches it is the same on ARM, to the last byte."""
     block = zoo.Block()
     content = block.build(block.op("SOFTMAX", [zoo.conv_1x1(block)], [1, 8, 8, 24], "SoftmaxOptions", beta=1.0))
-    model = write(content, "int8", calibrate(content, list(zoo.calibration())))
+    model = write(content, "int8", calibrate(content, [{"x": x} for x in zoo.calibration()]))
     result = only(run_profiles(model, zoo.named_inputs(model, 12), ["dotprod"]))
     if result.identical:
         pytest.skip("this host's softmax rounds as ARM's does")

@@ -68,12 +68,12 @@ def kept(*rules: dict[str, str]) -> Inspection:
     """The network of `stack` in int8, but for what the rules keep in float."""
     content = stack()
     keep = [Keep.model_validate({**rule, "as": "float32"}) for rule in rules]
-    return inspect(write(content, "int8", calibrate(content, [images()]), keep=keep))
+    return inspect(write(content, "int8", calibrate(content, [{"x": images()}]), keep=keep))
 
 
 def test_int16_activations_leave_it_unused() -> None:
     content = stack()
-    model = inspect(write(content, "int16x8", calibrate(content, [images()])))
+    model = inspect(write(content, "int16x8", calibrate(content, [{"x": images()}])))
     [finding] = examine(PROFILES["i8mm"], model, differing(0), counts(), frozenset(range(9)))
     assert finding.message.startswith("SMMLA unused because CONV_2D 0, CONV_2D 2, FULLY_CONNECTED 4: int16 activations")
 

@@ -55,7 +55,7 @@ def from_file(name: str, images: np.ndarray) -> bytes:
     from pipeline.quantization.formats import write
 
     content = to_flatbuffer(load_file(DATA / "models" / name))
-    return write(content, "int8", calibrate(content, [images]))
+    return write(content, "int8", calibrate(content, [{"x": images}]))
 
 
 def examples_of(model: bytes) -> list[Example]:

@@ -248,7 +248,7 @@ def float_block(name: str) -> bytes:
 def int8_block(name: str) -> bytes:
     """Calibrated on normally distributed values."""
     content = float_block(name)
-    return write(content, "int8", calibrate(content, list(calibration())))
+    return write(content, "int8", calibrate(content, [{"x": x} for x in calibration()]))
 
 
 def calibration() -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What a check found, and all that a diagnosis found."""
+"""What a check found, and all that an examination found."""
 
 from __future__ import annotations
 

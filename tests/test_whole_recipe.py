@@ -1,4 +1,4 @@
-"""The whole road on a tiny model: recipe in, int8 file and numbers out."""
+"""A whole recipe on a tiny model: recipe in, int8 file and numbers out."""
 
 from __future__ import annotations
 

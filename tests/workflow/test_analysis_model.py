@@ -14,8 +14,8 @@ from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.formats import write
 from pipeline.quantization.ranges import Ranges
 from pipeline.recipe import Data
+from pipeline.workflow.analysis_model import open_for_analysis
 from pipeline.workflow.run_folder import Run
-from pipeline.workflow.sensitivity_target import resolve
 from tests.quantization.sensitivity import models
 
 RECIPE = {
@@ -59,91 +59,91 @@ def calibration() -> np.ndarray:
     return np.concatenate([batch.x for batch in load(Data.model_validate(RECIPE["data"])).batches("calibration", 32)])
 
 
-def test_a_run_is_its_hub_and_its_own_ranges(run: Run) -> None:
-    found = resolve(run.folder, None, [], 8)
+def test_a_run_is_its_prepared_float_model_and_its_own_ranges(run: Run) -> None:
+    found = open_for_analysis(run.folder, None, [], 8)
     assert (found.content, found.ranges) == (models.digits(), RANGES)
     assert found.export == (str(run.folder),)
 
 
 def test_the_newest_run_is_the_default(run: Run) -> None:
-    assert resolve(None, None, [], 8).export == (str(run.folder),)
+    assert open_for_analysis(None, None, [], 8).export == (str(run.folder),)
 
 
 @pytest.mark.parametrize("count", [1, 8, 32, 35, 1000])
 def test_the_examples_are_the_first_of_the_calibration_split(run: Run, count: int) -> None:
-    found = np.concatenate(list(resolve(run.folder, None, [], count).batches))
+    found = np.concatenate([batch["x"] for batch in open_for_analysis(run.folder, None, [], count).batches])
     np.testing.assert_array_equal(found, calibration()[:count])
 
 
 def test_settings_are_laid_over_the_runs_recipe(run: Run) -> None:
-    [x] = resolve(run.folder, None, ["data.preprocess.scale=-1..1"], 4).batches
-    assert x.min() == -1
+    [batch] = open_for_analysis(run.folder, None, ["data.preprocess.scale=-1..1"], 4).batches
+    assert batch["x"].min() == -1
 
 
 def test_no_run_at_all() -> None:
     with pytest.raises(InputError, match="There is no run"):
-        resolve(None, None, [], 8)
+        open_for_analysis(None, None, [], 8)
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run folder"):
-        resolve(tmp_path, None, [], 8)
+        open_for_analysis(tmp_path, None, [], 8)
 
 
 @pytest.mark.parametrize("name", ["prepared.tflite", "ranges.json"])
-def test_a_run_that_has_no_hub_yet(run: Run, name: str) -> None:
+def test_a_run_that_has_no_float_model_yet(run: Run, name: str) -> None:
     run.path(name).unlink()
     with pytest.raises(InputError, match="run its recipe to the end"):
-        resolve(run.folder, None, [], 8)
+        open_for_analysis(run.folder, None, [], 8)
 
 
 def test_files_that_the_run_never_recorded_are_none(run: Run) -> None:
     """It was stopped while it wrote them."""
     run.forget("flatbuffers")
     with pytest.raises(InputError, match="run its recipe to the end"):
-        resolve(run.folder, None, [], 8)
+        open_for_analysis(run.folder, None, [], 8)
 
 
 @pytest.mark.parametrize("name", ["prepared.tflite", "ranges.json"])
 def test_a_file_that_was_changed_since_is_refused_by_name(run: Run, name: str) -> None:
     run.path(name).write_bytes(run.path(name).read_bytes() + b" ")
     with pytest.raises(InputError, match=f"did not write its {name} as found"):
-        resolve(run.folder, None, [], 8)
+        open_for_analysis(run.folder, None, [], 8)
 
 
 def test_a_file_takes_a_recipes_data_and_min_max_ranges_of_the_whole_split(file: Path, recipe: str) -> None:
-    found = resolve(file, recipe, [], 4)
-    assert found.ranges == calibrate(models.digits(), [calibration()])
-    assert sum(map(len, found.batches)) == 4
+    found = open_for_analysis(file, recipe, [], 4)
+    assert found.ranges == calibrate(models.digits(), [{"x": calibration()}])
+    assert sum(len(batch["x"]) for batch in found.batches) == 4
 
 
 def test_a_file_is_exported_with_the_same_recipe_and_settings(file: Path, recipe: str) -> None:
     settings = ["data.preprocess={scale: 0..1}", "data.limit=80"]
     asked = ["--recipe", recipe, "--set", settings[0], "--set", settings[1]]
-    assert resolve(file, recipe, settings, 4).export == (str(file), *asked)
+    assert open_for_analysis(file, recipe, settings, 4).export == (str(file), *asked)
 
 
 def test_a_file_in_a_run_takes_the_runs_recipe(run: Run) -> None:
     run.path("float.tflite").write_bytes(models.digits())
-    found = resolve(run.path("float.tflite"), None, [], 4)
-    assert found.ranges == calibrate(models.digits(), [calibration()])
+    found = open_for_analysis(run.path("float.tflite"), None, [], 4)
+    assert found.ranges == calibrate(models.digits(), [{"x": calibration()}])
     assert found.export == (str(run.folder),)
 
 
 def test_a_file_in_no_run_needs_a_recipe(file: Path) -> None:
     with pytest.raises(InputError, match="--recipe"):
-        resolve(file, None, [], 4)
+        open_for_analysis(file, None, [], 4)
 
 
 def test_data_of_another_shape_is_refused(file: Path, recipe: str) -> None:
     with pytest.raises(InputError, match=r"8, 8, 1"):
-        resolve(file, recipe, ["data.preprocess.size=[4, 4]"], 4)
+        open_for_analysis(file, recipe, ["data.preprocess.size=[4, 4]"], 4)
 
 
 def test_a_quantized_file_is_refused(file: Path, recipe: str) -> None:
-    file.write_bytes(write(models.digits(), "int8", calibrate(models.digits(), [calibration()])))
+    file.write_bytes(write(models.digits(), "int8", calibrate(models.digits(), [{"x": calibration()}])))
     with pytest.raises(InputError, match="quantized already"):
-        resolve(file, recipe, [], 4)
+        open_for_analysis(file, recipe, [], 4)
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_what_is_no_float_model_is_refused(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=said):
-        resolve(tmp_path / name, recipe, [], 4)
+        open_for_analysis(tmp_path / name, recipe, [], 4)

@@ -1,4 +1,4 @@
-"""What a sensitivity analysis is pointed at: a run with its float model and ranges, or a float .tflite and a recipe."""
+"""A float model with its ranges and examples, opened to be analyzed: of a run, or of a float .tflite and a recipe."""
 
 from __future__ import annotations
 
@@ -6,39 +6,42 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.data import Dataset, load
+from pipeline.data import load
 from pipeline.errors import InputError
+from pipeline.files import sha256
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.formats import check_is_float
 from pipeline.quantization.learned import take_out_fake_quant
 from pipeline.quantization.ranges import Ranges
+from pipeline.tasks.task import Task
+from pipeline.tensors import Tensors, first_examples
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.constant_reshapes import constant_reshapes
 from pipeline.tflite.global_pooling import mean_for_global_pooling
-from pipeline.workflow.run_folder import MANIFEST, Run, newest, recipe_of, root, sha256
-from pipeline.workflow.stages import EVALUATION_CHUNK, PREPARED, RANGES
+from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task
+from pipeline.workflow.run_folder import MANIFEST, PREPARED, RANGES, Run
+from pipeline.workflow.targets import locate
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
-    """A model, opened for the analysis."""
+class AnalysisModel:
+    """A float model, opened to be analyzed."""
 
     content: bytes
     """A float flatbuffer as the formats are written from it."""
     ranges: Ranges
-    batches: Iterator[NDArray[np.float32]]
-    """The first calibration examples, float32 [B, ...]; can be gone through once."""
+    batches: Iterator[Tensors]
+    """The first calibration examples, [B, ...] by input name; can be gone through once."""
+    task: Task
+    """What counts as another answer."""
     export: tuple[str, ...]
     """The arguments by which `pipeline export` writes this model."""
 
 
-def resolve(
+def open_for_analysis(
     target: Path | None, recipe: str | None, overrides: Sequence[str], examples: int, track: Track = quiet
-) -> Target:
+) -> AnalysisModel:
     """Open a run or a file. The ranges of a file are measured: the smallest and largest calibration value.
 
     Args:
@@ -52,20 +55,24 @@ def resolve(
         InputError: nothing there, a run that has no float model yet, a quantized model, no recipe, or data that
             cannot be used.
     """
-    given = target if target is not None else newest(root()).folder
+    located = locate(target)
+    given = located.path
+    own = located.recipe(recipe, overrides)
     if given.is_dir():
         content, ranges = _of_run(Run(given))
-        data = load(recipe_of(recipe, list(overrides), [given / PREPARED]).data)
+        data = load(own.data)
         export: tuple[str, ...] = (str(given),)
     else:
         content, learned = _of_file(given)
-        data = load(recipe_of(recipe, list(overrides), [given]).data)
-        inputs = (batch.x for batch in data.batches("calibration", EVALUATION_CHUNK))
+        data = load(own.data)
+        inputs = (batch.inputs for batch in data.batches("calibration", EVALUATION_CHUNK))
         ranges = calibrate(content, inputs, examples=data.size("calibration"), track=track)
         ranges = learned.over(ranges) if learned else ranges
         settings = [part for setting in overrides for part in ("--set", setting)]
         export = (str(given), "--recipe", recipe, *settings) if recipe else (str(given.parent),)
-    return Target(content, ranges, _first(data, examples), export)
+    first = first_examples(data.batches("calibration", min(examples, EVALUATION_CHUNK)), examples)
+    task = resolve_task(own, data, content).task
+    return AnalysisModel(content, ranges, (batch.inputs for batch in first), task, export)
 
 
 def _of_run(run: Run) -> tuple[bytes, Ranges]:
@@ -89,11 +96,3 @@ def _of_file(path: Path) -> tuple[bytes, Ranges]:
     content, learned = take_out_fake_quant(constant_reshapes(metadata.take_out(flatbuffer.load(path))[0]))
     check_is_float(content)
     return mean_for_global_pooling(content), learned
-
-
-def _first(data: Dataset, examples: int) -> Iterator[NDArray[np.float32]]:
-    for batch in data.batches("calibration", min(examples, EVALUATION_CHUNK)):
-        yield batch.x[:examples]
-        examples -= len(batch.x)
-        if examples <= 0:
-            return

@@ -175,7 +175,7 @@ def _print(found: Verification) -> None:
         first = next(step for step in found.steps if step.name == whole.against)
         if others := last.metrics[1:]:
             pairs = (
-                f"{one.label} {one.show(first.values[one.name])}, {one.show(last.values[one.name])}" for one in others
+                f"{one.label} {one.show(first.values.get(one.name))}, {one.show(last.values.get(one.name))}" for one in others
             )
             typer.echo(f"The other metrics, {first.name} and {last.name}: {'; '.join(pairs)}.")
         if len(whole.fidelity) > 1:
@@ -213,9 +213,11 @@ def _row(step: Step) -> tuple[str, ...]:
 
 
 def _points(difference: Difference, metric: Metric) -> str:
-    """A paired difference with its interval, in the metric's points."""
-    values = (metric.factor * value for value in (difference.value, difference.low, difference.high))
-    value, low, high = (f"{each:+.1f}" if metric.unit == "%" else f"{each:+.3g}" for each in values)
+    """A paired difference with its interval, in the metric's points; of what is no share the two leading digits."""
+    numbers = [metric.factor * value for value in (difference.value, difference.low, difference.high)]
+    largest = max(map(abs, numbers))
+    digits = 1 if metric.unit == "%" or not 0 < largest < math.inf else max(0, 1 - math.floor(math.log10(largest)))
+    value, low, high = (f"{number:+.{digits}f}" for number in numbers)
     return f"{value} [{low}\u00a0{high}]"
 
 

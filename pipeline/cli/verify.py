@@ -11,8 +11,6 @@ import typer
 from pipeline.cli.options import AsJson, Overrides
 
 FILE_WIDTH, NAME_WIDTH = 20, 60
-METRICS_SHOWN = 2
-"""More do not fit beside the comparisons; the JSON has all of them."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,7 +165,7 @@ def _print(found: Verification) -> None:
     metric = last.metric
     judged = [] if metric is None else [f"vs above{', points' if metric.unit == '%' else ''}"]
     show.table(
-        ["rung", "file", *(one.label for one in last.metrics[:METRICS_SHOWN]), *judged, "agreement", "LSB", "SQNR"],
+        ["rung", "file", *([metric.label] if metric else []), *judged, "agreement", "LSB", "SQNR"],
         [_row(step) for step in found.steps],
         title=f"{found.model}, {last.n} examples of the {found.split} split",
     )
@@ -175,6 +173,12 @@ def _print(found: Verification) -> None:
         whole = last.overall
         change = "" if metric is None or whole.difference is None else f"{_change(whole.difference, metric)}, "
         typer.echo(f"In all, {last.name} against {whole.against}: {change}agreement {show.percent(whole.agreement)}.")
+        first = next(step for step in found.steps if step.name == whole.against)
+        if others := last.metrics[1:]:
+            pairs = (
+                f"{one.label} {one.show(first.values.get(one.name))}, {one.show(last.values.get(one.name))}" for one in others
+            )
+            typer.echo(f"The other metrics, {first.name} and {last.name}: {'; '.join(pairs)}.")
         if len(whole.fidelity) > 1:
             outputs = ", ".join(f"'{name}' {_decibels(one.sqnr_db)}" for name, one in whole.fidelity.items())
             typer.echo(f"Its outputs: {outputs}.")
@@ -197,11 +201,11 @@ def _row(step: Step) -> tuple[str, ...]:
     judged: tuple[str, ...] = ()
     if step.metric is not None:
         difference = above.difference if above else None
-        judged = (_points(difference, step.metric) if difference else "–",)
+        value = step.metric.show(step.values.get(step.metric.name))
+        judged = (value, _points(difference, step.metric) if difference else "–")
     return (
         step.name,
         show.shorten(Path(step.source).name, FILE_WIDTH),
-        *(metric.show(step.values.get(metric.name)) for metric in step.metrics[:METRICS_SHOWN]),
         *judged,
         show.percent(above.agreement) if above else "–",
         "–" if above is None or above.max_lsb is None else str(above.max_lsb),
@@ -210,9 +214,11 @@ def _row(step: Step) -> tuple[str, ...]:
 
 
 def _points(difference: Difference, metric: Metric) -> str:
-    """A paired difference with its interval, in the metric's points."""
-    values = (metric.factor * value for value in (difference.value, difference.low, difference.high))
-    value, low, high = (f"{each:+.1f}" if metric.unit == "%" else f"{each:+.3g}" for each in values)
+    """A paired difference with its interval, in the metric's points; of what is no share the two leading digits."""
+    numbers = [metric.factor * value for value in (difference.value, difference.low, difference.high)]
+    largest = max(map(abs, numbers))
+    digits = 1 if metric.unit == "%" or not 0 < largest < math.inf else max(0, 1 - math.floor(math.log10(largest)))
+    value, low, high = (f"{number:+.{digits}f}" for number in numbers)
     return f"{value} [{low}\u00a0{high}]"
 
 

@@ -10,9 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from pipeline import recipe
 from pipeline.data import Dataset
 from pipeline.diagnosis.checks import metadata_agreement
+from pipeline.tensors import TensorSpec, bind
 from pipeline.tflite import golden
 from pipeline.tflite.inspect import Inspection
 from pipeline.tflite.metadata import Metadata
@@ -99,8 +102,20 @@ def _labels(described: Metadata, data: Dataset) -> list[Check]:
 def _preprocessing(inspection: Inspection, described: Metadata, data: Dataset) -> list[Check]:
     if not described.preprocessing:
         return []
-    integer = not inspection.inputs[0].dtype.startswith("float")
-    findings = metadata_agreement.preprocessing(described, data.preprocessor.describe(), integer_input=integer)
+    dtypes = {port.name: np.dtype(port.dtype) for port in inspection.inputs}
+    specs = [TensorSpec(port.name, port.shape, dtypes[port.name]) for port in inspection.inputs]
+    names = bind({name: name for name in data.inputs}, specs)
+    findings = [
+        finding
+        for own, name in names.items()
+        if name in data.preprocessors
+        for finding in metadata_agreement.preprocessing(
+            described,
+            data.preprocessors[name].describe(),
+            integer_input=dtypes[own].kind != "f",
+            name=own if len(names) > 1 else "",
+        )
+    ]
     if not findings:
         return [Check("preprocessing", "ok", "the data is prepared as the file says")]
     return [

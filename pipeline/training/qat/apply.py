@@ -68,8 +68,8 @@ def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             f"tensorflow-model-optimization cannot quantize '{graph.name}': {' '.join(str(error).split())[:400]} "
-            "`pipeline doctor MODEL` lists what is in the way. The post-training road takes every model: run the "
-            "recipe with --ptq."
+            "`pipeline doctor MODEL` lists what is in the way. Post-training quantization takes every model: run "
+            "the recipe with --ptq."
         ) from error
     aware = _under_own_names(aware, graph.output_names)
     for layer in aware.layers:

@@ -326,7 +326,7 @@ def read(model: Any, known_layers: dict[int, Layer] | None = None) -> Graph:
         raise InputError(
             f"The model '{model.name}' is subclassed or not built: its graph cannot be read, so "
             "tensorflow-model-optimization cannot quantize it. Build it with the functional API, with a known input "
-            "shape, or take the post-training road, which takes every model: run the recipe with --ptq."
+            "shape, or take post-training quantization, which takes every model: run the recipe with --ptq."
         )
     graph = Graph(model.name)
     layers: dict[int, Layer] = {} if known_layers is None else known_layers

@@ -28,6 +28,7 @@ from pipeline.training.qat.rewrites.pooling import global_max_to_pooling
 from pipeline.training.qat.rewrites.preprocessing import preprocessing_to_convolutions
 from pipeline.training.qat.rewrites.recurrent import unrolled_to_operators
 from pipeline.training.qat.rewrites.separable import split_separable
+from pipeline.training.qat.rewrites.tokens import tokens_to_integers
 
 REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     flatten_nested,
@@ -37,6 +38,7 @@ REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     operators_to_layers,
     attention_to_operators,
     plain_layer_norms,
+    tokens_to_integers,
     unrolled_to_operators,
     sequences_to_images,
     split_separable,

@@ -76,7 +76,7 @@ def assemble(
     for name in names:
         section = (data.targets or {}).get(name, Target())
         stored = {split: (parts.targets[name], _first(parts).where) for split, parts in chosen.items()}
-        of_source = (known or {}).get(section.stored or name) or _only_known(known, names)
+        of_source = (known or {}).get(name if named else section.stored or name) or _only_known(known, names)
         targets[name], by_split = read_target(name, stored, section, of_source, given)
         for split, column in by_split.items():
             columns[split][name] = column

@@ -176,7 +176,8 @@ def _print(found: Verification) -> None:
         first = next(step for step in found.steps if step.name == whole.against)
         if others := last.metrics[1:]:
             pairs = (
-                f"{one.label} {one.show(first.values.get(one.name))}, {one.show(last.values.get(one.name))}" for one in others
+                f"{one.label} {one.show(first.values.get(one.name))}, {one.show(last.values.get(one.name))}"
+                for one in others
             )
             typer.echo(f"The other metrics, {first.name} and {last.name}: {'; '.join(pairs)}.")
         if len(whole.fidelity) > 1:

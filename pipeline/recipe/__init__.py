@@ -1,19 +1,17 @@
 """The recipe: one YAML file that says what a run does, checked before anything heavy starts."""
 
+from pipeline.recipe.data_schema import Audio, Augment, Data, Input, Preprocess, SplitBy, Target, TargetKind, Window
 from pipeline.recipe.reading import available, find, lay_over, load, parse, search_path
 from pipeline.recipe.schema import (
-    Augment,
     Benchmark,
     Calibration,
     Compute,
-    Data,
     Distill,
     Evaluate,
     Format,
     IoType,
     Keep,
     Model,
-    Preprocess,
     Qat,
     Quantize,
     Recipe,
@@ -25,6 +23,7 @@ from pipeline.recipe.schema import (
 )
 
 __all__ = [
+    "Audio",
     "Augment",
     "Benchmark",
     "Calibration",
@@ -33,6 +32,7 @@ __all__ = [
     "Distill",
     "Evaluate",
     "Format",
+    "Input",
     "IoType",
     "Keep",
     "Model",
@@ -42,9 +42,13 @@ __all__ = [
     "Recipe",
     "RungName",
     "RungPromise",
+    "SplitBy",
     "Strategy",
+    "Target",
+    "TargetKind",
     "Train",
     "Verify",
+    "Window",
     "available",
     "find",
     "lay_over",

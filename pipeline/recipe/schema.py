@@ -17,7 +17,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from pipeline.recipe.data_schema import Data, Fraction, Positive, Section, Share
 
 Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16", "float32"]
 """A .tflite format: what the weights are stored in and what the operators compute in."""
@@ -38,17 +40,10 @@ RungName = Literal[
 ]  # fmt: skip
 """A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
 
-Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Points = Annotated[float, Field(ge=0)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Model(_Section):
+class Model(Section):
     """Which network, and where its weights come from. Exactly one of `name`, `path`, `function`."""
 
     name: str | None = Field(None, description="A model of tf_keras.applications, for example MobileNetV2.")
@@ -67,59 +62,7 @@ class Model(_Section):
         return self
 
 
-class Preprocess(_Section):
-    """What happens to a stored example before the model sees it; the same in training, calibration, evaluation."""
-
-    size: tuple[Positive, Positive] | None = Field(None, description="[height, width]; as stored by default.")
-    resize: Literal["nearest", "bilinear", "bicubic", "lanczos", "area"] = "bilinear"
-    fit: Literal["stretch", "crop", "pad"] = Field(
-        "stretch", description="What keeps the target's shape: stretch, centre crop, or pad with black."
-    )
-    channels: Literal[1, 3] | None = Field(None, description="Grey to RGB or back; as stored by default.")
-    scale: Literal["-1..1", "0..1", "raw", "mean_std"] = Field(
-        "raw", description="x/127.5 − 1, x/255, x, or (x − mean)/std with mean and std in stored units."
-    )
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-    @model_validator(mode="after")
-    def _mean_and_std(self) -> Preprocess:
-        if (self.scale == "mean_std") != (self.mean is not None and self.std is not None):
-            raise ValueError("mean and std go with scale: mean_std, and it needs both")
-        if self.std is not None and any(value <= 0 for value in self.std):
-            raise ValueError("std must be positive")
-        return self
-
-
-class Augment(_Section):
-    """Random changes to training images only."""
-
-    flip: bool = Field(False, description="Left–right, half of the time.")
-    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="Up to this share of the size.")
-
-
-class Data(_Section):
-    """Where the examples are and how they are split."""
-
-    source: str = Field(
-        "digits",
-        description="digits | keras:NAME | tfds:NAME | folder | csv | npz | module:function",
-    )
-    path: Path | None = Field(None, description="The folder, CSV or NPZ file.")
-    labels: Path | None = Field(None, description="A text file with one class name a line.")
-    preprocess: Preprocess = Preprocess()
-    augment: Augment = Augment()
-    test: Fraction = Field(0.2, description="Share held out for the test where the source has no test split.")
-    validation: Fraction = Field(0.1, description="Share of the training examples.")
-    calibration: Positive = Field(
-        200, description="Training examples set aside as the representative dataset (at most a fifth of them)."
-    )
-    limit: Positive | None = Field(None, description="Use at most so many examples of each split.")
-    seed: int = 0
-    on_corrupt: Literal["fail", "skip"] = "fail"
-
-
-class Train(_Section):
+class Train(Section):
     """Float training."""
 
     epochs: Annotated[int, Field(ge=0)] = 10
@@ -136,14 +79,14 @@ class Train(_Section):
     )
 
 
-class Distill(_Section):
+class Distill(Section):
     """Learning from the float model's scores beside the labels."""
 
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="The teacher's share of the loss.")
     temperature: Annotated[float, Field(gt=0)] = Field(2.0, description="Softens both sides' probabilities.")
 
 
-class Qat(_Section):
+class Qat(Section):
     """Quantization-aware fine-tuning of the trained model."""
 
     epochs: Positive = 4
@@ -175,7 +118,7 @@ class Qat(_Section):
     strategy: Strategy = Field("none", description="As train.strategy.")
 
 
-class Keep(_Section):
+class Keep(Section):
     """Operators of an int8 or int16x8 model that compute in another type than the rest."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -198,7 +141,7 @@ class Keep(_Section):
         return f"{' '.join(filter(None, what))}={self.to}"
 
 
-class Quantize(_Section):
+class Quantize(Section):
     """What is written as .tflite."""
 
     formats: tuple[Format, ...] = ("int8",)
@@ -231,14 +174,14 @@ class Quantize(_Section):
         return self
 
 
-class Evaluate(_Section):
+class Evaluate(Section):
     """Accuracy on the test split."""
 
     batch_size: Positive = 8
     threads: Positive = 2
 
 
-class Benchmark(_Section):
+class Benchmark(Section):
     """Latency on this host."""
 
     runs: Positive = 50
@@ -257,7 +200,7 @@ def _rung_names(rungs: Any) -> Any:
 MAX_DROP = "What it may lose of the task's first metric, in its points: percentage points of a share such as top-1."
 
 
-class RungPromise(_Section):
+class RungPromise(Section):
     """What one rung of the ladder must keep of what it is compared with, the rung above it."""
 
     min_agreement: Share | None = Field(
@@ -270,7 +213,7 @@ class RungPromise(_Section):
     min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the output that is worst off.")
 
 
-class Verify(_Section):
+class Verify(Section):
     """Promises that `pipeline verify` holds the int8 model to."""
 
     min_agreement: Share | None = Field(
@@ -288,7 +231,7 @@ class Verify(_Section):
     )
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole run."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

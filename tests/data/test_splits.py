@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.data import load
-from pipeline.data.examples import ArrayExamples, Examples
+from pipeline.data.columns import ArrayColumn
+from pipeline.data.examples import Examples
 from pipeline.data.sources.source import Source
 from pipeline.data.splits import split, stratified
 from pipeline.errors import InputError
@@ -19,12 +20,12 @@ def source(**counts: int) -> Source:
     splits = {}
     for name, count in counts.items():
         x = np.array([next(number) for _ in range(count)], np.float32)
-        splits[name] = ArrayExamples(x, (np.arange(count) % 4 == 0).astype(np.int64), name)
-    return Source(splits, ("a", "b"), "fingerprint")
+        splits[name] = Examples({"x": ArrayColumn(x, name)}, classes=(np.arange(count) % 4 == 0).astype(np.int64))
+    return Source(splits)
 
 
 def content(examples: Examples) -> list[float]:
-    return [float(examples[i]) for i in range(len(examples))]
+    return [float(examples[i]["x"]) for i in range(len(examples))]
 
 
 def sizes(splits: dict[str, Examples]) -> dict[str, int]:

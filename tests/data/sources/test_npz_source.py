@@ -29,7 +29,7 @@ def test_arrays_are_read_compressed_or_not(tmp_path, save):
     save(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2, None])
     source = open_npz(tmp_path / "a.npz")
     assert set(source.splits) == {"train", "test"}
-    assert np.array_equal(source.splits["train"][3], X[3])
+    assert np.array_equal(source.splits["train"][3]["x"], X[3])
     assert source.splits["test"].labels.tolist() == [0, 1]
     assert source.splits["test"].where(1) == "x_test[1]"
     assert source.class_names == ("0", "1", "2")
@@ -73,11 +73,11 @@ def test_validation_and_calibration_are_read_by_either_name(tmp_path):
     ("arrays", "message"),
     [
         ({"images": X}, "has the keys images; it needs x_train"),
-        ({"x_train": X}, "'x_train' but not its labels 'y_train'"),
-        ({"x": X}, "'x' but not its labels 'y'"),
+        ({"x_train": X, "x_test": X, "y_test": Y}, "train split has no target 'y', which another split has"),
+        ({"x_train": X, "x_test": X, "y_train": Y}, "test split has no target 'y', which another split has"),
         ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "train split under two names"),
         ({"x_val": X, "y_val": Y, "x_validation": X, "y_validation": Y}, "validation split under two names"),
-        ({"x_train": X, "y_train": Y[:3]}, "train split has 4 examples but 3 labels"),
+        ({"x_train": X, "y_train": Y[:3]}, "train split has 4 examples but 3 targets 'y'"),
         ({"x_train": X, "y_train": [0, 1, -2, 0]}, r"x_train\[2\] has the label -2"),
         (
             {"x_train": X, "y_train": Y, "x_test": X, "y_test": [0, 1, 2, 9]},

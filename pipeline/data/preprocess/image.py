@@ -1,4 +1,4 @@
-"""From a stored example to what the model sees, the same wherever the model is used."""
+"""Images: channels, then size, then scale. Other arrays can be scaled the same way."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R 601, which Pillow uses for uint8."""
 
 
-class Preprocessor:
-    """Channels, then size, then scale, as a recipe's `data.preprocess` says.
+class ImagePreprocessor:
+    """Channels, then size, then scale, as a recipe's `preprocess` says.
 
     An example of rank 3 is an image [H, W, C]; one of rank 2 is a grey image [H, W] where size or channels
     are set, and otherwise keeps its rank. Others can only be scaled.
 
-        >>> to_input = Preprocessor(Preprocess(size=(32, 32), scale="-1..1"))
+        >>> to_input = ImagePreprocessor(Preprocess(size=(32, 32), scale="-1..1"))
         >>> to_input(np.zeros((8, 8, 1), np.uint8)).shape
         (32, 32, 1)
     """
 
     def __init__(self, recipe: Preprocess) -> None:
         self.recipe = recipe
-        self._mean = np.array(recipe.mean or (0,), np.float32)
-        self._std = np.array(recipe.std or (1,), np.float32)
 
     def output_shape(self, raw_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape after preprocessing, without a batch.
@@ -54,13 +52,7 @@ class Preprocessor:
                     "can be turned into each other."
                 )
             shape = (*(self.recipe.size or (height, width)), wanted)
-        for key in ("mean", "std"):
-            values = getattr(self.recipe, key)
-            if values is not None and len(values) not in (1, shape[-1] if shape else 1):
-                raise InputError(
-                    f"data.preprocess.{key} has {len(values)} values for examples of the shape "
-                    f"{list(shape)}; give one, or one for each of the last axis."
-                )
+        check_scale(self.recipe, shape)
         return shape
 
     def __call__(self, raw: NDArray[Any]) -> NDArray[np.float32]:
@@ -76,7 +68,7 @@ class Preprocessor:
         x = raw if raw.dtype == np.uint8 else raw.astype(np.float32)
         if self._as_image:
             x = self._image(x[..., None] if x.ndim == 2 else x)
-        return self._scaled(x.astype(np.float32, copy=False))
+        return scaled(x.astype(np.float32, copy=False), self.recipe)
 
     def describe(self) -> dict[str, Any]:
         """What is done, as JSON: enough to do it again in another language.
@@ -85,27 +77,25 @@ class Preprocessor:
         of one goes for every channel.
         """
         recipe = self.recipe
-        mean, std = {
-            "-1..1": ((127.5,), (127.5,)),
-            "0..1": ((0.0,), (255.0,)),
-            "raw": ((0.0,), (1.0,)),
-            "mean_std": (recipe.mean or (), recipe.std or ()),
-        }[recipe.scale]
         return {
+            "kind": "image",
             "order": ["channels", "size", "scale"],
             "channels": recipe.channels,
             "size": list(recipe.size) if recipe.size else None,
             "resize": recipe.resize,
             "antialias": recipe.resize != "nearest",
             "fit": recipe.fit,
-            "scale": recipe.scale,
-            "mean": list(mean),
-            "std": list(std),
+            **described_scale(recipe),
         }
 
     @property
+    def statistics_axis(self) -> int | None:
+        """The channels'."""
+        return -1
+
+    @property
     def _as_image(self) -> bool:
-        return self.recipe.size is not None or self.recipe.channels is not None
+        return is_for_images(self.recipe)
 
     def _image(self, image: NDArray[Any]) -> NDArray[Any]:
         recipe = self.recipe
@@ -117,16 +107,49 @@ class Preprocessor:
             image = np.repeat(image, 3, axis=2)  # after resizing: the same result for a third of the work
         return image
 
-    def _scaled(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        match self.recipe.scale:
-            case "-1..1":
-                return x / np.float32(127.5) - np.float32(1)
-            case "0..1":
-                return x / np.float32(255)
-            case "raw":
-                return x
-            case "mean_std":
-                return (x - self._mean) / self._std
+
+def is_for_images(recipe: Preprocess) -> bool:
+    """Whether a section says what only images have."""
+    return recipe.size is not None or recipe.channels is not None
+
+
+def scaled(x: NDArray[np.float32], recipe: Preprocess) -> NDArray[np.float32]:
+    """Values on the recipe's scale; mean and std go along the last axis."""
+    match recipe.scale:
+        case "-1..1":
+            return x / np.float32(127.5) - np.float32(1)
+        case "0..1":
+            return x / np.float32(255)
+        case "raw":
+            return x
+        case "mean_std":
+            mean, std = np.array(recipe.mean, np.float32), np.array(recipe.std, np.float32)
+            return (x - mean) / std
+
+
+def described_scale(recipe: Preprocess) -> dict[str, Any]:
+    """The scale by name, and as (x − mean)/std in stored units."""
+    mean, std = {
+        "-1..1": ((127.5,), (127.5,)),
+        "0..1": ((0.0,), (255.0,)),
+        "raw": ((0.0,), (1.0,)),
+        "mean_std": (recipe.mean or (), recipe.std or ()),
+    }[recipe.scale]
+    return {"scale": recipe.scale, "mean": list(mean), "std": list(std)}
+
+
+def check_scale(recipe: Preprocess, shape: tuple[int, ...]) -> None:
+    """
+    Raises:
+        InputError: mean or std have another number of values than the last axis.
+    """
+    for key in ("mean", "std"):
+        values = getattr(recipe, key)
+        if values is not None and len(values) not in (1, shape[-1] if shape else 1):
+            raise InputError(
+                f"data.preprocess.{key} has {len(values)} values for examples of the shape "
+                f"{list(shape)}; give one, or one for each of the last axis."
+            )
 
 
 def _grey(image: NDArray[Any]) -> NDArray[Any]:

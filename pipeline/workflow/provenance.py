@@ -42,7 +42,10 @@ def with_metadata(
     pair = golden.pair(content) if target in GOLDEN and not keep else None
     found = inspect(content)
     specs = [TensorSpec(port.name, port.shape_signature, np.dtype(np.float32)) for port in found.inputs]
-    described = {name: preprocessor.describe() for name, preprocessor in data.preprocessors.items()}
+    described = {
+        name: preprocessor.describe() | {"shape": list(data.inputs[name].shape[1:])}
+        for name, preprocessor in data.preprocessors.items()
+    }
     said = task.describe()
     return write(
         content,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tensors import Signature, Tensors, TensorSpec
+from pipeline.tensors import Batch, Signature, Tensors, TensorSpec
 
 Endings = Mapping[str, Literal["softmax", "sigmoid", "none"]]
 """By output name: what the model's last operator does to it (`pipeline.tflite.endings`)."""
@@ -61,9 +61,12 @@ class Task(ABC):
 
     name: str
     """As a recipe's `task` names it."""
-    metrics: tuple[Metric, ...]
-    """The first decides: the best epoch, the budget, the promise. Empty: there is nothing to judge without a reference
-    (`fidelity` alone)."""
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[Metric, ...]:
+        """The first decides: the best epoch, the budget, the promise. Empty: there is nothing to judge without a
+        reference (`fidelity` alone)."""
 
     @abstractmethod
     def check(self, model: Signature, targets: Mapping[str, TensorSpec]) -> None:
@@ -76,13 +79,20 @@ class Task(ABC):
             InputError: the outputs are not what the task reads, or targets are missing or of another shape.
         """
 
+    def targets_of(self, batch: Batch) -> Tensors:
+        """What the task judges a batch by: its targets; for `reconstruction` the inputs that are to come out again.
+
+        Empty where it judges by nothing. `statistics` and `training_targets` take what this gives.
+        """
+        return batch.targets if self.metrics else {}
+
     @abstractmethod
     def statistics(self, outputs: Tensors, targets: Tensors) -> NDArray[Any]:
         """What the metrics need to know of each example.
 
         Args:
             outputs: Real values by output name, [B, …].
-            targets: By target name, [B, …].
+            targets: What `targets_of` gives, [B, …].
 
         Returns:
             [B, …] of any type; `object` where examples differ in size.
@@ -91,6 +101,16 @@ class Task(ABC):
             InputError: targets that the outputs cannot have, for example a class beyond the model's.
             PipelineError: NaN.
         """
+
+    def finalize(self, statistics: NDArray[Any]) -> NDArray[Any]:
+        """Statistics that need all the examples at once: whether the nearest other example is of the same class.
+
+        Called once over all N examples, in order, before `hits` and `reduce`.
+
+        Returns:
+            [N, …], an entry for each example still.
+        """
+        return statistics
 
     @abstractmethod
     def reduce(self, statistics: NDArray[Any]) -> dict[str, float]:
@@ -122,7 +142,15 @@ class Task(ABC):
         return {}
 
     def training_targets(self, targets: Tensors) -> dict[str, NDArray[Any]]:
-        """By output name, what the losses compare the outputs with: one-hot classes, values; [B, …] float32."""
+        """By output name, what the losses compare the outputs with.
+
+        Args:
+            targets: What `targets_of` gives, [B, …].
+
+        Returns:
+            [B, …]: one-hot classes or values as float32; class numbers as int32 for `triplet` and `ctc` (there padded
+            with −1).
+        """
         return {}
 
     def describe(self) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data.loader import Dataset
-from pipeline.evaluation.classify import Evaluation
-from pipeline.evaluation.statistics import agreement
+from pipeline.evaluation.evaluator import Evaluation
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
 from pipeline.tflite.activations import Activations
@@ -30,7 +29,7 @@ class Parity:
 
     n: int
     agreement: float
-    """Share of the examples with the same top-1."""
+    """By the task, 0..1: of a classifier the share of the examples with the same top-1."""
     first: TensorGap | None
     """The first activation that parts beyond tolerance, looked for below `PROMISED`."""
     steepest: TensorGap | None = None
@@ -68,7 +67,7 @@ def compare(
 
     Args:
         files: `qat`, the converted QAT model, float with fake-quant; and `int8`, what was quantized from it.
-        scores: What both answered on the test split.
+        scores: What both answered on the test split, `int8` compared with `qat` too.
         data: The recipe's.
         track: Follows the look inside.
 
@@ -76,7 +75,7 @@ def compare(
         InputError: the data or a model cannot be used.
         PipelineError: a model fails while it runs.
     """
-    same = agreement(scores["int8"].predicted, scores["qat"].predicted)
+    same = scores["int8"].besides["qat"].agreement
     if same >= PROMISED:
         return Parity(scores["int8"].n, same, None)
     examples = islice((x for batch in data.batches("test", LOOKED_AT) for x in batch.x), LOOKED_AT)

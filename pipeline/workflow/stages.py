@@ -24,7 +24,7 @@ from pipeline.quantization.format_check import audit
 from pipeline.quantization.keep import BASE
 from pipeline.recipe import Format, IoType, Keep, Recipe
 from pipeline.workflow.provenance import with_metadata
-from pipeline.workflow.run_folder import LABELS, MANIFEST, METRICS, Run, identity, key_of, versions
+from pipeline.workflow.run_folder import LABELS, MANIFEST, Run, identity, key_of, versions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -398,64 +398,10 @@ def formats(
 
 
 def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict[str, Any]:
-    """Accuracy on the test split and latency on this host, of every model of the run, in one pass each.
+    """As :func:`pipeline.workflow.measurement.measure`."""
+    from pipeline.workflow import measurement
 
-    Args:
-        wanted: The formats beside the float and the QAT model; the recipe's by default.
-
-    Writes and returns `metrics.json`: a block a model (`float`, `qat`, `int8`, …) with `top1`, `n`, `agreement`
-    (with float), `size_bytes`, `latency_p50_ms` and more.
-    """
-    recipe, run = context.recipe, context.run
-    names: dict[str, str] = {
-        "float": FLOAT,
-        "qat": QAT,
-        **{str(target): f"{target}.tflite" for target in wanted or recipe.quantize.formats},
-    }
-    files = {name: run.path(file) for name, file in names.items() if run.path(file).is_file()}
-    stages = run.manifest["stages"]
-    digests = {name: digest for stage in stages.values() for name, digest in stage["outputs"].items()}
-    key = key_of(
-        "measure",
-        {name: digests[path.name] for name, path in files.items()},
-        recipe.digest("data", "evaluate", "benchmark"),
-        versions(),
-    )
-    if run.has("measure", key):
-        context.say(f"accuracy and latency: as measured before ({METRICS})")
-        return run.metrics
-    started = time.time()
-    from pipeline.benchmarking.host import describe_host
-    from pipeline.benchmarking.latency import benchmark
-    from pipeline.evaluation.classify import evaluate_many
-
-    scores = evaluate_many(
-        files,
-        context.data.batches("test", EVALUATION_CHUNK),
-        "float",
-        threads=recipe.evaluate.threads,
-        batch_size=recipe.evaluate.batch_size,
-        track=context.track,
-    )
-    timings = benchmark(list(files.values()), **recipe.benchmark.model_dump(), track=context.track)
-    metrics: dict[str, Any] = {
-        name: {**scores[name].to_json(), **timing.to_json(), "model": path.name}
-        for (name, path), timing in zip(files.items(), timings, strict=True)
-    }
-    metrics["float"]["agreement"] = 1.0
-    if "qat" in files and "int8" in files:
-        from pipeline.verification.parity import compare
-
-        parity = compare(files, scores, context.data, track=context.track)
-        metrics["int8"]["parity"] = parity.to_json()
-        context.say(str(parity))
-    metrics["host"] = describe_host().to_json()
-    if context.data.skipped:
-        metrics["skipped_examples"] = dict(context.data.skipped)
-        context.say(f"{len(context.data.skipped)} examples could not be read and were left out ({METRICS} names them)")
-    write_text(run.path(METRICS), json.dumps(metrics, indent=1) + "\n")
-    run.record("measure", key, [METRICS], started)
-    return metrics
+    return measurement.measure(context, wanted)
 
 
 def _save(model: Any, path: Path) -> None:

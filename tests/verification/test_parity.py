@@ -6,12 +6,14 @@ from pathlib import Path
 
 from pipeline import recipe
 from pipeline.data import Dataset, load
-from pipeline.evaluation.classify import evaluate_many
+from pipeline.evaluation.evaluator import evaluate
 from pipeline.quantization.weighted_operators import constant, layers
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.verification.parity import Parity, compare
+from pipeline.workflow.measurement import task_for
 from pipeline.workflow.run_folder import Run
+from tests.conftest import TINY
 
 
 def test_a_runs_int8_model_answers_as_its_simulation(small_run: Run) -> None:
@@ -45,7 +47,8 @@ def test_another_model_parts_at_a_tensor_that_is_named(small_run: Run, tmp_path:
 
 def compared(simulation: Path, int8: Path, data: Dataset) -> Parity:
     files = {"qat": simulation, "int8": int8}
-    return compare(files, evaluate_many(files, data.batches("test", 32)), data)
+    task = task_for(recipe.parse(TINY), data, simulation).task
+    return compare(files, evaluate(files, data.batches("test", 32), task, pairs=[("int8", "qat")]), data)
 
 
 def negated_head(prepared: Path) -> bytes:

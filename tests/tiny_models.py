@@ -177,3 +177,12 @@ def digits() -> bytes:
     graph.operator("RESHAPE", [x, shape], [flat], "ReshapeOptions", newShape=[-1, 64])
     graph.operator("FULLY_CONNECTED", [flat, w, b], [y], "FullyConnectedOptions")
     return graph.build([x], [y])
+
+
+def same_again(*shape: int) -> bytes:
+    """x float32 [B, *shape] → the same, open batch."""
+    graph = Graph()
+    x, y = (graph.tensor(name, [1, *shape], open_batch=True) for name in ("x", "y"))
+    one = graph.tensor("one", [1], data=np.ones(1))
+    graph.operator("MUL", [x, one], [y], "MulOptions")
+    return graph.build([x], [y])

@@ -221,9 +221,7 @@ def test_the_one_output_that_a_task_can_read() -> None:
     )
     assert isinstance(found.task, Classification)
     assert found.task.output.name == "y"
-    with pytest.raises(
-        InputError, match="output the task 'embedding' is to read is not said, and there are 'a', 'b'"
-    ):
+    with pytest.raises(InputError, match="output the task 'embedding' is to read is not said, and there are 'a', 'b'"):
         chosen(tensor("a", 8), tensor("b", 8), targets=(LABEL,), section="embedding")
 
 
@@ -249,6 +247,18 @@ def test_a_task_for_each_output_with_weights() -> None:
     }
     assert found.task.metrics[0].name == "b.r2"
     assert found.task.loss_weights == {"b": 0.5}
+
+
+def test_a_task_for_each_output_with_targets_in_order() -> None:
+    found = chosen(
+        tensor("a", 3),
+        tensor("b", 1),
+        endings={"a": "softmax"},
+        targets=(LABEL, tensor("v")),
+        section={"outputs": {"b": "regression", "a": "classification"}},
+    )
+    assert isinstance(found.task, SeveralOutputs)
+    assert [getattr(task, "target", "") for task in found.task.tasks.values()] == ["v", "label"]
 
 
 def test_fidelity_by_name_looks_at_no_labels() -> None:

@@ -54,6 +54,8 @@ def test_the_metrics_have_the_promised_keys(small_run: Run) -> None:
         assert metrics[name]["size_bytes"] == small_run.path(f"{name}.tflite").stat().st_size
         assert 0 <= metrics[name]["agreement"] <= 1
     assert "prepared" not in metrics
+    assert metrics["task"]["name"] == "classification"
+    assert metrics["task"]["metrics"][0]["name"] == "top1"
 
 
 @pytest.mark.parametrize(
@@ -63,9 +65,10 @@ def test_the_metrics_have_the_promised_keys(small_run: Run) -> None:
         ({"evaluate": {"batch_size": 3}}, {"measure"}),
         ({"quantize": {"formats": ("int8", "float16")}}, {"float16", "measure"}),
         ({"quantize": {"io": "uint8"}}, {"int8", "measure"}),
+        ({"task": "classification"}, {"measure"}),
         ({"description": "other words"}, set()),
     ],
-    ids=["benchmark", "evaluate", "formats", "io", "description"],
+    ids=["benchmark", "evaluate", "formats", "io", "task", "description"],
 )
 def test_a_changed_key_redoes_what_hangs_on_it(small_run: Run, changes: dict[str, Any], again: set[str]) -> None:
     before = finished(small_run)

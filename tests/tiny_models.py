@@ -264,3 +264,12 @@ def of_features(shape: tuple[int, ...], scale: float = 0.1) -> bytes:
     graph.operator("RESHAPE", [x, to], [flat], "ReshapeOptions", newShape=[1, size])
     graph.operator("FULLY_CONNECTED", [flat, w, b], [y], "FullyConnectedOptions")
     return graph.build([x], [y])
+
+
+def same_again(*shape: int) -> bytes:
+    """x float32 [B, *shape] → the same, open batch."""
+    graph = Graph()
+    x, y = (graph.tensor(name, [1, *shape], open_batch=True) for name in ("x", "y"))
+    one = graph.tensor("one", [1], data=np.ones(1))
+    graph.operator("MUL", [x, one], [y], "MulOptions")
+    return graph.build([x], [y])

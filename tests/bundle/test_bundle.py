@@ -111,7 +111,7 @@ def test_golden_examples_come_from_the_test_split_of_the_recipe(tmp_path: Path) 
     assert not contract["bit_exact"]
     from pipeline.data import load
 
-    first = load(recipe.data).split("test")[0]
+    first = load(recipe.data).split("test")[0]["x"]
     np.testing.assert_array_equal(array(found, examples[0]["stored"]), first)
     np.testing.assert_allclose(array(found, examples[0]["probabilities"]).sum(), 1, rtol=1e-5)
 

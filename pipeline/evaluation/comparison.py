@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.fidelity import FidelityMeter, OutputFidelity, lowest
-from pipeline.evaluation.statistics import Difference, finite_or_none, paired_bootstrap, paired_difference
+from pipeline.evaluation.statistics import Difference, bootstrap_difference, finite_or_none, paired_difference
 from pipeline.tasks.task import Metric, Task
 from pipeline.tensors import Batch, Outputs, Tensors
 
@@ -149,8 +149,8 @@ def metric_difference(task: Task, own: NDArray[Any], others: NDArray[Any]) -> Di
     hits, other_hits = task.hits(own), task.hits(others)
     if hits is not None and other_hits is not None:
         return paired_difference(hits, other_hits)
-    name = first_metric(task).name
-    return paired_bootstrap(own, others, lambda statistics: task.reduce(statistics)[name])
+    first_metric(task)
+    return bootstrap_difference(len(own), own.nbytes, task.resampling(own), task.resampling(others))
 
 
 def first_metric(task: Task) -> Metric:

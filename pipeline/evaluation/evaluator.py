@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InputError, did_you_mean
 from pipeline.evaluation.comparison import Comparison, Record, renamed, targets_of
-from pipeline.evaluation.statistics import bootstrap_interval, finite_or_none, wilson_interval
+from pipeline.evaluation.statistics import bootstrap_ends, finite_or_none, wilson_interval
 from pipeline.progress import Track, quiet
 from pipeline.tasks.task import Task
 from pipeline.tensors import Batch, Predictor
@@ -166,5 +166,4 @@ def metric_interval(task: Task, statistics: NDArray[Any]) -> tuple[float, float]
     hits = task.hits(statistics)
     if hits is not None:
         return wilson_interval(int(np.sum(hits)), len(hits))
-    name = task.metrics[0].name
-    return bootstrap_interval(statistics, lambda sample: task.reduce(sample)[name])
+    return bootstrap_ends(len(statistics), statistics.nbytes, task.resampling(statistics))

@@ -19,6 +19,9 @@ RESAMPLES, FEWEST = 1000, 200
 _MOST_BYTES = 2**27
 """Of all samples' statistics together; larger ones are drawn fewer times."""
 
+OfSample = Callable[[NDArray[np.int64]], float]
+"""A metric of a sample, from how often each example is in it, [n]."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -113,15 +116,29 @@ def paired_bootstrap(first: NDArray[Any], second: NDArray[Any], metric: Callable
         second: The same for the second model.
         metric: From statistics to a number. Samples for which it is NaN (one class only has no AUC) do not count.
     """
-    draws = [_minus(metric(first[sample]), metric(second[sample])) for sample in _samples(first)]
-    value = _minus(metric(first), metric(second))
-    low, high = _ends(draws, value)
-    return Difference(value, low, high)
+    return bootstrap_difference(len(first), first.nbytes, _repeated(first, metric), _repeated(second, metric))
 
 
 def bootstrap_interval(statistics: NDArray[Any], metric: Callable[[NDArray[Any]], float]) -> tuple[float, float]:
     """95 % percentile interval of a metric over examples; see :func:`paired_bootstrap`."""
-    return _ends([metric(statistics[sample]) for sample in _samples(statistics)], metric(statistics))
+    return bootstrap_ends(len(statistics), statistics.nbytes, _repeated(statistics, metric))
+
+
+def bootstrap_difference(n: int, size: int, first: OfSample, second: OfSample) -> Difference:
+    """As :func:`paired_bootstrap`, of n > 0 examples whose statistics take `size` bytes."""
+    draws = [_minus(first(counts), second(counts)) for counts in _samples(n, size)]
+    once = np.ones(n, np.int64)
+    value = _minus(first(once), second(once))
+    return Difference(value, *_ends(draws, value))
+
+
+def bootstrap_ends(n: int, size: int, metric: OfSample) -> tuple[float, float]:
+    """As :func:`bootstrap_interval`, of n > 0 examples whose statistics take `size` bytes."""
+    return _ends([metric(counts) for counts in _samples(n, size)], metric(np.ones(n, np.int64)))
+
+
+def _repeated(statistics: NDArray[Any], metric: Callable[[NDArray[Any]], float]) -> OfSample:
+    return lambda counts: metric(np.repeat(statistics, counts, axis=0))
 
 
 def paired_mean_difference(first: NDArray[Any], second: NDArray[Any]) -> Difference:
@@ -136,10 +153,11 @@ def resamples(size: int) -> int:
     return max(FEWEST, min(RESAMPLES, _MOST_BYTES // max(size, 1)))
 
 
-def _samples(statistics: NDArray[Any]) -> Iterator[NDArray[np.int64]]:
-    generator, n = np.random.default_rng(0), len(statistics)
-    for _ in range(resamples(statistics.nbytes)):
-        yield generator.integers(0, n, n)
+def _samples(n: int, size: int) -> Iterator[NDArray[np.int64]]:
+    """How often each of n examples is in a sample of n, drawn with replacement."""
+    generator = np.random.default_rng(0)
+    for _ in range(resamples(size)):
+        yield np.bincount(generator.integers(0, n, n), minlength=n)
 
 
 def _minus(first: float, second: float) -> float:

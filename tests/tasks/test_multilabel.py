@@ -41,6 +41,16 @@ def test_as_scikit_learn() -> None:
     assert found["f1"] == pytest.approx(f1_score(tags, scores > 0.5, average="micro"))
 
 
+def test_samples_are_measured_as_the_examples_in_them() -> None:
+    generator = np.random.default_rng(1)
+    scores, tags = generator.integers(0, 9, (30, 3)) / 10, generator.integers(0, 2, (30, 3))
+    counts = np.bincount(generator.integers(0, 30, 30), minlength=30)
+    for task in (of(3), of(3, metric="f1")):
+        statistics = task.statistics({"y": scores}, {"tags": tags})
+        found = task.reduce(np.repeat(statistics, counts, axis=0))
+        assert task.resampling(statistics)(counts) == pytest.approx(found[task.metrics[0].name])
+
+
 def test_the_threshold_of_logits_is_the_probabilitys() -> None:
     tags = np.array([[1], [0]])
     assert judged(of(1, threshold=0.9), [[0.91], [0.89]], tags)["f1"] == 1

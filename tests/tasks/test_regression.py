@@ -47,6 +47,18 @@ def test_several_values_have_the_mean_of_their_r2() -> None:
     assert judged(of(3), given, wanted)["r2"] == pytest.approx(r2_score(wanted, given))
 
 
+@pytest.mark.parametrize("metric", ["r2", "rmse", "mae"])
+def test_samples_are_measured_as_the_examples_in_them(metric: str) -> None:
+    generator = np.random.default_rng(1)
+    task, wanted = of(3, metric=metric), generator.normal(1e4, 1, size=(30, 3))
+    counts = np.bincount(generator.integers(0, 30, 30), minlength=30)
+    given = wanted + generator.normal(size=(30, 3)) / 2
+    statistics = task.statistics({"y": given}, {"t": wanted})
+    found = judged(task, np.repeat(given, counts, axis=0), np.repeat(wanted, counts, axis=0))[metric]
+    assert task.resampling(statistics)(counts) == pytest.approx(found)
+    assert found == pytest.approx(task.reduce(np.repeat(statistics, counts, axis=0))[metric])
+
+
 def test_a_value_that_never_changes_is_left_out_of_r2() -> None:
     found = judged(of(2), [[1.0, 5], [2, 6]], [[1.0, 4], [2, 4]])
     assert found["r2"] == 1

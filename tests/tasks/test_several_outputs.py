@@ -36,7 +36,9 @@ def test_each_output_is_judged_by_its_own_task() -> None:
     assert found["kind.top1"] == 2 / 3
     assert found["size.r2"] == 1 - 2 / 8
     np.testing.assert_array_equal(TASK.hits(statistics), [True, True, False])
-    assert SeveralOutputs({"size": SIZE, "kind": KIND}).hits(statistics) is None
+    sizes = SeveralOutputs({"size": SIZE, "kind": KIND})
+    assert sizes.hits(statistics) is None
+    assert sizes.resampling(statistics)(np.array([1, 1, 1])) == 1 - 2 / 8
 
 
 def test_statistics_are_joined_and_sampled_like_any_other() -> None:

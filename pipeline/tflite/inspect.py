@@ -80,8 +80,8 @@ class Operator:
     """Types of the constants it reads as they are stored (weights, bias, axes, paddings)."""
     outputs: tuple[str, ...]
     compute: str | None
-    """The type it computes in; None for conversions (QUANTIZE, DEQUANTIZE, CAST of counts, flags or halves) and for arithmetic
-    on shapes and indices."""
+    """The type it computes in; None for conversions (QUANTIZE, DEQUANTIZE, CAST of counts, flags or halves) and for
+    arithmetic on shapes and indices."""
     boundary: bool
     """It reads an input or writes an output of its graph."""
     weights: Weights | None

@@ -70,7 +70,7 @@ FEATURES, WORDS, LENGTH = 6, 20, 5
 """Of the networks below: columns of a table, rows of an embedding, tokens of a sentence."""
 
 
-class _Layers(Graph):
+class Layers(Graph):
     """Adds layers with seeded weights."""
 
     def __init__(self, seed: int = 0) -> None:
@@ -80,16 +80,26 @@ class _Layers(Graph):
     def weights(self, name: str, *shape: int) -> int:
         return self.tensor(name, list(shape), data=self.rng.normal(0, 0.5, shape).astype(np.float32))
 
-    def dense(self, name: str, x: int, inputs: int, units: int, rows: int = 1, *, open_batch: bool = True) -> int:
+    def dense(
+        self,
+        name: str,
+        x: int,
+        inputs: int,
+        units: int,
+        rows: int = 1,
+        *,
+        open_batch: bool = True,
+        activation: int = NONE,
+    ) -> int:
         y = self.tensor(name, [rows, units], open_batch=open_batch)
         parts = [x, self.weights(f"{name}/weights", units, inputs), self.weights(f"{name}/bias", units)]
-        self.operator("FULLY_CONNECTED", parts, [y], "FullyConnectedOptions")
+        self.operator("FULLY_CONNECTED", parts, [y], "FullyConnectedOptions", fusedActivationFunction=activation)
         return y
 
 
 def two_inputs() -> bytes:
     """`left` [?, 6] and `right` [?, 3] → a dense layer each → their sum → `y` [?, 4]."""
-    graph = _Layers()
+    graph = Layers()
     ends = [graph.tensor(name, [1, size], open_batch=True) for name, size in (("left", FEATURES), ("right", 3))]
     both = [graph.dense(name, x, size, 5) for name, x, size in zip("ab", ends, (FEATURES, 3), strict=True)]
     total = graph.tensor("sum", [1, 5], open_batch=True)
@@ -99,7 +109,7 @@ def two_inputs() -> bytes:
 
 def two_outputs() -> bytes:
     """`x` [?, 6] → SPLIT in halves → a dense layer each: `kind`, a softmax [?, 4], and `value` [?, 1]."""
-    graph = _Layers()
+    graph = Layers()
     x = graph.tensor("x", [1, FEATURES], open_batch=True)
     axis = graph.tensor("axis", [], "int32", data=np.array(1))
     halves = [graph.tensor(name, [1, FEATURES // 2], open_batch=True) for name in ("first", "second")]
@@ -115,7 +125,7 @@ def sentences(*, best: bool = False) -> bytes:
     Args:
         best: A second output, `best` int64 [?]: the largest of `y`.
     """
-    graph = _Layers()
+    graph = Layers()
     words = graph.tensor("words", [1, LENGTH], "int32", open_batch=True)
     mask = graph.tensor("mask", [1, LENGTH, 1], "bool", open_batch=True)
     table = graph.weights("table", WORDS, 4)
@@ -136,7 +146,7 @@ def sentences(*, best: bool = False) -> bytes:
 
 def one_sentence() -> bytes:
     """`words` int32 [5], no batch → EMBEDDING_LOOKUP [5, 4] → dense `y` [5, 3], a row a word."""
-    graph = _Layers()
+    graph = Layers()
     words = graph.tensor("words", [LENGTH], "int32")
     embedded = graph.tensor("embedded", [LENGTH, 4])
     graph.operator("EMBEDDING_LOOKUP", [words, graph.weights("table", WORDS, 4)], [embedded])
@@ -145,7 +155,7 @@ def one_sentence() -> bytes:
 
 def any_size() -> bytes:
     """`image` [?, ?, ?, 1] → conv 3x3 `hidden` (ReLU) → conv 3x3 `clean` [?, ?, ?, 1]."""
-    graph = _Layers()
+    graph = Layers()
     y = image = graph.tensor("image", [1, 1, 1, 1], open_batch=True, open_axes=(1, 2))
     for name, inputs, outputs, activation in (("hidden", 1, 4, RELU), ("clean", 4, 1, NONE)):
         before, y = y, graph.tensor(name, [1, 1, 1, outputs], open_batch=True, open_axes=(1, 2))

@@ -94,13 +94,26 @@ def test_of_equal_ratios_without_end_the_simpler_stays(ratio: float) -> None:
     assert best_of([first, second]) is first
 
 
-def test_every_estimator_comes_first_then_each_correction_on_the_best_so_far() -> None:
-    settings = [one.settings for one in CHOICE.trials]
-    assert [one.estimator for one in settings[:4]] == list(ESTIMATORS)
-    assert settings[4] == replace(best_of(CHOICE.trials[:4]).settings, equalize=True)
-    assert settings[5] == replace(best_of(CHOICE.trials[:5]).settings, rounding="learned")
-    assert len(settings) == 6
+def test_candidates_are_compared_in_turn_with_the_best_so_far() -> None:
+    first, better, little_more = (trial(ratio, *ALIKE) for ratio in (30, 31, 31.3))
+    assert best_of([first, better, little_more]) is better
+    poor, good = trial(30, *[0.0] * 12, *[1.0] * 8), trial(30, *ALIKE)
+    assert best_of([poor, good, trial(30, *ALIKE, name="mse")]) is good
+
+
+def test_every_estimator_comes_first_then_each_correction_on_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = ("entropy", "min_max", "mse", "percentile")  # the worst one here comes first
+    monkeypatch.setattr(auto, "ESTIMATORS", order)
+    x = networks.inputs_of("any_size", 64)
+    choice = choose(networks.any_size(), lambda: [x], 64, task=Fidelity())
+    settings = [one.settings for one in choice.trials]
+    assert tuple(one.estimator for one in settings[:4]) == order
     assert not any(one.equalize or one.rounding == "learned" for one in settings[:4])
+    best = best_of(choice.trials[:4]).settings
+    assert best.estimator != order[0]
+    assert settings[4] == replace(best, equalize=True)
+    assert settings[5] == replace(best_of(choice.trials[:5]).settings, rounding="learned")
+    assert len(settings) == 6
 
 
 def test_the_choice_is_the_best_of_all_trials() -> None:

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.quantization import correct as correct_module
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.correct import Corrected, correct
 from pipeline.quantization.float_reference import Reference
 from pipeline.quantization.formats import write
-from pipeline.quantization.layerwise import activation_scales
-from pipeline.quantization.tap import tap
+from pipeline.quantization.layerwise import Kept, LayerwiseRunner, activation_scales
+from pipeline.quantization.tap import TappedModel, tap
 from pipeline.quantization.write_weights import place
 from pipeline.tflite.flatbuffer import quantization, read, tensor_data, tensor_name
 from pipeline.tflite.runner import Runner
+from tests.quantization import networks
 from tests.quantization.networks import examples, stack
 
 X = examples()
@@ -144,3 +146,55 @@ def test_examples_that_are_not_finite_are_refused() -> None:
     broken[5, 0, 0, 0] = np.inf
     with pytest.raises(InputError, match="NaN or infinite"):
         correct(Reference(stack(), lambda: [{"x": broken}]), {})
+
+
+LAYERS = {
+    "two_inputs": ["a", "b", "y"],
+    "two_outputs": ["logits", "value"],
+    "sentences": ["y"],
+    "any_size": ["hidden", "clean"],
+    "one_sentence": ["y"],
+}
+
+
+@pytest.mark.parametrize("network", networks.NETWORKS)
+@pytest.mark.parametrize("how", ["nearest", "learned"])
+def test_any_inputs_and_outputs(network: str, how: str) -> None:
+    """Without activations to round, each layer has the float layer's means afterwards."""
+    content, x = networks.NETWORKS[network](), networks.inputs_of(network)
+    corrected = correct(Reference(content, lambda: [x]), {}, how=how, per_channel=False)  # type: ignore[arg-type]
+    assert [change.layer for change in corrected.changes] == LAYERS[network]
+    linear = [layer for layer in LAYERS[network] if layer != "hidden"]  # whose means are of what comes after its ReLU
+    expected, found = (means_of(model, x, linear) for model in (content, corrected.apply(content)))
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+def means_of(content: bytes, x: dict[str, np.ndarray], layers: list[str]) -> np.ndarray:
+    """The mean of each layer's output over examples and positions, per channel, one layer after the other."""
+    names, tapped = tap(content)
+    model, found = TappedModel(tapped, 1), []
+    for piece in model.pieces([x]):
+        views = dict(zip(names, model.views(piece), strict=True))
+        found.append(
+            np.concatenate([views[layer].reshape(-1, views[layer].shape[-1]).mean(axis=0) for layer in layers])
+        )
+        del views  # LiteRT refuses to run while a view of its memory is held
+    return np.mean(found, axis=0)
+
+
+def test_int8_activations_of_all_inputs_are_rounded_and_integers_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[dict[int, Kept]] = []
+
+    class Seen(LayerwiseRunner):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            kept.append(dict(self._kept))
+
+    monkeypatch.setattr(correct_module, "LayerwiseRunner", Seen)
+    for network in ("two_inputs", "sentences"):
+        content, x = networks.NETWORKS[network](), networks.inputs_of(network)
+        scales = activation_scales(write(content, "int8", calibrate(content, [x])))
+        correct(Reference(content, lambda: [x]), scales)  # noqa: B023
+        types = {entry.pieces[0].dtype.name for entry in kept[-1].values()}
+        assert types == ({"int8"} if network == "two_inputs" else {"int32", "bool"})
+        assert len(kept[-1]) == 2

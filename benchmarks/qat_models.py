@@ -105,7 +105,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         result["seconds_to_wrap"] = round(time.time() - started, 1)
         batch_norm.freeze(aware)
         # As fine_tune does: else −1..1 puts every pixel halfway between two steps.
-        set_ranges(aware, {input_quantizers(aware)[0]: (float(train.min()), float(train.max()))})
+        set_ranges(aware, {next(iter(input_quantizers(aware).values())): (float(train.min()), float(train.max()))})
         targets = model(train, training=False).numpy()
         for start in range(0, len(train), BATCH):
             result["loss"] = _step(aware, train[start : start + BATCH], targets[start : start + BATCH])

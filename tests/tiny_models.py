@@ -248,3 +248,28 @@ def without_batch(features: int = 6) -> bytes:
     x, y = graph.tensor("x", [features]), graph.tensor("y", [features])
     graph.operator("TANH", [x], [y])
     return graph.build([x], [y])
+
+
+def of_features(shape: tuple[int, ...], scale: float = 0.1) -> bytes:
+    """`sound` int8 [1, *shape] → flattened → linear scores int8 [1, 3]."""
+    graph, size = Graph(), int(np.prod(shape))
+    x = graph.tensor("sound", [1, *shape], "int8", scale=scale, zero_point=4)
+    flat = graph.tensor("flat", [1, size], "int8", scale=scale, zero_point=4)
+    to = graph.tensor("to", [2], "int32", data=np.array([1, size]))
+    w = graph.tensor(
+        "w", [3, size], "int8", data=np.random.default_rng(6).integers(-127, 128, (3, size)), scale=1 / 512
+    )
+    b = graph.tensor("b", [3], "int32", data=np.zeros(3), scale=scale / 512)
+    y = graph.tensor("scores", [1, 3], "int8", scale=0.1, zero_point=3)
+    graph.operator("RESHAPE", [x, to], [flat], "ReshapeOptions", newShape=[1, size])
+    graph.operator("FULLY_CONNECTED", [flat, w, b], [y], "FullyConnectedOptions")
+    return graph.build([x], [y])
+
+
+def same_again(*shape: int) -> bytes:
+    """x float32 [B, *shape] → the same, open batch."""
+    graph = Graph()
+    x, y = (graph.tensor(name, [1, *shape], open_batch=True) for name in ("x", "y"))
+    one = graph.tensor("one", [1], data=np.ones(1))
+    graph.operator("MUL", [x, one], [y], "MulOptions")
+    return graph.build([x], [y])

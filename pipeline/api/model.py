@@ -92,10 +92,9 @@ class Model:
             from pipeline.tflite import flatbuffer
 
             return flatbuffer.load(self.path)
-        from pipeline.conversion.convert import to_flatbuffer
-        from pipeline.models.load import load_file
+        from pipeline.conversion.import_float import converted
 
-        return to_flatbuffer(load_file(self._keras) if isinstance(self._keras, Path) else self._keras)
+        return converted(self._keras)
 
     @cached_property
     def _runner(self) -> Runner:

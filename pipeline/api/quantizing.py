@@ -127,17 +127,16 @@ def quantize(
         >>> result = quantize("model.keras", x_calibration)  # doctest: +SKIP
         >>> result.save("model_int8.tflite")  # doctest: +SKIP
     """
+    from pipeline.conversion.import_float import import_float
     from pipeline.quantization.formats import NEEDS_RANGES, write
-    from pipeline.quantization.learned import take_out_fake_quant
-    from pipeline.tflite.constant_reshapes import constant_reshapes
-    from pipeline.tflite.metadata import take_out
     from pipeline.workflow.float_model_stage import prepare_float_model
 
     if format not in get_args(Format):
         raise InputError(f"There is no format '{format}'.{did_you_mean(format, get_args(Format))}")
     section = _section(io, calibration, keep, settings)
     source = load(model)
-    content, learned = take_out_fake_quant(constant_reshapes(take_out(source.content)[0]))
+    imported = import_float(source.content)
+    content, learned = imported.content, imported.ranges
     choice, how, ranges = None, None, None
     if data is None:
         if format in NEEDS_RANGES and not learned:

@@ -102,13 +102,13 @@ def verify(
         >>> print(verify("int8.tflite", "float.tflite", (x_test, y_test)))  # doctest: +SKIP
     """
     from pipeline.workflow import verification
-    from pipeline.workflow.verify_target import resolve
+    from pipeline.workflow.ladder_rungs import open_ladder
 
     if data is None:
         if promises is not None:
             raise InputError("promises go with data; those of a recipe are set with overrides=['verify.KEY=VALUE'].")
         paths = [None if given is None else _path(given) for given in (model, reference)]
-        target = resolve(paths[0], paths[1], recipe, overrides)
+        target = open_ladder(paths[0], paths[1], recipe, overrides)
         found = verification.verify(
             target, split=split, examples=examples, batch=batch_size, threads=threads, track=track, say=say
         )
@@ -123,7 +123,7 @@ def verify(
         named = task if isinstance(task, str) else dict(task)
         content = {"name": "given", "task": named, "model": {}, "verify": dict(promises or {})}
         own_recipe = recipes.parse(content, "promises")
-        target = replace(resolve(quantized, floating, own_recipe), run=None)
+        target = replace(open_ladder(quantized, floating, own_recipe), run=None)
         found = verification.verify(
             target,
             data=data if hasattr(data, "batches") else GivenData(data),

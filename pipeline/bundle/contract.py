@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.recipe import Preprocess
+from pipeline.recipe import Audio, Preprocess
 from pipeline.tensors import TensorSpec
 from pipeline.tflite.endings import Ending
 
@@ -94,6 +94,19 @@ class Input:
             mean=tuple(described["mean"]) if scaled else None,
             std=tuple(described["std"]) if scaled else None,
         )
+
+    @property
+    def audio(self) -> Audio:
+        """The preprocessing of a sound."""
+        said = self.preprocessing
+        rate = int(said["sample_rate"])
+        common = {"sample_rate": rate, "seconds": said["samples"] / rate, "features": said["features"]}
+        if said["features"] == "waveform":
+            return Audio(**common, channels=said["channels"])
+        keys = ("fft", "mels", "fmin", "fmax", "mel_scale", "log_floor", "channels")
+        coefficients = {} if said.get("coefficients") is None else {"coefficients": said["coefficients"]}
+        lengths = {"frame_ms": 1000 * said["frame"] / rate, "hop_ms": 1000 * said["hop"] / rate}
+        return Audio(**common, **lengths, **coefficients, **{key: said[key] for key in keys})
 
     def described(self) -> dict[str, Any]:
         """The preprocessing as JSON."""

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bundle.contract import Contract, Input, Output
-from pipeline.data.preprocess import Preprocessor
+from pipeline.data import wav
+from pipeline.data.preprocess import AudioPreprocessor, ImagePreprocessor
 from pipeline.errors import InputError
 from pipeline.recipe import Preprocess
 from pipeline.tensors import Tensors, TensorSpec, show_shape
@@ -119,14 +120,18 @@ def noise(contract: Contract, count: int) -> Iterator[Given]:
 
 def scaled(source: Input, values: Array) -> NDArray[np.float32]:
     """Values as the model was trained on them, by the contract's own formula in float32."""
-    made = Preprocessor(Preprocess(**source.image.model_dump() | {"size": None, "channels": None}))(values)
+    made = ImagePreprocessor(Preprocess(**source.image.model_dump() | {"size": None, "channels": None}))(values)
+    return standardized(source, made)
+
+
+def standardized(source: Input, made: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scaled values by the contract's own mean and standard deviation, if there are any."""
     standard = source.standard
     if standard is None:
         return made
     entries = np.arange(made.size).reshape(made.shape) // standard.inner % len(standard.mean)
     mean, std = np.array(standard.mean, np.float32), np.array(standard.std, np.float32)
-    standardized: NDArray[np.float32] = (made - mean[entries]) / std[entries]
-    return standardized
+    return np.asarray((made - mean[entries]) / std[entries], np.float32)
 
 
 def _noise(source: Input, generator: np.random.Generator, index: int) -> Array:
@@ -138,6 +143,11 @@ def _noise(source: Input, generator: np.random.Generator, index: int) -> Array:
         ramp = np.linspace(0, 255, height * width).reshape(height, width, 1)
         texture = generator.integers(-60, 61, (height, width, channels))
         return np.clip(ramp + texture, 0, 255).astype(np.uint8)
+    if source.kind == "audio":
+        length = max(1, int(source.preprocessing["samples"]) + 500 * (index - 1))  # shorter, right and longer
+        tones = np.sin(np.arange(length) * generator.uniform(0.02, 1.0, (4, 1))).sum(axis=0)
+        sound: Array = (0.2 * tones + 0.05 * generator.normal(size=length)).clip(-1, 1).astype(np.float32)
+        return sound
     if source.as_integers:  # often indices, which must stay inside some table
         return generator.integers(0, 2, shape).astype(source.tensor.dtype)
     values: Array = generator.normal(0, 1, shape)
@@ -171,7 +181,7 @@ def _input(source: Input, origin: str, raw: Array, real: Array | None) -> InputV
         if source.kind == "image" and stored.ndim == 2:
             stored = stored[..., None]
         as_stored = source.image.model_copy(update={"scale": "raw", "mean": None, "std": None})
-        values = Preprocessor(as_stored)(stored)
+        values = ImagePreprocessor(as_stored)(stored)
         if stored.dtype == np.uint8:
             values = values.astype(np.uint8)
         real = scaled(source, values)
@@ -179,12 +189,9 @@ def _input(source: Input, origin: str, raw: Array, real: Array | None) -> InputV
         real = raw if real is None else real
         values = _integers(real, source.tensor.name)
     elif source.kind == "audio":
-        if real is None:
-            raise InputError(
-                f"Noise cannot stand for the sound that the input '{source.tensor.name}' is made of: name the data "
-                "with --recipe."
-            )
-        values = real = real.astype(np.float32)
+        stored = wav.as_float(raw)
+        values = AudioPreprocessor(source.audio)(stored)
+        real = standardized(source, values)
     else:
         stored = values = raw.astype(np.float32)
         real = scaled(source, values) if real is None else real.astype(np.float32)

@@ -12,13 +12,14 @@ from pipeline.bundle.contract import TYPES, Contract, Input, Output, Reading
 from pipeline.errors import InputError
 from pipeline.tensors import OPEN, TensorSpec, bind, show_shape
 from pipeline.tflite.endings import Ending, endings
+from pipeline.tflite.example_shapes import recorded_sides
 from pipeline.tflite.inspect import Inspection, Port
 from pipeline.tflite.metadata import Metadata
 from pipeline.tflite.runner import Runner
 
 _READINGS: Mapping[str, Reading] = {"classification": "classes", "multilabel": "labels"}
-_SAME_WHATEVER_SAID = ("order", "kind", "antialias")
-"""Keys of a description that follow from others, or that older files do not have."""
+_SAME_WHATEVER_SAID = ("order", "kind", "antialias", "shape")
+"""Keys of a description that follow from others, that older files do not have, or that only files have."""
 
 
 def read(
@@ -180,10 +181,8 @@ def _shape(port: Port, given: tuple[int, ...] | None, described: Mapping[str, An
         )
     sides = list(wanted) if alone else [1, *wanted[1:]]
     start = 0 if alone else 1
-    size = described.get("size")
-    if given is None and size and len(sides) - start == 3:
-        given = (*size, sides[-1])
-    if given is not None and len(given) == len(sides) - start:
+    given = recorded_sides(dict(described), len(sides) - start) if given is None else given
+    if len(given) <= len(sides) - start:
         for place, side in enumerate(given, start):
             sides[place] = side if sides[place] == OPEN else sides[place]
     if OPEN in sides:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pipeline.bundle.contract import Contract
 from pipeline.bundle.golden_vectors import Given
@@ -29,15 +28,13 @@ def stored_examples(data: Dataset, contract: Contract, count: int) -> Iterator[G
     """
     split = next(name for name in (*_FIRST, *data.splits) if name in data.splits)
     examples = data.split(split)
-    # TEMPORARY: today's splits have one input and are its column themselves.
-    columns: Mapping[str, Any] = getattr(examples, "inputs", None) or dict.fromkeys(data.inputs, examples)
     specs = [source.tensor for source in contract.inputs]
     given = 0
     for index in range(len(examples)):
         if given == count:
             return
         try:
-            raw = {name: column[index] for name, column in columns.items()}
+            raw = examples[index]
             real = {name: data.preprocessors[name](stored) for name, stored in raw.items()}
         except CorruptExampleError:
             if data.on_corrupt == "fail":

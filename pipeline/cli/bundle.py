@@ -45,9 +45,9 @@ def bundle(
     from pipeline.bundle.bundle import bundle as pack
     from pipeline.cli import show
     from pipeline.progress import bar
-    from pipeline.workflow.bundle_target import resolve
+    from pipeline.workflow.targets import for_bundle
 
-    found = resolve(target, recipe, overrides or [], noise=noise)
+    found = for_bundle(target, recipe, overrides or [], noise=noise)
     made = pack(
         found.model,
         output or Path(f"{found.name}.zip"),

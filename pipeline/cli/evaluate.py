@@ -81,11 +81,13 @@ def evaluate(
     unit = unit_of_difference(task)
     table(
         [
-            Column("model", list(blocks)),
+            Column("model", [show.shorten(name, 30) for name in blocks]),
             first,
             *interval_column(task, listed),
             *others,
             Column("size", [show.size(block["size_bytes"]) for block in listed]),
         ],
-        title=f"{listed[0]['n']} examples of the {split} split{f'; differences in {unit}' if unit else ''}",
+        title=f"{listed[0]['n']} examples of the {split} split",
     )
+    if against is not None and task["metrics"]:
+        typer.echo(f"vs reference{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference.")

@@ -54,6 +54,12 @@ def explain(
 def _print(found: Explanation, top: int) -> None:
     from pipeline.cli import show
 
+    if found.unprofiled:
+        whole = show.milliseconds(found.inference_us / 1000)
+        typer.echo(f"{found.model}: {found.text}; an inference takes {whole}")
+        typer.echo(f"No operator could be timed. {found.unprofiled}")
+        _table(found.operators[:top], False)
+        return
     line = f"{found.model}: {found.text}; its operators take {show.milliseconds(found.total_us / 1000)}"
     if found.reference_us:
         ratio = found.reference_us / found.total_us

@@ -79,7 +79,8 @@ def verify(
     from pipeline.cli import show
     from pipeline.errors import InputError, PipelineError
     from pipeline.progress import bar
-    from pipeline.workflow import verify_target as targets
+    from pipeline.workflow.ladder_rungs import arm_rungs, open_ladder
+    from pipeline.workflow.targets import has_recipe
     from pipeline.workflow.verification import verify as stage
 
     if profiles and not arm:
@@ -91,11 +92,11 @@ def verify(
         from pipeline.verification.arm.profiles import chosen
 
         chosen(profiles or [])
-        if not targets.has_ladder(target, recipe):
+        if not has_recipe(target, recipe):
             _arm_alone(target, reference, profiles or [], arm_examples, as_json=json)
             return
-        rungs = targets.arm_rungs(target, reference, profiles or [], arm_examples, bar, show.say)
-    opened = targets.resolve(target, reference, recipe, overrides or [], keras=keras)
+        rungs = arm_rungs(target, reference, profiles or [], arm_examples, bar, show.say)
+    opened = open_ladder(target, reference, recipe, overrides or [], keras=keras)
     with ExitStack() as stack:
         further: list[Rung] = [*rungs]
         if device:
@@ -132,8 +133,8 @@ def _arm_alone(
     from pipeline.cli import show
     from pipeline.progress import bar
     from pipeline.verification.arm.emulate import run_profiles
+    from pipeline.workflow.ladder_rungs import inputs_for
     from pipeline.workflow.targets import model_file
-    from pipeline.workflow.verify_target import inputs_for
 
     model = model_file(target)
     results = run_profiles(model, inputs_for(model, examples), profiles, float_model=reference, track=bar, say=show.say)
@@ -156,7 +157,7 @@ def _print_arm(results: Sequence[ProfileResult]) -> None:
 
 def _print(found: Verification) -> None:
     from pipeline.cli import show
-    from pipeline.workflow.verify_target import LAST
+    from pipeline.workflow.ladder_rungs import LAST
 
     if found.skipped:
         show.say(f"{len(found.skipped)} examples could not be read and were left out: {', '.join(found.skipped)}")

@@ -34,12 +34,19 @@ Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entrop
 Strategy = Literal["none", "mirrored", "multi_worker"]
 """How training is spread: not at all, over this machine's devices, over the processes that TF_CONFIG names."""
 
+LossName = Literal[
+    "categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber", "cosine", "ctc", "triplet", "as_compiled"
+]
+"""A loss by name, without TensorFlow; `pipeline.training.losses` makes Keras's of it. `as_compiled`: the model's own,
+of the file it was compiled in."""
+
 RungName = Literal[
     "keras", "float", "keras_qat", "qat", "prepared", "reference", "builtin", "xnnpack",
     "armv8.0", "dotprod", "i8mm", "a55", "phone",
 ]  # fmt: skip
 """A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
 
+Weight = Annotated[float, Field(ge=0)]
 Points = Annotated[float, Field(ge=0)]
 
 
@@ -48,10 +55,16 @@ class Model(Section):
 
     name: str | None = Field(None, description="A model of tf_keras.applications, for example MobileNetV2.")
     path: Path | None = Field(None, description="A .keras file (Keras 2 or 3), an .h5 file or a SavedModel.")
+    signature: str | None = Field(
+        None, description="Which signature of a SavedModel or .tflite; serving_default, else the only one, by default."
+    )
     function: str | None = Field(None, description="module:function that returns a tf_keras model.")
     alpha: float | None = Field(None, gt=0, description="Width multiplier of the MobileNets.")
     weights: str | None = Field(None, description="none (random), 'imagenet' (downloaded) or a weights file.")
     input_shape: tuple[int, ...] | None = Field(None, description="Without the batch; the data's by default.")
+    input_sizes: dict[str, tuple[Positive, ...]] = Field(
+        {}, description="Where there are several inputs: name → [height, width, channels], without the batch."
+    )
     classes: Positive | None = Field(None, description="The data's number of classes by default.")
 
     @model_validator(mode="after")
@@ -59,7 +72,14 @@ class Model(Section):
         given = [key for key in ("name", "path", "function") if getattr(self, key) is not None]
         if len(given) > 1:
             raise ValueError(f"takes one of name, path and function, not {' and '.join(given)}")
+        if self.input_shape is not None and self.input_sizes:
+            raise ValueError("takes input_shape for one input or input_sizes for several, not both")
         return self
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """At which sizes open dimensions are exported, as `import_float` takes them: by input name."""
+        return {"input": self.input_shape} if self.input_shape is not None else dict(self.input_sizes)
 
 
 class Train(Section):
@@ -72,7 +92,15 @@ class Train(Section):
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0)] = 0
     patience: Positive | None = Field(None, description="Stop after so many epochs without improvement.")
-    label_smoothing: Fraction = 0.0
+    loss: LossName | dict[str, LossName] | None = Field(
+        None,
+        description="What is minimized, for every output or by output name; the task's by default. as_compiled: the "
+        "loss that the model was compiled with in its file or function.",
+    )
+    loss_weights: dict[str, Weight] = Field(
+        default_factory=dict, description="Each output's weight in the loss, by output name; the task's, or 1."
+    )
+    label_smoothing: Fraction = Field(0.0, description="Of the cross entropies.")
     seed: int = 0
     strategy: Strategy = Field(
         "none", description="mirrored: all devices of this machine; multi_worker: the processes that TF_CONFIG names."
@@ -80,10 +108,12 @@ class Train(Section):
 
 
 class Distill(Section):
-    """Learning from the float model's scores beside the labels."""
+    """Learning from the float model's outputs beside the targets."""
 
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="The teacher's share of the loss.")
-    temperature: Annotated[float, Field(gt=0)] = Field(2.0, description="Softens both sides' probabilities.")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="Softens both sides' probabilities, of outputs that are classes."
+    )
 
 
 class Qat(Section):
@@ -96,6 +126,11 @@ class Qat(Section):
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0)] = 0
     patience: Positive | None = None
+    loss: LossName | dict[str, LossName] | None = Field(
+        None,
+        description="As train.loss; what neither this nor the task gives a loss is distilled from the float model.",
+    )
+    loss_weights: dict[str, Weight] = Field(default_factory=dict, description="As train.loss_weights.")
     label_smoothing: Fraction = 0.0
     calibrate: bool = Field(True, description="Begin from ranges measured on the calibration examples.")
     freeze_batch_norm: bool = Field(True, description="Keep the float training's statistics.")
@@ -108,8 +143,8 @@ class Qat(Section):
     distill: Distill | None = Field(None, description="Learn from the float model too; pays where data is scarce.")
     best_by: Literal["int8", "fake_quant"] = Field(
         "int8",
-        description="Whose accuracy on the validation split chooses the epoch: the .tflite's or the simulation's "
-        "(with a strategy always the latter's).",
+        description="Whose value of the task's first metric on the validation split chooses the epoch: the written "
+        "model's, with its keep rules, or the simulation's (with a strategy always the latter's).",
     )
     configs: dict[str, str] = Field(
         default_factory=dict, description="Your QuantizeConfigs: layer name or class → module:Class."

@@ -13,16 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.recipe import LossName
 from pipeline.tensors import Batch, Signature, Tensors, TensorSpec
+
+__all__ = ["Endings", "LossName", "Metric", "Task"]
 
 Endings = Mapping[str, Literal["softmax", "sigmoid", "none"]]
 """By output name: what the model's last operator does to it (`pipeline.tflite.endings`)."""
-
-LossName = Literal[
-    "categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber", "cosine", "ctc", "triplet", "as_compiled"
-]
-"""A loss by name, without TensorFlow; `pipeline.training.losses` makes Keras's of it. `as_compiled`: the model's own,
-of the file it was compiled in."""
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ _WEIGHTED = {
 }
 _READS_NO_VALUES = {"SHAPE", "RANK"}
 _INTEGER_ACTIVATIONS = {"int8", "uint8", "int16"}
-_VALUES = _INTEGER_ACTIVATIONS | {"float32", "float16", "bfloat16", "float64"}
-"""Types of activations. A CAST of others (counts, flags) is a conversion: what computes with its outcome is counted."""
+_VALUES = _INTEGER_ACTIVATIONS | {"float32", "float64"}
+"""Types of activations. A CAST of others (counts, flags, halves) is a conversion: what computes with its outcome is
+counted."""
 _FUSED = {code: name for name, code in vars(ActivationFunctionType).items() if isinstance(code, int)}
 
 
@@ -84,8 +85,8 @@ class Operator:
     """Types of the constants it reads as they are stored (weights, bias, axes, paddings)."""
     outputs: tuple[str, ...]
     compute: str | None
-    """The type it computes in; None for conversions (QUANTIZE, DEQUANTIZE, CAST of counts or flags) and for arithmetic
-    on shapes and indices."""
+    """The type it computes in; None for conversions (QUANTIZE, DEQUANTIZE, CAST of counts, flags or halves) and for
+    arithmetic on shapes and indices."""
     boundary: bool
     """It reads an input or writes an output of its graph."""
     weights: Weights | None

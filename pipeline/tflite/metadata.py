@@ -47,8 +47,8 @@ class Metadata:
     """One class name per output; empty where there are none."""
     preprocessing: dict[str, Any] = field(default_factory=dict)
     """How a stored example becomes the model's input, as the data's preprocessor describes it; of several inputs
-    `{"inputs": {name: description}}`. Of an image `mean` and `std` are lists, one value per channel or one for all, in
-    stored units (0 to 255): normalized = (pixel − mean) / std."""
+    `{"inputs": {name: description}}`. `shape` is an example's. Of an image `mean` and `std` are lists, one value per
+    channel or one for all, in stored units (0 to 255): normalized = (pixel − mean) / std."""
     provenance: dict[str, Any] = field(default_factory=dict)
     task: dict[str, Any] = field(default_factory=dict)
     """How the outputs are read, as `Task.describe` says; empty where it is not recorded."""

@@ -11,14 +11,11 @@ from pipeline.errors import InputError
 from pipeline.files import sha256
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate
-from pipeline.quantization.formats import check_is_float
-from pipeline.quantization.learned import take_out_fake_quant
+from pipeline.quantization.ptq import FloatModel
 from pipeline.quantization.ranges import Ranges
 from pipeline.tasks.task import Task
 from pipeline.tensors import Tensors, first_examples
-from pipeline.tflite import flatbuffer, metadata
-from pipeline.tflite.constant_reshapes import constant_reshapes
-from pipeline.tflite.global_pooling import mean_for_global_pooling
+from pipeline.tflite import flatbuffer
 from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task
 from pipeline.workflow.run_folder import MANIFEST, PREPARED, RANGES, Run
 from pipeline.workflow.targets import locate
@@ -63,7 +60,8 @@ def open_for_analysis(
         data = load(own.data)
         export: tuple[str, ...] = (str(given),)
     else:
-        content, learned = _of_file(given)
+        imported = _of_file(given)
+        content, learned = imported.content, imported.ranges
         data = load(own.data)
         inputs = (batch.inputs for batch in data.batches("calibration", EVALUATION_CHUNK))
         ranges = calibrate(content, inputs, examples=data.size("calibration"), track=track)
@@ -91,8 +89,8 @@ def _of_run(run: Run) -> tuple[bytes, Ranges]:
     return paths[PREPARED].read_bytes(), Ranges.load(paths[RANGES])
 
 
-def _of_file(path: Path) -> tuple[bytes, Ranges]:
+def _of_file(path: Path) -> FloatModel:
     """The float model that `pipeline export` makes of a float file, before corrections, and what QAT left in it."""
-    content, learned = take_out_fake_quant(constant_reshapes(metadata.take_out(flatbuffer.load(path))[0]))
-    check_is_float(content)
-    return mean_for_global_pooling(content), learned
+    from pipeline.conversion.import_float import import_float
+
+    return import_float(flatbuffer.load(path))

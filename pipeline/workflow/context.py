@@ -96,6 +96,12 @@ class RunContext:
             vars(self)["resolved"] = self._said(task_for(self.recipe, self.data, signature, endings))
         return self.task
 
+    def task_of_model(self, content: bytes) -> Task:
+        """As `task_of`, for a float flatbuffer."""
+        if "resolved" not in vars(self):
+            vars(self)["resolved"] = self._said(resolve_task(self.recipe, self.data, content))
+        return self.task
+
     def _said(self, found: Resolved) -> Resolved:
         if self.recipe.task == "auto":
             self.say(f"task: {found.reason}")

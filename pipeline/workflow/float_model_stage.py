@@ -45,63 +45,96 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> StageResult:
     recipe, run = context.recipe, context.run
     stages = run.manifest["stages"]
     parent = stages["qat" if with_qat else "train"]["outputs"]
-    how = _calibration_key(recipe)
     key = key_of(
-        "flatbuffers", stages["train"]["outputs"], parent, recipe.digest("data", "task"), how, with_qat, versions()
+        "flatbuffers",
+        stages["train"]["outputs"],
+        parent,
+        recipe.digest("data", "task"),
+        recipe.model.sizes,
+        _calibration_key(recipe),
+        with_qat,
+        versions(),
     )
     if run.has("flatbuffers", key):
         context.say(f"float flatbuffer and ranges: as made before ({PREPARED}, {RANGES})")
         return _result(context, key, repeated=True)
     started = time.time()
-    from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.conversion.import_float import converted
     from pipeline.conversion.qat_int8 import same_answers
     from pipeline.models.load import load_file
-    from pipeline.quantization.learned import take_out_fake_quant
+    from pipeline.tflite.signature import named_as
 
     outputs, facts = [FLOAT], dict[str, Any]()
-    content = to_flatbuffer(load_file(run.path(FLOAT_KERAS)))
-    write_bytes(run.path(FLOAT), with_metadata(context.recipe, context.data, content, "float32"))
+    content = converted(run.path(FLOAT_KERAS), sizes=recipe.model.sizes)
+    _write_float(context, content)
     if with_qat:
         from pipeline.training.qat import custom_configs
 
         custom_configs.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
         trained = load_file(run.path(QAT_KERAS))
-        content = to_flatbuffer(trained)
-        asked = next(iter(context.data.batches("test", EVALUATION_CHUNK))).x
-        same = same_answers(trained, content, asked)
-        context.say(f"converted fake-quant model: {100 * same:.1f} % of {len(asked)} answers are Keras's")
+        content = named_as(converted(trained, sizes=recipe.model.sizes), content)
+        same = same_answers(trained, content, context.data, "test", context.task, EVALUATION_CHUNK)
+        context.say(
+            f"converted fake-quant model: its first {EVALUATION_CHUNK} answers are Keras's to {100 * same:.1f} %"
+        )
         facts["answers_as_keras"] = same
-        write_bytes(run.path(QAT), with_metadata(context.recipe, context.data, content, "float32 with fake-quant"))
+        write_bytes(
+            run.path(QAT),
+            with_metadata(context.recipe, context.data, content, "float32 with fake-quant", task=context.task),
+        )
         outputs.append(QAT)
     else:
         run.path(QAT).unlink(missing_ok=True)  # of an earlier run with QAT in this folder
-    prepared, learned = take_out_fake_quant(content)
-    method, files = _write(context, prepared, learned)
-    run.record("flatbuffers", key, [*outputs, *files], started, ranges=method, **facts)
-    context.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
-    return _result(context, key)
+    return _finish(context, key, content, outputs, started, facts)
 
 
-def take_flatbuffer(context: RunContext, path: Path) -> StageResult:
-    """Start from a float .tflite instead of a Keras model: the run's float model is made from it."""
-    run = context.run
-    how = _calibration_key(context.recipe)
+def take_file(context: RunContext, path: Path) -> StageResult:
+    """Start from a model as it is, a float .tflite, a SavedModel or a Keras file, instead of a trained Keras model.
+
+    Writes what `flatbuffers` writes.
+
+    Raises:
+        InputError: no float model, or as :func:`pipeline.conversion.import_float.import_float`.
+    """
+    run, model = context.run, context.recipe.model
     key = key_of(
-        "flatbuffers", identity(path), context.recipe.digest("data", "task"), context.data.fingerprint, how, versions()
+        "flatbuffers",
+        identity(path),
+        [model.signature, model.sizes],
+        context.recipe.digest("data", "task"),
+        context.data.fingerprint,
+        _calibration_key(context.recipe),
+        versions(),
     )
     if run.has("flatbuffers", key):
+        context.say(f"float flatbuffer and ranges: as made before ({PREPARED}, {RANGES})")
         return _result(context, key, repeated=True)
     started = time.time()
-    from pipeline.quantization.learned import take_out_fake_quant
-    from pipeline.tflite.constant_reshapes import constant_reshapes
-    from pipeline.tflite.flatbuffer import load
+    from pipeline.conversion.import_float import converted
+
+    content = converted(path, signature=model.signature, sizes=model.sizes)
+    _write_float(context, content)
+    return _finish(context, key, content, [FLOAT], started, {})
+
+
+def _write_float(context: RunContext, content: bytes) -> None:
+    """`float.tflite`: the model as it was converted, without fake-quantization where a file brought it."""
     from pipeline.tflite.metadata import take_out
 
-    content = load(path)
-    prepared, learned = take_out_fake_quant(constant_reshapes(take_out(content)[0]))
-    write_bytes(run.path(FLOAT), content)
-    method, files = _write(context, prepared, learned)
-    run.record("flatbuffers", key, [FLOAT, *files], started, ranges=method)
+    plain = take_out(content)[0]
+    described = with_metadata(context.recipe, context.data, plain, "float32", task=context.task_of_model(plain))
+    write_bytes(context.run.path(FLOAT), described)
+
+
+def _finish(
+    context: RunContext, key: str, content: bytes, outputs: list[str], started: float, facts: dict[str, Any]
+) -> StageResult:
+    from pipeline.conversion.import_float import as_float_model
+
+    imported = as_float_model(content)
+    method, files = _write(context, imported.content, imported.ranges)
+    context.run.record("flatbuffers", key, [*outputs, *files], started, ranges=method, **facts)
+    context.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
     return _result(context, key)
 
 
@@ -148,8 +181,8 @@ def prepare_float_model(
     """Bring a float flatbuffer and its activation ranges together: what QAT learned, and what calibration measures.
 
     Args:
-        content: A float .tflite without fake-quantization and without metadata.
-        learned: The ranges that were taken out of it; empty where it is no QAT model.
+        content: A float flatbuffer, as :func:`pipeline.conversion.import_float.import_float` gives it.
+        learned: The ranges that it gives too; empty where it is no QAT model.
         section: How to calibrate; with `calibration: auto`, the settings are chosen by measurement.
         inputs: Goes through the calibration examples once a call.
         examples: How many they are.
@@ -162,13 +195,9 @@ def prepare_float_model(
             model that QAT trained.
     """
     from pipeline.quantization.auto import choose
-    from pipeline.quantization.formats import check_is_float
     from pipeline.quantization.ptq import Settings, prepare
     from pipeline.quantization.ranges import Ranges
-    from pipeline.tflite.global_pooling import mean_for_global_pooling
 
-    check_is_float(content)
-    content = mean_for_global_pooling(content)
     settings, choice = Settings.of(section), None
     given = None if section.ranges is None else Ranges.load(section.ranges)
     if learned:

@@ -48,7 +48,14 @@ def formats(
         quantizer = quantizer or open_quantizer(context)
         content, corrected = quantizer(target, io_type, rules)
         described = with_metadata(
-            context.recipe, context.data, content, target, quantizer.prepared.ranges.method, rules, quantizer.how
+            context.recipe,
+            context.data,
+            content,
+            target,
+            quantizer.prepared.ranges.method,
+            rules,
+            quantizer.how,
+            task=context.task,
         )
         write_bytes(run.path(name), described)
         changes = [change.to_json() for change in corrected.changes] if corrected else []

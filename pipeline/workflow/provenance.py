@@ -31,7 +31,8 @@ def with_metadata(
     ranges: str | None = None,
     keep: Sequence[Keep] = (),
     how: str | None = None,
-    task: Task | None = None,
+    *,
+    task: Task,
 ) -> bytes:
     """A .tflite with the recipe's labels, preprocessing, task and provenance inside.
 
@@ -41,8 +42,11 @@ def with_metadata(
     pair = golden.pair(content) if target in GOLDEN and not keep else None
     found = inspect(content)
     specs = [TensorSpec(port.name, port.shape_signature, np.dtype(np.float32)) for port in found.inputs]
-    described = {name: preprocessor.describe() for name, preprocessor in data.preprocessors.items()}
-    said = {} if task is None else task.describe()
+    described = {
+        name: preprocessor.describe() | {"shape": list(data.inputs[name].shape[1:])}
+        for name, preprocessor in data.preprocessors.items()
+    }
+    said = task.describe()
     return write(
         content,
         Metadata(
@@ -72,7 +76,7 @@ def _labels(found: Inspection, names: tuple[str, ...], task: dict[str, Any]) -> 
     None for an output of numbers, and for one sigmoid unit that tells two classes apart.
     """
     outputs = {port.name: port for port in found.outputs}
-    meant = readings(task, list(outputs)) if task else dict.fromkeys(list(outputs)[:1], "classes")
+    meant = readings(task, list(outputs))
     sizes = [(outputs[name].shape or (1,))[-1] for name, reading in meant.items() if reading != "values"]
     classes = next((size for size in sizes if size >= len(names)), 0)
     if not names or not classes:

@@ -184,7 +184,12 @@ class _Search:
         content, corrected = self._quantizer("int8", self._context.recipe.quantize.io, rules)
         path = self._folder / f"{len(self._tried):03d}.tflite"
         method, how = self._prepared.ranges.method, self._quantizer.how
-        write_bytes(path, with_metadata(self._context.recipe, self._context.data, content, "int8", method, rules, how))
+        write_bytes(
+            path,
+            with_metadata(
+                self._context.recipe, self._context.data, content, "int8", method, rules, how, task=self._task
+            ),
+        )
         record = self._ask(path)
         compared = record.against(self._float)
         assert compared.difference is not None  # both have targets

@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.progress import Track, quiet
 from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, StageResult, calibration_inputs, silent
-from pipeline.workflow.float_model_stage import flatbuffers, take_flatbuffer
+from pipeline.workflow.float_model_stage import flatbuffers, take_file
 from pipeline.workflow.format_stage import formats, open_quantizer
 from pipeline.workflow.measurement import measure
 from pipeline.workflow.run_folder import FLOAT, FLOAT_KERAS, LABELS, MANIFEST, PREPARED, QAT, QAT_KERAS, RANGES, Run
@@ -33,13 +33,14 @@ __all__ = [
     "describe",
     "flatbuffers",
     "formats",
+    "make_float_model",
     "measure",
     "open_quantizer",
     "qat",
     "reopen",
     "run_recipe",
     "silent",
-    "take_flatbuffer",
+    "take_file",
     "train",
     "train_recipe",
 ]
@@ -58,10 +59,9 @@ def run_recipe(context: RunContext, *, ptq: bool = False) -> dict[str, Any]:
         PipelineError: a stage failed, or a file is not what its name promises.
     """
     with_qat = context.recipe.qat is not None and not ptq
-    train_recipe(context, with_qat=with_qat)
+    make_float_model(context, with_qat=with_qat)
     if not context.worker.is_chief:
         return {}
-    flatbuffers(context, with_qat=with_qat)
     formats(context, context.recipe.quantize.formats, context.recipe.quantize.io, context.recipe.quantize.keep)
     return measure(context)
 
@@ -75,6 +75,37 @@ def train_recipe(context: RunContext, *, with_qat: bool) -> StageResult:
     describe(context)
     trained = train(context)
     return qat(context) if with_qat else trained
+
+
+def make_float_model(context: RunContext, *, with_qat: bool) -> None:
+    """The float model that formats are written from: trained as the recipe says, or a file as it is.
+
+    A model file that nothing is trained of, and that `tf_keras` does not read (a SavedModel of any origin, a subclassed
+    Keras 3 model), is converted directly.
+
+    Raises:
+        InputError: the recipe, its data or its model cannot be used.
+        PipelineError: the model cannot be converted.
+    """
+    recipe, path = context.recipe, context.recipe.model.path
+    trains = with_qat or (recipe.train is not None and recipe.train.epochs > 0)
+    direct = path is not None and not trains
+    if direct and path is not None and (path.suffix == ".tflite" or recipe.model.signature is not None):
+        describe(context)
+        take_file(context, path)
+        return
+    try:
+        train_recipe(context, with_qat=with_qat)
+    except InputError as error:
+        if not direct or path is None or not path.exists():
+            raise
+        try:
+            take_file(context, path)
+        except InputError:
+            raise error from None
+        return
+    if context.worker.is_chief:
+        flatbuffers(context, with_qat=with_qat)
 
 
 def reopen(run: Run, track: Track = quiet, say: Callable[[str], None] = silent) -> RunContext:

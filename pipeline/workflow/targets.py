@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import recipe as recipes
 from pipeline.errors import InputError
@@ -22,6 +23,9 @@ from pipeline.workflow.run_folder import (
     newest,
     root,
 )
+
+if TYPE_CHECKING:
+    from pipeline.tasks.task import Task
 
 INT8 = "int8.tflite"
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -173,6 +177,8 @@ class BundleTarget:
     """Whose preprocessing and examples are used; None: the metadata's, and noise."""
     labels: tuple[str, ...]
     """Of the run; empty without one."""
+    task: Task | None
+    """The recipe's, where the model does not say itself how its outputs are read."""
 
 
 def for_bundle(given: Path | None, recipe: str | None, overrides: Sequence[str], *, noise: bool) -> BundleTarget:
@@ -204,7 +210,18 @@ def for_bundle(given: Path | None, recipe: str | None, overrides: Sequence[str],
     if target.run is not None and target.run.path(LABELS).is_file():
         labels = target.run.path(LABELS).read_text(encoding="utf-8").splitlines()
     name = model.stem if target.run is None else f"{target.run.folder.name}-{model.stem}"
-    return BundleTarget(model, name, chosen, tuple(labels))
+    return BundleTarget(model, name, chosen, tuple(labels), _task(model, chosen))
+
+
+def _task(model: Path, recipe: Recipe | None) -> Task | None:
+    from pipeline.data import load
+    from pipeline.tflite import metadata
+    from pipeline.workflow.context import resolve_task
+
+    known = metadata.read(model)
+    if recipe is None or (known is not None and known.task):
+        return None
+    return resolve_task(recipe, load(recipe.data), model).task
 
 
 @dataclass(frozen=True)
@@ -331,7 +348,7 @@ def has_recipe(given: Path | None, recipe: str | None) -> bool:
 def for_ladder(
     given: Path | None,
     reference: Path | None = None,
-    recipe: str | None = None,
+    recipe: str | Recipe | None = None,
     overrides: Sequence[str] = (),
     *,
     keras: bool = True,
@@ -341,7 +358,7 @@ def for_ladder(
     Args:
         given: A run folder or a quantized .tflite; None: the newest run.
         reference: The float .tflite; None: that of the run.
-        recipe: Whose data; None: the run's.
+        recipe: Whose data and promises, by name or itself; None: the run's.
         overrides: `section.key=value` settings laid over the recipe.
         keras: Take the run's Keras models too.
 
@@ -350,7 +367,7 @@ def for_ladder(
     """
     model = model_file(given)
     target = locate(model)
-    opened = target.recipe(recipe, overrides)
+    opened = recipe if isinstance(recipe, Recipe) else target.recipe(recipe, overrides)
 
     def of_run(name: str) -> Path | None:
         there = target.run is not None and reference is None and target.run.path(name).is_file()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import trains_together
 from pipeline.errors import InputError
@@ -13,6 +13,9 @@ from pipeline.files import replacing
 from pipeline.versions import versions
 from pipeline.workflow.context import RunContext, StageResult
 from pipeline.workflow.run_folder import FLOAT_KERAS, QAT_KERAS, Run, identity, key_of
+
+if TYPE_CHECKING:
+    from pipeline.tasks.task import Metric, Task
 
 
 def train(context: RunContext) -> StageResult:
@@ -37,16 +40,24 @@ def train(context: RunContext) -> StageResult:
         return StageResult("train", key, (run.path(FLOAT_KERAS),), repeated=True)
     started = time.time()
     from pipeline.models.build import build
+    from pipeline.training.losses import reads_compiled
 
     will_train = recipe.train is not None and recipe.train.epochs > 0
-    model = build(recipe.model, context.data.input_shape, len(context.data.class_names), trainable=will_train)
+    data = context.data
+    compiled = recipe.train is not None and reads_compiled(recipe.train)
+    compiled = compiled or (recipe.qat is not None and reads_compiled(recipe.qat))
+    model = build(
+        recipe.model, data.inputs, data.targets, data.class_names, recipe.task, trainable=will_train, compiled=compiled
+    )
     facts: dict[str, Any] = {"parameters": int(model.count_params())}
     if recipe.train is not None and recipe.train.epochs:
         from pipeline.training.float_training import train_float
 
-        history = train_float(model, context.data, recipe.train, recipe.data.augment, context.track)
+        task = task_of_keras(context, model)
+        history = train_float(model, data, recipe.train, task, recipe.data.augment, context.track)
         facts["history"] = vars(history)
-        context.say(f"float training: {_outcome(history, recipe.train.epochs)}, {time.time() - started:.0f} s")
+        outcome = history.outcome(_deciding(task), recipe.train.epochs)
+        context.say(f"float training: {outcome}, {time.time() - started:.0f} s")
     else:
         context.say(f"float model: {model.name}, {model.count_params():,} parameters, weights as given")
     _save(model, run.path(FLOAT_KERAS))
@@ -64,24 +75,29 @@ def qat(context: RunContext) -> StageResult:
     recipe, run = context.recipe, context.run
     if recipe.qat is None:
         raise InputError(f"The recipe '{recipe.name}' has no qat section: add one, or leave the QAT out with --ptq.")
-    key = key_of("qat", run.manifest["stages"]["train"]["outputs"], recipe.digest("data", "qat", "task"), versions())
+    parent, kept = run.manifest["stages"]["train"]["outputs"], [str(rule) for rule in recipe.quantize.keep]
+    key = key_of("qat", parent, recipe.digest("data", "task", "qat"), kept, versions())
     if _everywhere(context, run.has("qat", key)):
         context.say(f"QAT: as trained before ({QAT_KERAS})")
         return StageResult("qat", key, (run.path(QAT_KERAS),), repeated=True)
     started = time.time()
-    from pipeline.conversion.qat_int8 import accuracy_on
+    from pipeline.conversion.qat_int8 import int8_score
     from pipeline.models.load import load_file
     from pipeline.training import distribute
+    from pipeline.training.losses import reads_compiled
     from pipeline.training.qat.fine_tune import fine_tune
 
-    trained = load_file(run.path(FLOAT_KERAS))
+    trained = load_file(run.path(FLOAT_KERAS), compiled=reads_compiled(recipe.qat))
+    task = task_of_keras(context, trained)
     with distribute.scope(recipe.qat.strategy):
         score = None
         # Of a distributed model every worker would convert its own copy.
         if recipe.qat.best_by == "int8" and recipe.qat.strategy == "none" and "validation" in context.data.splits:
-            score = accuracy_on(context.data, "validation")
-        model, history = fine_tune(trained, context.data, recipe.qat, recipe.data.augment, context.track, score)
-    context.say(f"QAT: {_outcome(history, recipe.qat.epochs)}, {time.time() - started:.0f} s")
+            score = int8_score(trained, context.data, "validation", task, recipe.quantize)
+        model, history = fine_tune(
+            trained, context.data, recipe.qat, task, recipe.data.augment, context.track, score, context.say
+        )
+    context.say(f"QAT: {history.outcome(_deciding(task), recipe.qat.epochs)}, {time.time() - started:.0f} s")
     _save(model, run.path(QAT_KERAS))
     run.record("qat", key, [QAT_KERAS], started, history=vars(history))
     return StageResult("qat", key, (run.path(QAT_KERAS),))
@@ -107,13 +123,16 @@ def _save(model: Any, path: Path) -> None:
         custom_objects.remember(model, temporary)
 
 
-def _outcome(history: Any, epochs: int) -> str:
-    done = len(history.loss)
-    early = "" if done == epochs else f" (stopped early of {epochs})"
-    if history.scores:
-        best = 100 * history.scores[history.best_epoch - 1]
-        return f"{done} epochs{early}, best int8 validation accuracy {best:.1f} % in epoch {history.best_epoch}"
-    if history.val_accuracy:
-        best = 100 * history.val_accuracy[history.best_epoch - 1]
-        return f"{done} epochs{early}, best validation accuracy {best:.1f} % in epoch {history.best_epoch}"
-    return f"{done} epochs{early}, training accuracy {100 * history.accuracy[-1]:.1f} %"
+def task_of_keras(context: RunContext, model: Any) -> Task:
+    """The run's task, by the float Keras model where there is no flatbuffer yet.
+
+    Raises:
+        InputError: as :func:`pipeline.tasks.registry.resolve`.
+    """
+    from pipeline.models.signature import endings_of, signature_of
+
+    return context.task_of(signature_of(model), endings_of(model))
+
+
+def _deciding(task: Task) -> Metric | None:
+    return task.metrics[0] if task.metrics else None

@@ -15,6 +15,7 @@ from pipeline.recipe import Verify
 from pipeline.tasks.task import Task
 from pipeline.tensors import Batch, first_examples
 from pipeline.tflite.activations import Activations
+from pipeline.tflite.inspect import inspect
 from pipeline.verification import metadata_check, promises, suspects
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
 from pipeline.verification.inside import Inside, Tapped, look_inside, single_examples
@@ -25,8 +26,9 @@ from pipeline.verification.rung import Rung
 from pipeline.versions import versions
 from pipeline.workflow.context import resolve_task
 from pipeline.workflow.given_data import DataSource
+from pipeline.workflow.ladder_rungs import LAST, REFERENCE, rungs
 from pipeline.workflow.stages import EVALUATION_CHUNK, silent
-from pipeline.workflow.verify_target import LAST, REFERENCE, Target, rungs
+from pipeline.workflow.targets import LadderTarget
 
 RESULT = "verify.json"
 LOOKED_AT = 16
@@ -83,7 +85,7 @@ class Verification:
 
 
 def verify(
-    target: Target,
+    target: LadderTarget,
     *,
     data: DataSource | None = None,
     task: Task | None = None,
@@ -98,7 +100,7 @@ def verify(
     """Prove what the int8 model answers, and find where it loses.
 
     Args:
-        target: See :func:`pipeline.workflow.verify_target.resolve`.
+        target: The models, as :func:`pipeline.workflow.ladder_rungs.open_ladder` finds them.
         data: The examples, where they are not those of the target's recipe. What the file's metadata say of its data is
             not checked then.
         task: How outputs are judged; by default as the recipe says.
@@ -130,7 +132,7 @@ def verify(
     steps = climb(ladder, _batches(examined, split, examples), task, reference=REFERENCE, threads=threads, track=track)
     broken, left_out = promises.broken(section, steps, LAST)
     recorded = target.run.manifest.get("recipe") if target.run else None
-    checks = metadata_check.check(target.inspection, own, recorded) if own is not None else ()
+    checks = metadata_check.check(inspect(target.model), own, recorded) if own is not None else ()
     broken += [
         f"{target.model} is not what its metadata say: {check.what}: {check.message}."
         for check in checks

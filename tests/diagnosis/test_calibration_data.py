@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.finding import Diagnosis
 from pipeline.recipe import Data
 from pipeline.tflite.metadata import Metadata
-from pipeline.workflow.resolve_task import task_of
+from pipeline.workflow.context import resolve_task
 from tests import tiny_models
 from tests.diagnosis import trained_classifiers as classifiers
 
@@ -30,7 +30,7 @@ def diagnose(model: bytes, data: Data, described: Metadata | None = None, **keys
     """With the task that fits the model and the data, as the command does."""
     if "task" not in keys:
         recipe = recipes.parse({"name": "x", "model": {}, "data": data.model_dump(mode="json")})
-        keys["task"] = task_of(recipe, model, load(data.model_copy(update={"on_corrupt": "skip"})))
+        keys["task"] = resolve_task(recipe, load(data.model_copy(update={"on_corrupt": "skip"})), model).task
     return calibration_data.diagnose(model, data, described, **keys)
 
 

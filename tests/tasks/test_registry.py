@@ -75,6 +75,17 @@ def test_ten_sigmoids_and_multi_hot_rows(dtype: str) -> None:
     assert "says yes or no to each class" in found.reason
 
 
+@pytest.mark.parametrize(("ending", "dtype"), [("softmax", "uint8"), ("sigmoid", "bool"), ("none", "float32")])
+def test_rows_of_another_number_fit_nothing(ending: str, dtype: str) -> None:
+    found = chosen(tensor("y", 10), endings={"y": ending}, targets=(tensor("rows", 7, dtype=dtype),))
+    assert isinstance(found.task, Fidelity)
+
+
+def test_rows_of_whole_numbers_without_a_sigmoid_are_values() -> None:
+    found = chosen(tensor("y", 4), inputs=(tensor("x", 9),), targets=(tensor("box", 4, dtype="int64"),))
+    assert found.task.name == "regression"
+
+
 def test_a_softmax_and_one_hot_rows_name_one_class() -> None:
     found = chosen(tensor("y", 10), endings={"y": "softmax"}, targets=(tensor("hot", 10, dtype="uint8"),))
     assert isinstance(found.task, Classification)
@@ -186,6 +197,12 @@ def test_one_target_goes_to_the_output_that_it_fits() -> None:
     assert [metric.name for metric in found.task.metrics] == ["y.top1", "y.top5"]
 
 
+def test_an_output_without_a_target_is_no_autoencoders_where_others_have_one() -> None:
+    found = chosen(tensor("y", 10), tensor("same", 4), endings={"y": "softmax"}, targets=(tensor("y", dtype="int64"),))
+    assert isinstance(found.task, SeveralOutputs)
+    assert {name: task.name for name, task in found.task.tasks.items()} == {"y": "classification", "same": "fidelity"}
+
+
 def test_two_outputs_without_targets() -> None:
     found = chosen(tensor("a", 3), tensor("b", 1), endings={"a": "softmax"})
     assert found.task == Fidelity({"a": "softmax"})
@@ -247,6 +264,18 @@ def test_a_task_for_each_output_with_weights() -> None:
     }
     assert found.task.metrics[0].name == "b.r2"
     assert found.task.loss_weights == {"b": 0.5}
+
+
+def test_a_task_for_each_output_with_targets_in_order() -> None:
+    found = chosen(
+        tensor("a", 3),
+        tensor("b", 1),
+        endings={"a": "softmax"},
+        targets=(LABEL, tensor("v")),
+        section={"outputs": {"b": "regression", "a": "classification"}},
+    )
+    assert isinstance(found.task, SeveralOutputs)
+    assert [getattr(task, "target", "") for task in found.task.tasks.values()] == ["v", "label"]
 
 
 def test_fidelity_by_name_looks_at_no_labels() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from pipeline import recipe as recipes
 from pipeline.errors import InputError
 from pipeline.evaluation.evaluator import evaluate
 from pipeline.tflite.inspect import inspect
+from pipeline.workflow import search as workflow
 from pipeline.workflow import stages
 from pipeline.workflow.run_folder import Run
 from pipeline.workflow.search import Budget, search
@@ -88,6 +91,41 @@ def test_when_the_time_is_up_what_was_measured_is_told(ruined: Run, tmp_path: Pa
     assert found.ended_early
     assert len(found.steps) == 1
     assert answer is None
+
+
+def test_when_the_time_is_up_the_smallest_that_keeps_to_the_budget_is_the_answer(
+    ruined: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until_the_time_is_up(ranked: Sequence[Any], enough: Callable[[tuple[Any, ...]], bool]) -> None:
+        assert ranked[0].name == "hidden"
+        for count in (3, 1, 2):
+            enough(tuple(ranked[:count]))
+        raise workflow._TimeIsUpError
+
+    monkeypatch.setattr(workflow, "fewest", until_the_time_is_up)
+    found, answer = search(stages.reopen(ruined), Budget(1.0), tmp_path)
+    assert found.ended_early
+    assert found.chosen == 2
+    assert found.steps[2].kept == ("hidden",)
+    assert answer == tmp_path / "002.tflite"
+    assert {step.compute for step in found.steps if step.kept == ("hidden",)} == {"float16", "float32", "int16x8"}
+
+
+def test_without_a_metric_there_is_no_budget(ruined: Run, tmp_path: Path) -> None:
+    content = ruined.manifest["recipe"] | {"task": "fidelity"}
+    with pytest.raises(InputError, match="the task 'fidelity' has none"):
+        search(stages.RunContext(recipes.parse(content), ruined), Budget(1.0), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_examples_that_do_not_fit_into_memory_are_read_again(
+    ruined: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, _ = search(stages.reopen(ruined), Budget(100.0), tmp_path)
+    monkeypatch.setattr(workflow, "MEMORY", 10_000)
+    again, _ = search(stages.reopen(ruined), Budget(100.0), tmp_path)
+    assert (again.float_value, again.steps[0].value) == (held.float_value, held.steps[0].value)
+    assert again.steps[0].agreement == held.steps[0].agreement
 
 
 def test_the_recipes_own_rules_hold(ruined: Run, tmp_path: Path) -> None:

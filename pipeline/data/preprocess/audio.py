@@ -122,8 +122,8 @@ class AudioPreprocessor:
 def mel_filters(recipe: Audio, fft: int, fmax: float) -> Matrix:
     """Triangles between points that are evenly spaced on the mel scale, [fft / 2 + 1, mels].
 
-    `htk`: peaks of 1, as in the HTK book and `tf.signal`, over Hz. `slaney`: of the Auditory Toolbox, as librosa's
-    default, each divided by half its width.
+    The sides are straight over Hz. `htk`: peaks of 1, as torchaudio's default. `slaney`: of Slaney's Auditory Toolbox
+    (1998), each divided by half its width, as librosa's default.
     """
     to_mel, to_hz = (_htk_mel, _htk_hz) if recipe.mel_scale == "htk" else (_slaney_mel, _slaney_hz)
     ends = np.linspace(to_mel(np.float64(recipe.fmin)), to_mel(np.float64(fmax)), recipe.mels + 2)

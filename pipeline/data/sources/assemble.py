@@ -14,7 +14,7 @@ from pipeline.data.sources.source import KnownTarget, Source
 from pipeline.data.targets import read_target
 from pipeline.data.windows import windowed
 from pipeline.errors import InputError, did_you_mean
-from pipeline.recipe import Data, Target
+from pipeline.recipe import Data, Input, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def assemble(
     Raises:
         InputError: an input or target that is not there, different numbers of them, or a target that makes no sense.
     """
-    chosen = dict(found) if named else {split: _renamed(parts, data) for split, parts in found.items()}
+    chosen = dict(found) if named else {split: _renamed(split, parts, data) for split, parts in found.items()}
     for split, parts in chosen.items():
         _check_copies(data, parts)
         _check_lengths(split, parts)
@@ -76,7 +76,7 @@ def assemble(
     for name in names:
         section = (data.targets or {}).get(name, Target())
         stored = {split: (parts.targets[name], _first(parts).where) for split, parts in chosen.items()}
-        of_source = (known or {}).get(section.stored or name) or _only_known(known, names)
+        of_source = (known or {}).get(name if named else section.stored or name) or _only_known(known, names)
         targets[name], by_split = read_target(name, stored, section, of_source, given)
         for split, column in by_split.items():
             columns[split][name] = column
@@ -110,56 +110,64 @@ def _first(parts: Found) -> Column:
     return next(iter(parts.inputs.values()))
 
 
-def _renamed(parts: Found, data: Data) -> Found:
+def _renamed(split: str, parts: Found, data: Data) -> Found:
     """Under the recipe's names, and only what it asks for."""
-    inputs = dict(parts.inputs)
+    inputs, targets = dict(parts.inputs), dict(parts.targets)
     if data.inputs is not None:
+        only = next(iter(parts.inputs)) if len(parts.inputs) == 1 else None
+        alone = len(data.inputs) == 1
         inputs = {
-            name: _pick(name, section.stored, section.columns, parts.inputs, "input", len(data.inputs) == 1)
+            name: _pick(
+                f"data.inputs.{name}",
+                name,
+                section,
+                parts.inputs,
+                only if alone or section.columns is not None else None,
+                split,
+            )
             for name, section in data.inputs.items()
         }
-    targets = dict(parts.targets)
     if data.targets is not None:
         wanted = {name: section for name, section in data.targets.items() if section.copy_of is None}
+        only = next(iter(parts.targets)) if len(parts.targets) == len(wanted) == 1 else None
         there = {**parts.inputs, **parts.targets}
         targets = {
-            name: _pick(name, section.stored, section.columns, there, "target", len(wanted) == 1, [*parts.targets])
-            for name, section in wanted.items()
+            name: _pick(f"data.targets.{name}", name, section, there, only, split) for name, section in wanted.items()
         }
     return Found(inputs, targets, parts.groups)
 
 
 def _pick(
-    name: str,
-    stored: str | None,
-    columns: tuple[str, ...] | None,
-    there: Mapping[str, Any],
-    what: str,
-    alone: bool,
-    default: list[str] | None = None,
+    where: str, name: str, section: Input | Target, there: Mapping[str, Any], only: str | None, split: str
 ) -> Any:
-    """What is stored as `stored` or `name`, or the only thing there is, of which `columns` may be wanted."""
-    candidates = [*there] if default is None else default
-    key = stored if stored is not None else name
-    if key not in there and stored is None and (alone or columns is not None) and len(candidates) == 1:
-        key = candidates[0]
+    """What is stored under the section's name or its own, or the only thing there is; its columns, if it asks for some.
+
+    Args:
+        where: The recipe's key, for messages.
+        name: The input's or target's.
+        section: The recipe's.
+        there: What is stored.
+        only: What is meant by a name that is not there.
+        split: For messages.
+    """
+    key = section.stored if section.stored is not None else name
+    if key not in there and section.stored is None and only is not None:
+        key = only
     if key not in there:
         raise InputError(
-            f"data.{what}s.{name}: the data has no '{key}'; it has {', '.join(sorted(there)) or 'nothing'}."
-            f"{did_you_mean(key, there)} Name what is stored: `--set data.{what}s.{name}.from=…`."
+            f"{where}: the {split} split has no '{key}'.{did_you_mean(key, there)} Name what is stored: "
+            f"`--set {where}.from=…`."
         )
     picked = there[key]
-    if columns is None:
+    if section.columns is None:
         return picked
     known = getattr(picked, "names", ())
     if not known:
-        raise InputError(f"data.{what}s.{name}.columns are for tables, and '{key}' has no columns with names.")
-    for column in columns:
+        raise InputError(f"{where}.columns are for tables, and '{key}' has no columns with names.")
+    for column in section.columns:
         if column not in known:
-            raise InputError(
-                f"data.{what}s.{name}.columns: there is no column '{column}'.{did_you_mean(column, known)}"
-            )
-    return picked.of_columns(columns)
+            raise InputError(f"{where}.columns: there is no column '{column}'.{did_you_mean(column, known)}")
+    return picked.of_columns(section.columns)
 
 
 def _check_copies(data: Data, parts: Found) -> None:

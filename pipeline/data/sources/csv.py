@@ -82,8 +82,8 @@ class _Reading:
                 return {}
             both = "" if FILE in there else f"no column '{FILE}' and "
             raise InputError(
-                f"data.path: {self.table.path} has {both}no column '{LABEL}'; it has {self.table.listed}.{hint} Name the "
-                "targets' columns, `--set data.targets={y: {columns: [NAME]}}`, or say that there are none: "
+                f"data.path: {self.table.path} has {both}no column '{LABEL}'; it has {self.table.listed}.{hint} "
+                "Name the targets' columns, `--set data.targets={y: {columns: [NAME]}}`, or say that there are none: "
                 "`--set data.targets={}`."
             )
         wanted = {name: section for name, section in self.data.targets.items() if section.copy_of is None}

@@ -103,7 +103,9 @@ def _splits(path: Path, inputs: list[str], found: set[str]) -> dict[str, str]:
         has = f"data.path: {path} has the keys {', '.join(sorted(found))}; it needs"
         if inputs == ["x"]:
             raise InputError(f"{has} {KEYS}. Say what other names mean: `--set data.inputs.NAME.from=…`.")
-        raise InputError(f"{has} '{inputs[0]}', or '{inputs[0]}_train' and so on.{did_you_mean(inputs[0], found)}")
+        raise InputError(
+            f"{has} '{inputs[0]}', or '{inputs[0]}_train' and so on.{did_you_mean(inputs[0], map(_base, found))}"
+        )
     if twice:
         raise InputError(f"data.path: {path} has the {twice} split under two names; it needs {KEYS}.")
     for key in keys:

@@ -18,8 +18,9 @@ from pipeline.verification.arm.emulation_result import ProfileResult
 from pipeline.verification.arm.machine import GuestError
 from pipeline.verification.arm.random_inputs import random_examples
 from pipeline.verification.arm.sysroot import Sysroot
+from pipeline.workflow.ladder_rungs import inputs_for
 from pipeline.workflow.run_folder import Run
-from pipeline.workflow.verify_target import float_of, inputs_for
+from pipeline.workflow.targets import float_beside
 from tests import tiny_models
 from tests.quantization.networks import examples as images
 from tests.quantization.networks import stack
@@ -266,11 +267,11 @@ def test_a_run_brings_its_own_examples_and_float_model(tmp_path: Path) -> None:
     [x] = inputs_for(run.path("int8.tflite"), 3).values()
     assert x.shape == (3, 8, 8, 1)
     assert 0 <= x.min() < x.max() <= 1
-    assert float_of(run.path("int8.tflite")) == run.path("float.tflite")
-    assert float_of(run.path("float.tflite")) is None
+    assert float_beside(run.path("int8.tflite")) == run.path("float.tflite")
+    assert float_beside(run.path("float.tflite")) is None
 
 
 def test_a_float_model_that_lies_beside_by_chance_is_not_taken(tmp_path: Path) -> None:
     for name in ("float", "int8"):
         (tmp_path / f"{name}.tflite").write_bytes(tiny_models.digits())
-    assert float_of(tmp_path / "int8.tflite") is None
+    assert float_beside(tmp_path / "int8.tflite") is None

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.preprocess import Preprocessor
+from pipeline.data.preprocess import ImagePreprocessor
 from pipeline.errors import InputError
 from pipeline.recipe import Preprocess
 
 
 def preprocess(raw: np.ndarray, **recipe: Any) -> np.ndarray:
     """Preprocess and check that the shape is the one promised."""
-    preprocessor = Preprocessor(Preprocess(**recipe))
+    preprocessor = ImagePreprocessor(Preprocess(**recipe))
     result = preprocessor(raw)
     assert result.dtype == np.float32
     assert result.shape == preprocessor.output_shape(raw.shape)
@@ -44,13 +44,14 @@ def test_scales(recipe, expected):
 def test_the_description_repeats_the_scale_as_mean_and_std(scale):
     given = {"mean": (1.5, 2, 3), "std": (4, 5, 6)} if scale == "mean_std" else {}
     raw = noise(4, 4, 3)
-    described = json.loads(json.dumps(Preprocessor(Preprocess(scale=scale, **given)).describe()))
+    described = json.loads(json.dumps(ImagePreprocessor(Preprocess(scale=scale, **given)).describe()))
     repeated = (raw - np.array(described["mean"])) / np.array(described["std"])
     np.testing.assert_allclose(preprocess(raw, scale=scale, **given), repeated, rtol=1e-5, atol=1e-6)
 
 
 def test_the_description_has_all_that_a_phone_needs():
-    described = Preprocessor(Preprocess(size=(4, 5), resize="area", fit="crop", channels=3)).describe()
+    described = ImagePreprocessor(Preprocess(size=(4, 5), resize="area", fit="crop", channels=3)).describe()
+    assert described["kind"] == "image"
     assert described["order"] == ["channels", "size", "scale"]
     assert described["size"] == [4, 5]
     assert (described["resize"], described["fit"], described["channels"]) == ("area", "crop", 3)

@@ -1,9 +1,8 @@
-"""What `pipeline verify` is pointed at: a run, or an int8 file and its float reference."""
+"""The rungs of the accuracy ladder: the forms of a model, from its files, and the kernels that compute the int8 one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,59 +15,35 @@ from pipeline.progress import Track
 from pipeline.recipe import Recipe
 from pipeline.tensors import Array, Batch, first_examples
 from pipeline.tflite import flatbuffer
-from pipeline.tflite.inspect import Inspection, inspect
+from pipeline.tflite.inspect import inspect
 from pipeline.verification.arm.arm_rung import ArmRung
 from pipeline.verification.arm.profiles import chosen
 from pipeline.verification.arm.random_inputs import random_examples
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
 from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.rung import Rung
-from pipeline.workflow.run_folder import MANIFEST, Run
-from pipeline.workflow.stages import FLOAT, FLOAT_KERAS, PREPARED, QAT, QAT_KERAS
-from pipeline.workflow.targets import model_file, recipe_of
+from pipeline.workflow.run_folder import Run
+from pipeline.workflow.targets import LadderTarget, float_beside, for_ladder, model_file
 
 REFERENCE, LAST = "float", "xnnpack"
 """The rungs between which the whole loss is counted."""
 _FLOAT_KINDS = {"float32", "float16", "weight_only", "dynamic"}
 
 
-@dataclass(frozen=True)
-class Target:
-    """What is verified, opened as far as files go; nothing has run yet."""
-
-    model: Path
-    inspection: Inspection
-    """The model's."""
-    float_model: Path
-    prepared: Path | None
-    """The float model that it was written from, where the run has it: its activations have the same names."""
-    qat: Path | None
-    keras: Path | None
-    keras_qat: Path | None
-    recipe: Recipe
-    run: Run | None
-    """Where results are written."""
-
-
-def has_ladder(target: Path | None, recipe: str | None) -> bool:
-    """Whether there is data to climb a ladder on: of a run, or by a recipe."""
-    return recipe is not None or bool(Run(model_file(target).parent).manifest.get("recipe"))
-
-
-def resolve(
-    target: Path | None,
+def open_ladder(
+    given: Path | None,
     reference: Path | None = None,
     recipe: str | Recipe | None = None,
     overrides: Sequence[str] = (),
     *,
     keras: bool = True,
-) -> Target:
-    """Find the ladder's files.
+) -> LadderTarget:
+    """Find the ladder's files and make sure that they can be compared.
 
     Args:
-        target: A run folder or a quantized .tflite; None: the newest run.
+        given: A run folder or a quantized .tflite; None: the newest run.
         reference: The float .tflite; None: that of the run.
-        recipe: Whose data; None: the run's.
+        recipe: Whose data and promises; None: the run's.
         overrides: `section.key=value` settings laid over the recipe.
         keras: Take the run's Keras models too.
 
@@ -76,7 +51,7 @@ def resolve(
         InputError: nothing there, a model that computes in float, no reference or one that is quantized, no recipe, a
             file that crashes the runtime, or an operator that it does not know.
     """
-    model = model_file(target)
+    model = model_file(given)
     inspection = inspect(model)
     if inspection.verdict.kind in _FLOAT_KINDS:
         raise InputError(
@@ -84,40 +59,17 @@ def resolve(
             "integers; give the int8 file (`pipeline export --int8` writes one), or compare float formats with "
             "`pipeline evaluate`."
         )
-    opened = recipe if isinstance(recipe, Recipe) else recipe_of(recipe, list(overrides), [model])
+    files = for_ladder(model, reference, recipe, overrides, keras=keras)
     _check_runs(model)
-    folder = model.parent
-    run = Run(folder) if (folder / MANIFEST).is_file() else None
-
-    def of_run(name: str) -> Path | None:
-        return folder / name if run is not None and reference is None and (folder / name).is_file() else None
-
-    float_model = reference if reference is not None else of_run(FLOAT)
-    if float_model is None:
-        raise InputError(
-            f"There is no float model to hold {model} against: give the one it was made from with "
-            f"--reference FLOAT.tflite{'' if run is None else f' (the run has no {FLOAT})'}."
-        )
-    found = inspect(float_model)
+    found = inspect(files.float_model)
     if found.verdict.kind not in _FLOAT_KINDS:
-        raise InputError(f"The reference {float_model} is no float model: it is {found.verdict.text}.")
+        raise InputError(f"The reference {files.float_model} is no float model: it is {found.verdict.text}.")
     if reference is not None:
         _check_runs(reference)
-    qat = of_run(QAT)
-    return Target(
-        model=model,
-        inspection=inspection,
-        float_model=float_model,
-        prepared=None if qat else of_run(PREPARED),
-        qat=qat,
-        keras=of_run(FLOAT_KERAS) if keras else None,
-        keras_qat=of_run(QAT_KERAS) if keras and qat else None,
-        recipe=opened,
-        run=run,
-    )
+    return files
 
 
-def rungs(target: Target, batch: int = 8) -> list[Rung]:
+def rungs(target: LadderTarget, batch: int = 8) -> list[Rung]:
     """The ladder's rungs, from the top; TensorFlow is imported where there is a Keras model among them.
 
     Raises:
@@ -170,15 +122,8 @@ def arm_rungs(
         InputError: an unknown profile, or no model.
     """
     model = model_file(target)
-    beside = reference or float_of(model)
+    beside = reference or float_beside(model)
     return [ArmRung(profile.name, model, beside, examples, track, say) for profile in chosen(profiles)]
-
-
-def float_of(model: Path) -> Path | None:
-    """The float model of the run that a model lies in; None without a run, or for that model itself."""
-    beside = model.with_name(FLOAT)
-    in_a_run = "recipe" in Run(model.parent).manifest
-    return beside if in_a_run and beside.is_file() and beside != model else None
 
 
 def inputs_for(model: Path, examples: int) -> dict[str, Array]:

@@ -175,11 +175,9 @@ def _print(found: Verification) -> None:
         typer.echo(f"In all, {last.name} against {whole.against}: {change}agreement {show.percent(whole.agreement)}.")
         first = next(step for step in found.steps if step.name == whole.against)
         if others := last.metrics[1:]:
-            pairs = (
-                f"{one.label} {one.show(first.values.get(one.name))}, {one.show(last.values.get(one.name))}"
-                for one in others
-            )
-            typer.echo(f"The other metrics, {first.name} and {last.name}: {'; '.join(pairs)}.")
+            both = ((one, first.values.get(one.name), last.values.get(one.name)) for one in others)
+            pairs = "; ".join(f"{one.label} {one.show(above)}, {one.show(below)}" for one, above, below in both)
+            typer.echo(f"The other metrics, {first.name} and {last.name}: {pairs}.")
         if len(whole.fidelity) > 1:
             outputs = ", ".join(f"'{name}' {_decibels(one.sqnr_db)}" for name, one in whole.fidelity.items())
             typer.echo(f"Its outputs: {outputs}.")

@@ -15,7 +15,7 @@ from pipeline.tasks import Task
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.verification.parity import Parity, compare
-from pipeline.workflow.measurement import task_for
+from pipeline.workflow.context import resolve_task
 from pipeline.workflow.run_folder import Run
 from tests import tiny_models
 from tests.conftest import TINY
@@ -53,7 +53,7 @@ def test_another_model_diverges_at_a_tensor_that_is_named(small_run: Run, tmp_pa
 
 def compared(simulation: Path, int8: Path, data: Dataset, task: Task | None = None) -> Parity:
     files = {"qat": simulation, "int8": int8}
-    task = task or task_for(recipe.parse(TINY), data, simulation).task
+    task = task or resolve_task(recipe.parse(TINY), data, simulation).task
     return compare(files, evaluate(files, data.batches("test", 32), task, pairs=[("int8", "qat")]), data)
 
 

@@ -18,6 +18,7 @@ _HOMES = {
     "benchmark": "pipeline.benchmarking.latency",
     "calibrate": "pipeline.quantization.calibrate",
     "evaluate": "pipeline.evaluation.classify",
+    "import_float": "pipeline.conversion.import_float",
     "inspect": "pipeline.tflite.inspect",
     "load_data": "pipeline.data",
     "load_recipe": "pipeline.recipe",

@@ -139,16 +139,17 @@ def _input_shape(target: Path) -> tuple[int | None, ...]:
         from pipeline.tflite.inspect import inspect
 
         return tuple(None if side < 0 else side for side in inspect(target).inputs[0].shape_signature[1:])
-    from pipeline.models.load import load_file
+    from pipeline.models.load import load_for_conversion
+    from pipeline.models.signature import signature_of
 
-    return tuple(load_file(target).inputs[0].shape[1:])
+    shape = signature_of(load_for_conversion(target)).inputs[0].shape[1:]
+    return tuple(None if side < 0 else side for side in shape)
 
 
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
+    from pipeline.conversion.import_float import import_float
     from pipeline.quantization.formats import NEEDS_RANGES, write
-    from pipeline.quantization.learned import take_out_fake_quant
-    from pipeline.tflite import flatbuffer, metadata
-    from pipeline.tflite.constant_reshapes import constant_reshapes
+    from pipeline.tflite import metadata
 
     starving = [name for name in request.formats if name in NEEDS_RANGES]
     if starving:
@@ -156,15 +157,9 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
             f"{' and '.join(starving)} needs a representative dataset to measure activation ranges on: give "
             f"--recipe RECIPE, or --data FOLDER with --set data.preprocess.scale=…, beside '{target}'."
         )
-    if target.suffix == ".tflite":
-        content, described = metadata.take_out(flatbuffer.load(target))
-        content, _ = take_out_fake_quant(constant_reshapes(content))
-        content = metadata.write(content, described) if described else content
-    else:
-        from pipeline.conversion.convert import to_flatbuffer
-        from pipeline.models.load import load_file
-
-        content, _ = take_out_fake_quant(to_flatbuffer(load_file(target)))
+    content = import_float(target).content
+    described = metadata.read(target) if target.suffix == ".tflite" else None
+    content = metadata.write(content, described) if described else content
     written = {name: run.path(f"{name}.tflite") for name in request.formats}
     for name, path in written.items():
         write_bytes(path, write(content, name))

@@ -9,16 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.conversion.import_float import import_float
 from pipeline.data import Dataset, load
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate
-from pipeline.quantization.formats import check_is_float
-from pipeline.quantization.learned import take_out_fake_quant
 from pipeline.quantization.ranges import Ranges
-from pipeline.tflite import flatbuffer, metadata
-from pipeline.tflite.constant_reshapes import constant_reshapes
-from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.workflow.run_folder import MANIFEST, Run, newest, recipe_of, root, sha256
 from pipeline.workflow.stages import EVALUATION_CHUNK, PREPARED, RANGES
 
@@ -86,9 +82,8 @@ def _of_run(run: Run) -> tuple[bytes, Ranges]:
 
 def _of_file(path: Path) -> tuple[bytes, Ranges]:
     """The float model that `pipeline export` makes of a float file, before corrections, and what QAT left in it."""
-    content, learned = take_out_fake_quant(constant_reshapes(metadata.take_out(flatbuffer.load(path))[0]))
-    check_is_float(content)
-    return mean_for_global_pooling(content), learned
+    found = import_float(path)
+    return found.content, found.ranges
 
 
 def _first(data: Dataset, examples: int) -> Iterator[NDArray[np.float32]]:

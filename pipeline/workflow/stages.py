@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.data import Dataset
-    from pipeline.quantization.ptq import Quantizer
-    from pipeline.quantization.ranges import Ranges
+    from pipeline.quantization.ptq import FloatModel, Quantizer
 
 FLOAT_KERAS = "float.keras"
 QAT_KERAS = "qat.h5"
@@ -249,9 +248,9 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> str:
         return key
     started = time.time()
     from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.conversion.import_float import as_float_model
     from pipeline.conversion.qat_int8 import same_answers
     from pipeline.models.load import load_file
-    from pipeline.quantization.learned import take_out_fake_quant
 
     outputs, facts = [FLOAT], dict[str, Any]()
     content = to_flatbuffer(load_file(run.path(FLOAT_KERAS)))
@@ -270,8 +269,7 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> str:
         outputs.append(QAT)
     else:
         run.path(QAT).unlink(missing_ok=True)  # of another road's run in this folder
-    prepared, learned = take_out_fake_quant(content)
-    method, files = _prepared(context, prepared, learned)
+    method, files = _prepared(context, as_float_model(content))
     run.record("flatbuffers", key, [*outputs, *files], started, ranges=method, **facts)
     context.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
     return key
@@ -287,15 +285,12 @@ def take_flatbuffer(context: RunContext, path: Path) -> str:
     if run.has("flatbuffers", key):
         return key
     started = time.time()
-    from pipeline.quantization.learned import take_out_fake_quant
-    from pipeline.tflite.constant_reshapes import constant_reshapes
-    from pipeline.tflite.flatbuffer import load
-    from pipeline.tflite.metadata import take_out
+    from pipeline.conversion.import_float import import_float
 
-    content = load(path)
-    prepared, learned = take_out_fake_quant(constant_reshapes(take_out(content)[0]))
-    write_bytes(run.path(FLOAT), content)
-    method, files = _prepared(context, prepared, learned)
+    model = context.recipe.model
+    found = import_float(path, signature=model.signature, sizes=model.sizes)
+    write_bytes(run.path(FLOAT), path.read_bytes())
+    method, files = _prepared(context, found)
     run.record("flatbuffers", key, [FLOAT, *files], started, ranges=method)
     return key
 
@@ -305,20 +300,17 @@ def _calibration_key(recipe: Recipe) -> dict[str, Any]:
     return own | {"ranges": identity(recipe.quantize.ranges)}
 
 
-def _prepared(context: RunContext, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
+def _prepared(context: RunContext, found: FloatModel) -> tuple[str, list[str]]:
     """Write the prepared float model and its ranges: what QAT learned, and what calibration measures for the rest.
 
     Returns:
         How the ranges came about, and the files written.
     """
     from pipeline.quantization.auto import choose
-    from pipeline.quantization.formats import check_is_float
     from pipeline.quantization.ptq import Settings, prepare
     from pipeline.quantization.ranges import Ranges
-    from pipeline.tflite.global_pooling import mean_for_global_pooling
 
-    check_is_float(content)
-    content = mean_for_global_pooling(content)
+    content, learned = found.content, found.ranges
     section, run = context.recipe.quantize, context.run
     images = context.data.size("calibration")
     settings, report = Settings.of(section), {}

@@ -89,7 +89,7 @@ class Input:
             size=described.get("size"),
             resize=described.get("resize") or "bilinear",
             fit=described.get("fit") or "stretch",
-            channels=described.get("channels"),
+            channels=described.get("channels") if self.kind == "image" else None,
             scale=self.scale,
             mean=tuple(described["mean"]) if scaled else None,
             std=tuple(described["std"]) if scaled else None,

@@ -66,38 +66,32 @@ def bundle(
 
 def _print(made: Bundle) -> None:
     from pipeline.cli import show
-    from pipeline.tensors import show_shape
 
     contract = made.contract
     typer.echo(
         f"{made.path}: {show.size(made.size_bytes)}, {len(made.files)} files, model sha256 {made.model_sha256[:12]}"
     )
     ends = [("input", one.tensor) for one in contract.inputs] + [("output", one.tensor) for one in contract.outputs]
-    show.table(
-        ["", "name", "type", "shape", "scale", "zero point"],
-        [
-            (
-                side,
-                spec.name,
-                spec.dtype.name,
-                show_shape(spec.shape),
-                "–" if spec.scale is None else f"{spec.scale:.6g}",
-                "–" if spec.scale is None else str(spec.zero_point),
-            )
-            for side, spec in ends
-        ],
-    )
-    for source in contract.inputs:
-        typer.echo(f"{_named('before', source.tensor.name, len(contract.inputs))}: {_before(source)}")
-    for target in contract.outputs:
-        typer.echo(f"{_named('after', target.tensor.name, len(contract.outputs))}: {_after(target)}")
+    names = {} if contract.simple else {"name": [spec.name for _, spec in ends]}
+    columns = {
+        "": [side for side, _ in ends],
+        **names,
+        "type": [spec.dtype.name for _, spec in ends],
+        "shape": ["x".join(map(str, spec.shape)) for _, spec in ends],
+        "scale": ["–" if spec.scale is None else f"{spec.scale:.6g}" for _, spec in ends],
+        "zero point": ["–" if spec.scale is None else str(spec.zero_point) for _, spec in ends],
+    }
+    show.table(list(columns), list(zip(*columns.values(), strict=True)))
+    if contract.simple:
+        typer.echo(f"before: {_before(contract.inputs[0])}; after: {_after(contract.outputs[0])}")
+    else:
+        for source in contract.inputs:
+            typer.echo(f"before '{source.tensor.name}': {_before(source)}")
+        for target in contract.outputs:
+            typer.echo(f"after '{target.tensor.name}': {_after(target)}")
     exact = "byte for byte under XNNPACK" if contract.bit_exact else "nearly: it computes in float"
     origin = "of the recipe's data" if made.from_data else "of seeded noise"
     typer.echo(f"golden: {made.examples} examples {origin}, to be met {exact}")
-
-
-def _named(what: str, name: str, count: int) -> str:
-    return what if count == 1 else f"{what} '{name}'"
 
 
 def _before(source: Input) -> str:
@@ -119,5 +113,4 @@ def _after(target: Output) -> str:
     if target.reading == "values":
         return "numbers, dequantized" if target.tensor.scale is not None else "numbers, as they are"
     said = target.described()
-    what = f"{target.classes} classes" if target.reading == "classes" else f"{target.classes} labels"
-    return f"{what}, {said['apply'] or 'nothing to apply, it ends in ' + said['ending']}"
+    return str(said["apply"] or f"nothing, it ends in {said['ending']}")

@@ -15,6 +15,7 @@ from pipeline import recipe as recipes
 from pipeline.bundle.bundle import bundle
 from pipeline.errors import InputError
 from pipeline.recipe import Recipe
+from pipeline.tensors import only
 from pipeline.tflite.runner import Runner
 from tests import tiny_models
 from tests.bundle.models import classifier, described
@@ -111,7 +112,7 @@ def test_golden_examples_come_from_the_test_split_of_the_recipe(tmp_path: Path) 
     assert not contract["bit_exact"]
     from pipeline.data import load
 
-    first = load(recipe.data).split("test")[0]["x"]
+    first = only(load(recipe.data).split("test")[0])
     np.testing.assert_array_equal(array(found, examples[0]["stored"]), first)
     np.testing.assert_allclose(array(found, examples[0]["probabilities"]).sum(), 1, rtol=1e-5)
 

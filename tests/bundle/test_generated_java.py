@@ -112,20 +112,23 @@ SOUNDS = {
 }
 
 
+def of_sounds(name: str) -> bytes:
+    """A classifier of one of the `SOUNDS`, with what a run writes into the file."""
+    recipe, width = SOUNDS[name]
+    made = AudioPreprocessor(recipe)
+    standard: dict[str, object] = {"mean": [0.1], "std": [0.5], "axis": None}
+    if width is not None:
+        steps = range(width)
+        standard = {"mean": [-3 - 0.1 * i for i in steps], "std": [1 + 0.1 * i for i in steps], "axis": 1}
+    described = made.describe() | {"standardize": standard}
+    content = tiny_models.of_features(made.output_shape((100,)), scale=0.03)
+    return write(content, Metadata("m", labels=tuple("abc"), preprocessing=described, task={"name": "classification"}))
+
+
 @pytest.mark.parametrize("name", SOUNDS)
 def test_sounds_have_the_host_s_features(name: str, tmp_path: Path) -> None:
     """1e-4 of the features, a step of the input: another order of sums."""
-    recipe, width = SOUNDS[name]
-    made = AudioPreprocessor(recipe)
-    standard = (
-        {"mean": [-3.0 - 0.1 * i for i in range(width)], "std": [1.0 + 0.1 * i for i in range(width)], "axis": 1}
-        if width
-        else {"mean": [0.1], "std": [0.5], "axis": None}
-    )
-    described = made.describe() | {"standardize": standard}
-    content = tiny_models.of_features(made.output_shape((100,)), scale=0.03)
-    model = write(content, Metadata("m", labels=tuple("abc"), preprocessing=described, task={"name": "classification"}))
-    assert java_tests(unpacked(model, tmp_path)) == 8
+    assert java_tests(unpacked(of_sounds(name), tmp_path)) == 8
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -71,6 +71,7 @@ def test_the_watch_sees_what_is_heavy(tmp_path: Path) -> None:
         "pipeline.quantization.formats",
         "pipeline.quantization.calibrate",
         "pipeline.quantization.learned",
+        "pipeline.conversion.import_float",
         "pipeline.verification.arm.emulate",
     ],
 )

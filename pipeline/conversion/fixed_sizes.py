@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,7 +89,8 @@ def fold_shapes(content: bytes) -> bytes:
 def _run(content: bytes, specs: Sequence[TensorSpec], batch: int) -> list[NDArray[Any] | None]:
     """The values of all tensors of the main graph on zeros."""
     shapes = [[batch if side == OPEN else side for side in spec.shape] for spec in specs]
-    with without_chatter():
+    with without_chatter(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that preserving all tensors takes memory
         interpreter = Interpreter(
             model_content=content,
             experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,

@@ -165,8 +165,8 @@ def _of_graph(model: Any) -> NamedFunction:
     """Of a Functional or Sequential model, whose symbolic inputs and outputs are there."""
     taken, given = structure(model)
     symbols, results = tf.nest.flatten(taken), tf.nest.flatten(given)
-    input_names = _names(taken, [_maker(tensor).name for tensor in symbols])
-    output_names = _names(given, [_maker(tensor).name for tensor in results])
+    input_names = _names(taken, _called(model, "input_names", symbols))
+    output_names = _names(given, _called(model, "output_names", results))
 
     def call(tensors: Sequence[Any]) -> dict[str, Any]:
         answered = model(tf.nest.pack_sequence_as(taken, list(tensors)), training=False)
@@ -190,10 +190,11 @@ def structure(model: Any) -> tuple[Any, Any]:
     return one, two
 
 
-def _maker(tensor: Any) -> Any:
-    """The layer or operation that a symbolic tensor comes from."""
-    history = tensor._keras_history
-    return getattr(history, "operation", None) or history.layer
+def _called(model: Any, names: str, tensors: Sequence[Any]) -> list[str]:
+    """What Keras calls a model's inputs or outputs; Keras 3 has names of layers, not of inputs."""
+    if isinstance(model, tf_keras.Model):
+        return list(getattr(model, names))
+    return [tensor._keras_history.operation.name for tensor in tensors]
 
 
 def _of_subclassed(model: Any, sizes: Sizes | None) -> NamedFunction:

@@ -18,7 +18,9 @@ _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
 def signature_of(model: Any) -> Signature:
-    """Inputs and outputs of a model of `tf_keras` or Keras 3, under the names that its flatbuffer has too.
+    """Inputs and outputs of a model of `tf_keras` or Keras 3, or of a SavedModel's signature.
+
+    The names are those that its flatbuffer has too.
 
     Raises:
         InputError: as :func:`~pipeline.models.named_function.named_function`.
@@ -27,7 +29,7 @@ def signature_of(model: Any) -> Signature:
     ... # doctest: +SKIP
     Signature(inputs=(TensorSpec(name='x', shape=(-1, 4), …),), outputs=(TensorSpec(name='y', shape=(-1, 2), …),))
     """
-    return named_function(model).signature
+    return _function(model).signature
 
 
 def endings_of(model: Any) -> Endings:
@@ -39,7 +41,7 @@ def endings_of(model: Any) -> Endings:
     Raises:
         InputError: as :func:`signature_of`.
     """
-    function = model if isinstance(model, NamedFunction) else named_function(model)
+    function = _function(model)
     traced, names = function.trace()
     makers = [_final_operation(tensor) for tensor in traced.outputs]
     if any(kind in _CALLS for kind in makers):  # functions in the graph, as a SavedModel has them
@@ -50,6 +52,10 @@ def endings_of(model: Any) -> Endings:
         makers = [_final_operation(tensor) for tensor in inlined.outputs]
     kinds = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
     return {name: kinds.get(kind, "none") for name, kind in zip(names, makers, strict=True)}  # type: ignore[misc]
+
+
+def _function(model: Any) -> NamedFunction:
+    return model if isinstance(model, NamedFunction) else named_function(model)
 
 
 def _final_operation(tensor: Any) -> str:

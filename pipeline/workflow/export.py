@@ -144,9 +144,11 @@ def _input_shape(target: Path) -> tuple[int | None, ...]:
         from pipeline.tflite.inspect import inspect
 
         return tuple(None if side < 0 else side for side in inspect(target).inputs[0].shape_signature[1:])
-    from pipeline.models.load import load_file
+    from pipeline.models.load import load_for_conversion
+    from pipeline.models.signature import signature_of
 
-    return tuple(load_file(target).inputs[0].shape[1:])
+    shape = signature_of(load_for_conversion(target)).inputs[0].shape[1:]
+    return tuple(None if side < 0 else side for side in shape)
 
 
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:

@@ -150,7 +150,7 @@ def test_a_quantized_file_is_refused(file: Path, recipe: str) -> None:
     ("name", "content", "said"),
     [
         ("missing.tflite", None, "no file"),
-        ("model.keras", b"PK\3\4 something", "must be exported first"),
+        ("model.keras", b"PK\3\4 something", "not a Keras model"),
         ("cut.tflite", models.digits()[:300], "truncated"),
     ],
 )

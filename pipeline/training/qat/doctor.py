@@ -202,10 +202,10 @@ def _functions(graph: Graph) -> list[Finding]:
 
 
 def _convert(graph: Graph) -> tuple[list[Finding], bytes | None]:
-    from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.conversion.import_float import import_float
 
     try:
-        return [], to_flatbuffer(graph.build())
+        return [], import_float(graph.build()).content
     except (PipelineError, ValueError, TypeError) as error:
         effect = "There is no .tflite file of this model, float or int8."
         remedy = "Replace the operators that are named, or write the layer with operators that TFLite has."

@@ -36,7 +36,11 @@ from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.load import load_file
 from pipeline.quantization.auto import choose
 from pipeline.quantization.ptq import Settings, prepare, quantize
+from pipeline.tasks.registry import resolve
+from pipeline.tasks.task import Task
+from pipeline.tflite.endings import endings
 from pipeline.tflite.inspect import inspect
+from pipeline.tflite.kernels import open_runner
 from pipeline.tflite.runner import Runner
 
 Write = Callable[[Any, np.ndarray], bytes]
@@ -60,10 +64,15 @@ def ai_edge(model: Any, images: np.ndarray) -> bytes:
     return bytes(writer.quantize(measured).quantized_model)
 
 
+def _task(content: bytes) -> Task:
+    """What counts as the same answer, read off the model alone."""
+    return resolve("auto", open_runner(content).signature, endings(content), {}, {}).task
+
+
 def ours(settings: Settings | None) -> Write:
     def write(model: Any, images: np.ndarray) -> bytes:
         content = import_float(model).content
-        chosen = settings or choose(content, lambda: [{"x": images}], len(images)).settings
+        chosen = settings or choose(content, lambda: [{"x": images}], len(images), task=_task(content)).settings
         prepared = prepare(content, lambda: [{"x": images}], chosen, examples=len(images))
         return quantize(prepared, "int8", lambda: [{"x": images}], chosen)[0]
 

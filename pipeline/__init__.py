@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.api.running import RunResult, run
     from pipeline.api.timing import BenchmarkResult, benchmark
     from pipeline.api.verifying import VerificationResult, verify
+    from pipeline.conversion.import_float import import_float
     from pipeline.data import load as load_data
     from pipeline.errors import InputError, PipelineError
     from pipeline.quantization.calibrate import calibrate
@@ -39,6 +40,7 @@ __all__ = [
     "benchmark",
     "calibrate",
     "evaluate",
+    "import_float",
     "inspect",
     "load",
     "load_data",
@@ -61,6 +63,7 @@ _HOMES = {
     "benchmark": "pipeline.api.timing",
     "calibrate": "pipeline.quantization.calibrate",
     "evaluate": "pipeline.api.evaluating",
+    "import_float": "pipeline.conversion.import_float",
     "inspect": "pipeline.api.inspecting",
     "load": "pipeline.api.model",
     "load_data": "pipeline.data",

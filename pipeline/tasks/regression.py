@@ -101,7 +101,7 @@ class Regression(SingleOutputTask):
 
     def _measured(self, counts: NDArray[np.float64], terms: tuple[NDArray[np.float64], ...]) -> dict[str, float]:
         n = counts.sum()
-        squared, absolute, total, squares = (counts @ term for term in terms)
+        squared, absolute, total, squares = (np.einsum("n,nk->k", counts, term) for term in terms)
         spread = squares - total * total / n
         varied = spread > 1e-12 * squares
         shares = 1 - squared[varied] / spread[varied]

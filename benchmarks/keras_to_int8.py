@@ -37,8 +37,8 @@ def ordinary(model: object, images: np.ndarray) -> None:
 
 
 def here(model: object, images: np.ndarray, formats: Sequence[Format], settings: Settings) -> None:
-    def inputs() -> list[np.ndarray]:
-        return [images]
+    def inputs() -> list[dict[str, np.ndarray]]:
+        return [{"x": images}]
 
     prepared = prepare(import_float(model).content, inputs, settings)
     quantizer = Quantizer(prepared, inputs, settings)

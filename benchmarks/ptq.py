@@ -63,9 +63,9 @@ def ai_edge(model: Any, images: np.ndarray) -> bytes:
 def ours(settings: Settings | None) -> Write:
     def write(model: Any, images: np.ndarray) -> bytes:
         content = import_float(model).content
-        chosen = settings or choose(content, lambda: [images], len(images)).settings
-        prepared = prepare(content, lambda: [images], chosen, examples=len(images))
-        return quantize(prepared, "int8", lambda: [images], chosen)[0]
+        chosen = settings or choose(content, lambda: [{"x": images}], len(images)).settings
+        prepared = prepare(content, lambda: [{"x": images}], chosen, examples=len(images))
+        return quantize(prepared, "int8", lambda: [{"x": images}], chosen)[0]
 
     return write
 

@@ -82,14 +82,14 @@ def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[byt
     from pipeline.training.qat.snap import snap
 
     aware = quantize_aware(model)
-    set_ranges(aware, {input_quantizers(aware)[0]: (float(images.min()), float(images.max()))})
+    set_ranges(aware, {next(iter(input_quantizers(aware).values())): (float(images.min()), float(images.max()))})
     batch_norm.freeze(aware)
     calibrated_start.calibrate(aware, [images[place : place + 8] for place in range(0, len(images), 8)])
     if settled:
         snap(aware)
     simulated = to_flatbuffer(aware)
     found = as_float_model(simulated)
-    int8 = write(found.content, "int8", found.ranges.over(calibrate(found.content, [images])))
+    int8 = write(found.content, "int8", found.ranges.over(calibrate(found.content, [{"x": images}])))
     return simulated, found.content, int8
 
 

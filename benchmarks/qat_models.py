@@ -103,7 +103,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         result["seconds_to_wrap"] = round(time.time() - started, 1)
         batch_norm.freeze(aware)
         # As fine_tune does: else −1..1 puts every pixel halfway between two steps.
-        set_ranges(aware, {input_quantizers(aware)[0]: (float(train.min()), float(train.max()))})
+        set_ranges(aware, {next(iter(input_quantizers(aware).values())): (float(train.min()), float(train.max()))})
         targets = model(train, training=False).numpy()
         for start in range(0, len(train), BATCH):
             result["loss"] = _step(aware, train[start : start + BATCH], targets[start : start + BATCH])
@@ -111,11 +111,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         started = time.time()
         found = import_float(aware)
         prepared, learned = found.content, found.ranges
-        int8 = write(prepared, "int8", learned.over(calibrate(prepared, [train])))
+        int8 = write(prepared, "int8", learned.over(calibrate(prepared, [{"x": train}])))
         result["seconds_to_export"] = round(time.time() - started, 1)
         if arguments.ptq:
             float_model = import_float(model).content
-            ptq = write(float_model, "int8", calibrate(float_model, [train]))
+            ptq = write(float_model, "int8", calibrate(float_model, [{"x": train}]))
             result["ptq_to_float"] = _sqnr(answer, Runner(ptq, batch=1).predict(test))
     except (PipelineError, ValueError, TypeError) as error:
         return result | {"error": " ".join(str(error).split())[:200]}

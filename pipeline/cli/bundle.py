@@ -11,6 +11,7 @@ from pipeline.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
     from pipeline.bundle.bundle import Bundle
+    from pipeline.bundle.contract import Input, Output
 
 
 def bundle(
@@ -44,14 +45,15 @@ def bundle(
     from pipeline.bundle.bundle import bundle as pack
     from pipeline.cli import show
     from pipeline.progress import bar
-    from pipeline.workflow.bundle_target import resolve
+    from pipeline.workflow.targets import for_bundle
 
-    found = resolve(target, recipe, overrides or [], noise=noise)
+    found = for_bundle(target, recipe, overrides or [], noise=noise)
     made = pack(
         found.model,
         output or Path(f"{found.name}.zip"),
         recipe=found.recipe,
         labels=found.labels,
+        task=found.task,
         examples=examples,
         package=package,
         track=bar,
@@ -64,35 +66,58 @@ def bundle(
 
 def _print(made: Bundle) -> None:
     from pipeline.cli import show
+    from pipeline.tensors import show_shape
 
     contract = made.contract
     typer.echo(
         f"{made.path}: {show.size(made.size_bytes)}, {len(made.files)} files, model sha256 {made.model_sha256[:12]}"
     )
-    ends = (("input", contract.input), ("output", contract.output))
+    ends = [("input", one.tensor) for one in contract.inputs] + [("output", one.tensor) for one in contract.outputs]
     show.table(
-        ["", "type", "shape", "scale", "zero point"],
+        ["", "name", "type", "shape", "scale", "zero point"],
         [
             (
-                name,
-                port.dtype,
-                "x".join(map(str, port.shape)),
-                "–" if port.scale is None else f"{port.scale:.6g}",
-                "–" if port.zero_point is None else str(port.zero_point),
+                side,
+                spec.name,
+                spec.dtype.name,
+                show_shape(spec.shape),
+                "–" if spec.scale is None else f"{spec.scale:.6g}",
+                "–" if spec.scale is None else str(spec.zero_point),
             )
-            for name, port in ends
+            for side, spec in ends
         ],
     )
-    described = contract.to_json()
-    before, after = described["preprocessing"], described["postprocessing"]
-    size = (
-        ""
-        if before["size"] is None
-        else f"{before['size'][0]}x{before['size'][1]} ({before['resize'] or 'resize not recorded'}), "
-    )
-    typer.echo(
-        f"before: {size}{before['formula']}; after: {after['apply'] or 'nothing, it ends in ' + after['ending']}"
-    )
+    for source in contract.inputs:
+        typer.echo(f"{_named('before', source.tensor.name, len(contract.inputs))}: {_before(source)}")
+    for target in contract.outputs:
+        typer.echo(f"{_named('after', target.tensor.name, len(contract.outputs))}: {_after(target)}")
     exact = "byte for byte under XNNPACK" if contract.bit_exact else "nearly: it computes in float"
     origin = "of the recipe's data" if made.from_data else "of seeded noise"
     typer.echo(f"golden: {made.examples} examples {origin}, to be met {exact}")
+
+
+def _named(what: str, name: str, count: int) -> str:
+    return what if count == 1 else f"{what} '{name}'"
+
+
+def _before(source: Input) -> str:
+    said = source.described()
+    standard = "" if source.standard is None else ", standardized by the training data's mean and deviation"
+    if source.kind == "audio":
+        what = {"mfcc": "MFCCs", "log_mel": "log-mel energies"}.get(said["features"], said["features"])
+        return f"{said['samples']} samples at {said['sample_rate']} Hz, {what}{standard}"
+    if source.as_integers:
+        return "whole numbers, as they are"
+    formula = said.get("formula", "numbers")
+    if source.kind == "image" and said.get("size"):
+        size = "x".join(map(str, said["size"]))
+        return f"{size} ({said['resize'] or 'resize not recorded'}), {formula}{standard}"
+    return f"{formula}{standard}"
+
+
+def _after(target: Output) -> str:
+    if target.reading == "values":
+        return "numbers, dequantized" if target.tensor.scale is not None else "numbers, as they are"
+    said = target.described()
+    what = f"{target.classes} classes" if target.reading == "classes" else f"{target.classes} labels"
+    return f"{what}, {said['apply'] or 'nothing to apply, it ends in ' + said['ending']}"

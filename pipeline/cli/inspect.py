@@ -48,9 +48,9 @@ def inspect(
     from pipeline.tflite import inspect as reader
     from pipeline.tflite.audit.audit import audit
     from pipeline.tflite.verdict import require as hold_to
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
 
-    path = run_folder.model_file(file)
+    path = targets.model_file(file)
     found = reader.inspect(path)
     examples = _examples(path, recipe, overrides or []) if data or recipe is not None else None
     audited = audit(path, found, examples, track=bar)
@@ -70,9 +70,9 @@ def _examples(path: Path, recipe: str | None, overrides: list[str]) -> Iterator[
 
     from pipeline.data import load
     from pipeline.tflite.audit.observe import EXAMPLES
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
 
-    batches = load(run_folder.recipe_of(recipe, overrides, [path]).data).batches("test", 32)
+    batches = load(targets.recipe_of(recipe, overrides, [path]).data).batches("test", 32)
     return islice((example for batch in batches for example in batch.x), EXAMPLES)
 
 

@@ -19,15 +19,19 @@ from pipeline.models.keras3.translate import from_keras3
 from pipeline.models.saved_model import open_saved_model
 
 
-def load_file(path: Path) -> Any:
+def load_file(path: Path, *, compiled: bool = False) -> Any:
     """Load a model as `tf_keras`, which training and QAT need; a Keras 3 file is carried over layer by layer.
 
     QAT models saved by `tensorflow-model-optimization` load too.
 
+    Args:
+        path: The file or folder.
+        compiled: Load the loss too that a model of Keras 2 was compiled with, where it was.
+
     Raises:
         InputError: no such file, not a Keras model, or layers that `tf_keras` does not know.
     """
-    return from_keras3(path) if _is_of_keras3(path) else _load_keras2(path)
+    return from_keras3(path) if _is_of_keras3(path) else _load_keras2(path, compiled)
 
 
 def load_for_conversion(path: Path, signature: str | None = None, sizes: Sizes | None = None) -> Any:
@@ -48,7 +52,7 @@ def load_for_conversion(path: Path, signature: str | None = None, sizes: Sizes |
         return open_saved_model(path, signature, sizes)
     if signature is not None:
         refuse_signature(path, signature)
-    return load_keras3(path) if _is_of_keras3(path) else _load_keras2(path)
+    return load_keras3(path) if _is_of_keras3(path) else _load_keras2(path, compiled=False)
 
 
 def refuse_signature(what: Path | str, signature: str) -> NoReturn:
@@ -82,7 +86,7 @@ def _is_of_keras3(path: Path) -> bool:
     return version is not None and version.startswith("3")
 
 
-def _load_keras2(path: Path) -> Any:
+def _load_keras2(path: Path, compiled: bool) -> Any:
     import tensorflow_model_optimization as tfmot
 
     from pipeline.training.qat import scheme
@@ -97,7 +101,7 @@ def _load_keras2(path: Path) -> Any:
     try:
         known = {**scheme.CUSTOM_OBJECTS, **unregistered(), **custom_objects.load(path)}
         with tfmot.quantization.keras.quantize_scope(known):
-            return tf_keras.models.load_model(path, compile=False)
+            return tf_keras.models.load_model(path, compile=compiled)
     except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:
         raise InputError(
             f"Keras 2 cannot load '{path}': {_first_sentence(error)} "

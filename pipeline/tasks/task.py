@@ -6,23 +6,20 @@ A statistic an example and one `reduce` over them give a paired bootstrap for an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tensors import Signature, Tensors, TensorSpec
+from pipeline.recipe import LossName
+from pipeline.tensors import Batch, Signature, Tensors, TensorSpec
+
+__all__ = ["Endings", "LossName", "Metric", "Task"]
 
 Endings = Mapping[str, Literal["softmax", "sigmoid", "none"]]
 """By output name: what the model's last operator does to it (`pipeline.tflite.endings`)."""
-
-LossName = Literal[
-    "categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber", "cosine", "ctc", "triplet", "as_compiled"
-]
-"""A loss by name, without TensorFlow; `pipeline.training.losses` makes Keras's of it. `as_compiled`: the model's own,
-of the file it was compiled in."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +58,12 @@ class Task(ABC):
 
     name: str
     """As a recipe's `task` names it."""
-    metrics: tuple[Metric, ...]
-    """The first decides: the best epoch, the budget, the promise. Empty: there is nothing to judge without a reference
-    (`fidelity` alone)."""
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[Metric, ...]:
+        """The first decides: the best epoch, the budget, the promise. Empty: there is nothing to judge without a
+        reference (`fidelity` alone)."""
 
     @abstractmethod
     def check(self, model: Signature, targets: Mapping[str, TensorSpec]) -> None:
@@ -76,13 +76,20 @@ class Task(ABC):
             InputError: the outputs are not what the task reads, or targets are missing or of another shape.
         """
 
+    def targets_of(self, batch: Batch) -> Tensors:
+        """What the task judges a batch by: its targets; for `reconstruction` the inputs that are to come out again.
+
+        Empty where it judges by nothing. `statistics` and `training_targets` take what this gives.
+        """
+        return batch.targets if self.metrics else {}
+
     @abstractmethod
     def statistics(self, outputs: Tensors, targets: Tensors) -> NDArray[Any]:
         """What the metrics need to know of each example.
 
         Args:
             outputs: Real values by output name, [B, …].
-            targets: By target name, [B, …].
+            targets: What `targets_of` gives, [B, …].
 
         Returns:
             [B, …] of any type; `object` where examples differ in size.
@@ -92,6 +99,16 @@ class Task(ABC):
             PipelineError: NaN.
         """
 
+    def finalize(self, statistics: NDArray[Any]) -> NDArray[Any]:
+        """Statistics that need all the examples at once: whether the nearest other example is of the same class.
+
+        Called once over all N examples, in order, before `hits` and `reduce`.
+
+        Returns:
+            [N, …], an entry for each example still.
+        """
+        return statistics
+
     @abstractmethod
     def reduce(self, statistics: NDArray[Any]) -> dict[str, float]:
         """The metrics by name, of the statistics of N > 0 examples (a sample of them may hold one twice)."""
@@ -99,6 +116,20 @@ class Task(ABC):
     @abstractmethod
     def agreement(self, reference: Tensors, other: Tensors) -> NDArray[np.float64]:
         """How far two models give each example the same answer, 0..1, [B]; needs no labels. For a classifier 0 or 1."""
+
+    def resampling(self, statistics: NDArray[Any]) -> Callable[[NDArray[np.int64]], float]:
+        """The first metric of samples of the examples, for the bootstrap.
+
+        To be overridden where something can be prepared that is the same for every sample.
+
+        Args:
+            statistics: Finalized, of N examples.
+
+        Returns:
+            A function of how often each example is in the sample, [N].
+        """
+        name = self.metrics[0].name
+        return lambda counts: self.reduce(np.repeat(statistics, counts, axis=0))[name]
 
     def hits(self, statistics: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Whether each example counts as right, [N], where the first metric is the share of those; else None.
@@ -122,7 +153,15 @@ class Task(ABC):
         return {}
 
     def training_targets(self, targets: Tensors) -> dict[str, NDArray[Any]]:
-        """By output name, what the losses compare the outputs with: one-hot classes, values; [B, …] float32."""
+        """By output name, what the losses compare the outputs with.
+
+        Args:
+            targets: What `targets_of` gives, [B, …].
+
+        Returns:
+            [B, …]: one-hot classes or values as float32; class numbers as int32 for `triplet` and `ctc` (there padded
+            with −1).
+        """
         return {}
 
     def describe(self) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding, worst_first
 from pipeline.errors import InputError
+from pipeline.finding import Finding, worst_first
 from pipeline.progress import Track, quiet
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.checks import (

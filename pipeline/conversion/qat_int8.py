@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.conversion.convert import to_flatbuffer
+from pipeline.conversion.import_float import import_float
 from pipeline.data.loader import Dataset
 from pipeline.evaluation.comparison import Record
 from pipeline.models.predictor import KerasPredictor
 from pipeline.quantization.formats import NEEDS_RANGES, write
-from pipeline.quantization.learned import take_out_fake_quant
 from pipeline.quantization.ptq import FloatModel, Settings, prepare
 from pipeline.recipe import Format, Quantize
 from pipeline.tasks.task import Task
 from pipeline.tensors import Predictor, Tensors, bind, first_examples
-from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.kernels import open_runner
 
 BATCH = 32
@@ -25,14 +23,13 @@ BATCH = 32
 
 def float_model_of(aware: Any, data: Dataset) -> FloatModel:
     """The float flatbuffer of a QAT model with the ranges that it learned; calibration measures what it did not."""
-    content, learned = take_out_fake_quant(to_flatbuffer(aware))
-    content = mean_for_global_pooling(content)
+    found = import_float(aware)
     specs = KerasPredictor(aware).signature.inputs
 
     def inputs() -> Iterable[Tensors]:
         return (bind(batch.inputs, specs) for batch in data.batches("calibration", BATCH))
 
-    return prepare(content, inputs, Settings(), given=learned)  # type: ignore[arg-type, unused-ignore]
+    return prepare(found.content, inputs, Settings(), given=found.ranges)  # type: ignore[arg-type, unused-ignore]
 
 
 def written(aware: Any, data: Dataset, how: Quantize) -> bytes:

@@ -84,6 +84,16 @@ def test_a_model_has_one_origin(pair: tuple[str, str]) -> None:
         recipe.parse({"name": "a", "model": dict.fromkeys(pair, "b:c")})
 
 
+def test_open_dimensions_get_their_sizes_by_input() -> None:
+    one = recipe.parse({"name": "a", "model": {"input_shape": [9, 7, 1]}})
+    two = recipe.parse({"name": "a", "model": {"input_sizes": {"left": [9, 7, 1], "right": [5]}}})
+    assert recipe.parse({"name": "a", "model": {}}).model.sizes == {}
+    assert list(one.model.sizes.values()) == [(9, 7, 1)]
+    assert two.model.sizes == {"left": (9, 7, 1), "right": (5,)}
+    with pytest.raises(InputError, match="input_shape for one input or input_sizes for several"):
+        recipe.parse({"name": "a", "model": {"input_shape": [5], "input_sizes": {"right": [5]}}})
+
+
 @pytest.mark.parametrize(
     "override",
     [

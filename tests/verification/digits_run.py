@@ -28,7 +28,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given.write_bytes(networks.stack(units=10, spread=0.5))
     context = stages.RunContext(recipe.parse(RECIPE), Run(folder / "digits"))
     stages.describe(context)
-    stages.take_flatbuffer(context, given)
+    stages.take_file(context, given)
     stages.formats(context, ("int8",))
     return folder / "digits"
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline import recipe as recipes
 from pipeline.bundle.contract import Contract
 from pipeline.bundle.named_source import identifiers
 from pipeline.bundle.read_contract import read, readings
@@ -175,3 +176,23 @@ def test_a_simple_contract_keeps_the_keys_of_schema_1() -> None:
     found = contract_of(content).to_json()
     assert found["input"]["name"] == found["inputs"][0]["name"] == "x"
     assert found["postprocessing"] == found["outputs"][0]["postprocessing"]
+
+
+def test_golden_examples_of_several_inputs_come_from_the_data(tmp_path: Path) -> None:
+    random, path = np.random.default_rng(0), tmp_path / "data.npz"
+    left, right = random.normal(size=(9, 3)).astype(np.float32), random.normal(size=(9, 2)).astype(np.float32)
+    np.savez(path, left_test=left, right_test=right, y_test=np.arange(9) % 4)
+    inputs = {"left": {"from": "left"}, "right": {"from": "right", "preprocess": {"scale": "0..1"}}}
+    data = {"source": "npz", "path": str(path), "inputs": inputs, "targets": {}}
+    recipe = recipes.parse({"name": "two", "model": {}, "data": data})
+    model = tmp_path / "m.tflite"
+    model.write_bytes(tiny_models.joined("int8"))
+    found = packed(model, recipe=recipe)
+    contract = json.loads(found["contract.json"])
+    assert [output["postprocessing"]["reading"] for output in contract["outputs"]] == ["values", "values"]
+    for number, example in enumerate(contract["golden"]["examples"]):
+        assert example["origin"] == f"test[{number}]"
+        np.testing.assert_array_equal(array(found, example["inputs"]["left"]["stored"]), left[number])
+        fed = array(found, example["inputs"]["right"]["input"])
+        spec = contract_of(model.read_bytes(), described={"left": VALUES, "right": VALUES}).inputs[1].tensor
+        np.testing.assert_array_equal(fed, spec.quantize(right[number][None] / np.float32(255)))

@@ -15,6 +15,7 @@ from pipeline.errors import InputError
 from pipeline.tflite import flatbuffer, metadata, metadata_schema
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.metadata import Metadata
+from tests import tiny_models
 
 Variant = Callable[[str], Path]
 
@@ -148,3 +149,19 @@ def test_corrupt_metadata_is_an_input_error(variant: Variant, name: str) -> None
     buffer.data = buffer.data[: len(buffer.data) // 2].copy()
     with pytest.raises(InputError, match=name):
         metadata.read(flatbuffer.serialize(tree))
+
+
+def test_each_of_several_inputs_has_its_own_preprocessing() -> None:
+    made = metadata.by_input({"left": {"kind": "table"}, "right": {"kind": "image", "mean": [0.0], "std": [255.0]}})
+    described = Metadata("two", preprocessing=made, task={"name": "regression"})
+    found = metadata.read(metadata.write(tiny_models.joined(), described))
+    assert found == described
+    assert found.preprocessing_of("left") == {"kind": "table"}
+    assert found.preprocessing_of("right")["std"] == [255.0]
+    assert found.preprocessing_of("other") == {}
+
+
+def test_one_input_s_preprocessing_is_told_whatever_it_is_called() -> None:
+    found = Metadata("one", preprocessing=metadata.by_input({"x": {"scale": "raw"}}))
+    assert found.preprocessing == {"scale": "raw"}
+    assert found.preprocessing_of("input_1") == {"scale": "raw"}

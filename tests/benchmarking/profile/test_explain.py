@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.benchmarking.profile.explain import explain
 from pipeline.benchmarking.profile.reasons import reasons
@@ -133,3 +135,27 @@ def test_dynamic_range(variant: Callable[[str], Path]) -> None:
     said = [reason for op in found.operators for reason in op.reasons]
     assert any(reason.startswith("dynamic range: int8 weights") for reason in said)
     assert any(reason.startswith("not delegated: dynamic range") for reason in said)
+
+
+def test_several_inputs_and_outputs_are_paired_with_the_float_model_s_by_name(tmp_path: Path) -> None:
+    model, reference = tmp_path / "int8.tflite", tmp_path / "float.tflite"
+    model.write_bytes(tiny_models.joined("int8"))
+    reference.write_bytes(tiny_models.joined())
+    found = explain(model, reference, runs=3)
+    assert [op.name for op in found.operators] == ["both", "logits", "value", "scores"]
+    assert all(op.float_us is not None for op in found.operators)
+
+
+def test_a_model_with_state_is_explained_without_times(tmp_path: Path) -> None:
+    tree = flatbuffer.read(tiny_models.linear(np.eye(4), dtype="int8"))
+    state = schema.TensorT(name=b"state", shape=[1, 4], type=schema.TensorType.INT8, buffer=0, isVariable=True)
+    state.quantization = tree.subgraphs[0].tensors[0].quantization
+    tree.subgraphs[0].tensors.append(state)
+    path = tmp_path / "state.tflite"
+    path.write_bytes(flatbuffer.serialize(tree))
+    found = explain(path, runs=2)
+    assert found.unprofiled is not None
+    assert "state that a model keeps" in found.unprofiled
+    assert [(op.type, op.us, op.delegated) for op in found.operators] == [("FULLY_CONNECTED", 0.0, True)]
+    assert found.inference_us > 0
+    assert found.to_json()["unprofiled"] == found.unprofiled

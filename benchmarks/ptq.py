@@ -35,6 +35,8 @@ from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.load import load_file
 from pipeline.quantization.auto import choose
 from pipeline.quantization.ptq import Settings, prepare, quantize
+from pipeline.tasks.registry import resolve
+from pipeline.tflite.endings import endings
 from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
@@ -63,7 +65,8 @@ def ai_edge(model: Any, images: np.ndarray) -> bytes:
 def ours(settings: Settings | None) -> Write:
     def write(model: Any, images: np.ndarray) -> bytes:
         content = mean_for_global_pooling(to_flatbuffer(model))
-        chosen = settings or choose(content, lambda: [{"x": images}], len(images)).settings
+        task = resolve("fidelity", Runner(content).signature, endings(content), {}, {}).task
+        chosen = settings or choose(content, lambda: [{"x": images}], len(images), task=task).settings
         prepared = prepare(content, lambda: [{"x": images}], chosen, examples=len(images))
         return quantize(prepared, "int8", lambda: [{"x": images}], chosen)[0]
 

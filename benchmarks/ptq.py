@@ -29,6 +29,7 @@ from pipeline import recipe as recipes
 from pipeline.benchmarking.host import describe_host
 from pipeline.benchmarking.latency import benchmark
 from pipeline.conversion.convert import to_flatbuffer
+from pipeline.conversion.import_float import import_float
 from pipeline.data import load
 from pipeline.evaluation.classify import evaluate_many
 from pipeline.models.backend import quiet_tensorflow, tf
@@ -37,7 +38,6 @@ from pipeline.quantization.auto import choose
 from pipeline.quantization.ptq import Settings, prepare, quantize
 from pipeline.tasks.registry import resolve
 from pipeline.tflite.endings import endings
-from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 
@@ -64,7 +64,7 @@ def ai_edge(model: Any, images: np.ndarray) -> bytes:
 
 def ours(settings: Settings | None) -> Write:
     def write(model: Any, images: np.ndarray) -> bytes:
-        content = mean_for_global_pooling(to_flatbuffer(model))
+        content = import_float(model).content
         task = resolve("fidelity", Runner(content).signature, endings(content), {}, {}).task
         chosen = settings or choose(content, lambda: [{"x": images}], len(images), task=task).settings
         prepared = prepare(content, lambda: [{"x": images}], chosen, examples=len(images))

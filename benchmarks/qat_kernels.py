@@ -72,10 +72,9 @@ def main() -> None:
 def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[bytes, bytes, bytes]:
     """The converted QAT model, the float model without its fake-quants, and the int8 file."""
     from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.conversion.import_float import as_float_model
     from pipeline.quantization.calibrate import calibrate
     from pipeline.quantization.formats import write
-    from pipeline.quantization.learned import take_out_fake_quant
-    from pipeline.tflite.global_pooling import mean_for_global_pooling
     from pipeline.training import batch_norm
     from pipeline.training.qat import calibrated_start
     from pipeline.training.qat.apply import quantize_aware
@@ -83,15 +82,15 @@ def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[byt
     from pipeline.training.qat.snap import snap
 
     aware = quantize_aware(model)
-    set_ranges(aware, {input_quantizers(aware)[0]: (float(images.min()), float(images.max()))})
+    set_ranges(aware, {next(iter(input_quantizers(aware).values())): (float(images.min()), float(images.max()))})
     batch_norm.freeze(aware)
     calibrated_start.calibrate(aware, [images[place : place + 8] for place in range(0, len(images), 8)])
     if settled:
         snap(aware)
     simulated = to_flatbuffer(aware)
-    prepared, learned = take_out_fake_quant(simulated)
-    prepared = mean_for_global_pooling(prepared)
-    return simulated, prepared, write(prepared, "int8", learned.over(calibrate(prepared, [{"x": images}])))
+    found = as_float_model(simulated)
+    int8 = write(found.content, "int8", found.ranges.over(calibrate(found.content, [{"x": images}])))
+    return simulated, found.content, int8
 
 
 def measure(

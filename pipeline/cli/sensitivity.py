@@ -43,11 +43,11 @@ def sensitivity(
     from pipeline.progress import bar
     from pipeline.quantization.sensitivity.algorithm import analyze
     from pipeline.report import sensitivity_plot
-    from pipeline.workflow.sensitivity_target import resolve
+    from pipeline.workflow.analysis_model import open_for_analysis
 
     if plot is not None:
         sensitivity_plot.check(plot)
-    opened = resolve(target, recipe, overrides or [], examples, bar)
+    opened = open_for_analysis(target, recipe, overrides or [], examples, bar)
     found = analyze(opened.content, opened.ranges, opened.batches, task=opened.task, track=bar, threads=threads)
     if json:
         show.as_json(found.to_json())

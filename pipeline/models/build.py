@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pipeline import importing, recipe
 from pipeline.errors import InputError, did_you_mean
 from pipeline.models.backend import tf_keras
 from pipeline.models.head import number_of_classes, replace_head
 from pipeline.models.load import load_file
+from pipeline.models.signature import signature_of
 from pipeline.models.weights import load_weights
+from pipeline.tensors import OPEN, Tensors, TensorSpec, bind
 
 IMAGENET_CLASSES = 1000
 
@@ -22,34 +27,54 @@ def zoo() -> dict[str, Any]:
     return {name: value for name, value in vars(applications).items() if name[0].isupper() and callable(value)}
 
 
-def build(model: recipe.Model, input_shape: tuple[int, ...], classes: int, *, trainable: bool = True) -> Any:
-    """Build or load the model and, where it will be trained, give it a new head if its classes are not the data's.
+def build(
+    model: recipe.Model,
+    inputs: Mapping[str, TensorSpec],
+    targets: Mapping[str, TensorSpec],
+    class_names: Sequence[str] = (),
+    task: str | Mapping[str, Any] = "auto",
+    *,
+    trainable: bool = True,
+    compiled: bool = False,
+) -> Any:
+    """Build or load a recipe's model and see that the data fits its inputs.
+
+    A classifier that will be trained gets a new head if its classes are not the data's; models for anything else stay
+    as they are.
 
     Args:
         model: The recipe's section.
-        input_shape: The data's shape after preprocessing, without the batch.
-        classes: The data's number of classes, unless the recipe sets its own.
+        inputs: What a batch of the data holds for the model, by name.
+        targets: What is known about its examples, by name.
+        class_names: Of the one class target; empty where the targets are no classes.
+        task: The recipe's; `auto` takes a model with one output [batch, classes], and data with classes, for a
+            classifier.
         trainable: Whether training follows. A new head is random, so without training none is made, and a model
             may know more classes than the data shows.
+        compiled: Whether a loss that the model is compiled with in its file is needed.
 
     Raises:
-        InputError: unknown name, missing file, a function that returns no model, or a model whose input does not
-            fit the data.
+        InputError: unknown name, missing file, a function that returns no model, a model whose inputs do not fit the
+            data, or a classifier's that does not answer classes.
     """
-    classes = model.classes or classes
-    input_shape = model.input_shape or input_shape
     if model.path is not None:
-        built = load_file(model.path)
+        built = load_file(model.path, compiled=compiled)
     elif model.function is not None:
         built = _from_function(model.function)
     elif model.name is not None:
-        built = _from_zoo(model, input_shape, classes)
+        built = _from_zoo(model, inputs, _outputs(model, targets, class_names, task))
     else:
         raise InputError(
             "The recipe does not say which model: give --set model.name=MobileNetV2 (any of tf_keras.applications), "
             "--set model.path=FILE or --set model.function=module:function."
         )
-    _check_input(built, input_shape)
+    check_inputs(built, inputs)
+    if _classifies(class_names, task) and (_name(task) != "auto" or _answers_classes(built)):
+        return _with_classes(built, model.classes or len(class_names), trainable)
+    return built
+
+
+def _with_classes(built: Any, classes: int, trainable: bool) -> Any:
     found = number_of_classes(built)
     if found == classes or (found == 1 and classes == 2):
         return built
@@ -63,13 +88,65 @@ def build(model: recipe.Model, input_shape: tuple[int, ...], classes: int, *, tr
     return built
 
 
-def _from_zoo(model: recipe.Model, input_shape: tuple[int, ...], classes: int) -> Any:
+def _name(task: str | Mapping[str, Any]) -> str:
+    return task if isinstance(task, str) else str(task.get("name", "several outputs"))
+
+
+def _classifies(class_names: Sequence[str], task: str | Mapping[str, Any]) -> bool:
+    return bool(class_names) and _name(task) in ("auto", "classification")
+
+
+def _answers_classes(built: Any) -> bool:
+    return len(built.outputs) == 1 and len(built.outputs[0].shape) == 2 and built.outputs[0].shape[1] is not None
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What a model of the zoo ends in."""
+
+    units: int
+    softmax: bool
+
+
+def _outputs(
+    model: recipe.Model,
+    targets: Mapping[str, TensorSpec],
+    class_names: Sequence[str],
+    task: str | Mapping[str, Any],
+) -> _Outputs:
+    """Classes, or else as many values as the one numeric target has."""
+    softmax = _classifies(class_names, task)
+    if model.classes is not None or softmax:
+        return _Outputs(model.classes or len(class_names), softmax or not targets)
+    if len(targets) == 1:
+        [target] = targets.values()
+        if len(target.shape) <= 2 and OPEN not in target.shape[1:]:
+            return _Outputs(math.prod(target.shape[1:]), softmax=False)
+    listed = ", ".join(str(target) for target in targets.values()) or "none"
+    raise InputError(
+        f"{model.name} ends in classes or in the values of one target [batch, values], and the data's targets are: "
+        f"{listed}. Say how many outputs it is to have with --set model.classes=…, or build the model in a function."
+    )
+
+
+def _from_zoo(model: recipe.Model, inputs: Mapping[str, TensorSpec], ends: _Outputs) -> Any:
     known = zoo()
     if model.name not in known:
         hint = did_you_mean(str(model.name), known)
         raise InputError(f"There is no tf_keras.applications model '{model.name}'.{hint}")
     factory = known[model.name]
-    options: dict[str, Any] = {"input_shape": input_shape, "weights": None, "classes": classes}
+    if len(inputs) != 1 and model.input_shape is None:
+        raise InputError(
+            f"{model.name} takes one image; the data has the inputs {', '.join(map(repr, inputs)) or 'none'}."
+        )
+    input_shape = model.input_shape or next(iter(inputs.values())).shape[1:]
+    options: dict[str, Any] = {
+        "input_shape": tuple(None if side == OPEN else side for side in input_shape),
+        "weights": None,
+        "classes": ends.units,
+    }
+    if not ends.softmax:
+        options["classifier_activation"] = None
     if model.alpha is not None:
         if "alpha" not in inspect.signature(factory).parameters:
             raise InputError(f"{model.name} has no width multiplier: remove model.alpha.")
@@ -89,7 +166,7 @@ def _from_zoo(model: recipe.Model, input_shape: tuple[int, ...], classes: int) -
 
 def _with_imagenet(name: str, factory: Any, options: dict[str, Any]) -> Any:
     try:
-        if options["classes"] == IMAGENET_CLASSES:
+        if options["classes"] == IMAGENET_CLASSES and "classifier_activation" not in options:
             return factory(**options | {"weights": "imagenet"})
         base = factory(**options | {"weights": "imagenet", "include_top": False, "pooling": "avg"})
     except Exception as error:
@@ -99,7 +176,8 @@ def _with_imagenet(name: str, factory: Any, options: dict[str, Any]) -> Any:
             f"The ImageNet weights of {name} could not be downloaded ({' '.join(str(error).split())[:200]}). Where "
             "there is no network, give a file: --set model.weights=FILE.h5, or a whole model: --set model.path=FILE."
         ) from error
-    outputs = tf_keras.layers.Dense(options["classes"], activation="softmax", name="predictions")(base.output)
+    activation = options.get("classifier_activation", "softmax")
+    outputs = tf_keras.layers.Dense(options["classes"], activation=activation, name="predictions")(base.output)
     return tf_keras.Model(base.inputs, outputs, name=base.name)
 
 
@@ -139,15 +217,49 @@ def _from_function(reference: str) -> Any:
     return built
 
 
-def _check_input(model: Any, input_shape: tuple[int, ...]) -> None:
-    if len(model.inputs) != 1:
-        return  # several inputs: the data's function feeds them, and Keras checks them
-    wanted = tuple(model.inputs[0].shape[1:])
-    fits = len(wanted) == len(input_shape) and all(w in (None, g) for w, g in zip(wanted, input_shape, strict=True))
-    if not fits:
-        hint = ""
-        if len(wanted) == 3 and None not in wanted:
-            hint = (
-                f" Set data.preprocess.size to [{wanted[0]}, {wanted[1]}] and data.preprocess.channels to {wanted[2]}."
+def check_inputs(model: Any, inputs: Mapping[str, TensorSpec]) -> None:
+    """See that a model takes what the data gives.
+
+    One input is taken for the one input whatever the two are called; several go by name.
+
+    Raises:
+        InputError: a name that the model does not have (with the nearest one), one that is missing, another shape (with
+            what gives the model's), or values for an input of whole numbers.
+    """
+    if not model.inputs:
+        return  # a subclassed model that was not called yet: Keras checks what it is fed
+    wanted = signature_of(model).inputs
+    given = bind(cast(Tensors, inputs), wanted)
+    for spec in wanted:
+        own = cast(TensorSpec, given[spec.name])
+        fits = len(own.shape) == len(spec.shape) and all(
+            OPEN in (side, other) or side == other for side, other in zip(spec.shape[1:], own.shape[1:], strict=True)
+        )
+        section = "data" if len(wanted) == 1 else f"data.inputs.{own.name}"
+        if not fits:
+            raise InputError(
+                f"The model takes inputs of shape {_shown(spec)}{_called(spec, wanted)}, the data gives {_shown(own)}."
+                f"{_size_hint(spec, section)}"
             )
-        raise InputError(f"The model takes inputs of shape {wanted}, the data gives {input_shape}.{hint}")
+        if spec.dtype.kind in "iu" and own.dtype.kind == "f":
+            raise InputError(
+                f"The model takes whole numbers ({spec.dtype}){_called(spec, wanted)}, the data gives {own.dtype}. "
+                f"Give integers: tokens or indices that are not scaled; in a recipe, data.inputs.{own.name}.dtype."
+            )
+
+
+def _called(spec: TensorSpec, wanted: Sequence[TensorSpec]) -> str:
+    return f" as '{spec.name}'" if len(wanted) > 1 else ""
+
+
+def _shown(spec: TensorSpec) -> tuple[int | None, ...]:
+    return tuple(None if side == OPEN else side for side in spec.shape[1:])
+
+
+def _size_hint(spec: TensorSpec, section: str) -> str:
+    sides = spec.shape[1:]
+    if len(sides) != 3 or OPEN in sides:
+        return ""
+    return (
+        f" Set {section}.preprocess.size to [{sides[0]}, {sides[1]}] and {section}.preprocess.channels to {sides[2]}."
+    )

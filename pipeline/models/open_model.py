@@ -22,4 +22,4 @@ def open_model(source: Path | Recipe) -> Any:
 
     data = load(source.data)
     trainable = source.train is not None and source.train.epochs > 0
-    return build(source.model, data.input_shape, len(data.class_names), trainable=trainable)
+    return build(source.model, data.inputs, data.targets, data.class_names, source.task, trainable=trainable)

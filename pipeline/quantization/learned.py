@@ -80,6 +80,7 @@ def take_out_fake_quant(content: bytes) -> tuple[bytes, Ranges]:
         op.inputs = [stands_for(index) for index in op.inputs]
     _before_joining(model, graph, values)
     _before_reshapes(model, graph, values)
+    _behind_moves(model, graph, values)
     _keep_output_names(graph, stands_for, values)
     for signature in model.signatureDefs or []:
         for entry in signature.outputs:
@@ -170,6 +171,24 @@ def _before_reshapes(model: Any, graph: Any, values: dict[str, tuple[float, floa
             source, result = (tensor_name(graph.tensors[index]) for index in (op.inputs[0], op.outputs[0]))
             if result in values:
                 values.setdefault(source, values[result])
+
+
+_ONLY_MOVE = (
+    *("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "MAX_POOL_2D", "PAD", "SLICE", "STRIDED_SLICE", "SPLIT"),
+    *("UNPACK", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE", "TILE", "BROADCAST_TO", "REVERSE_V2"),
+)
+"""Operators whose outputs are on the steps of their input."""
+
+
+def _behind_moves(model: Any, graph: Any, values: dict[str, tuple[float, float]]) -> None:
+    """What is only moved keeps its range, so that nothing is left to be measured."""
+    for op in graph.operators:
+        kind = operator_name(model, op)
+        source = tensor_name(graph.tensors[op.inputs[1 if kind == "SPLIT" else 0]])
+        if kind in _ONLY_MOVE and source in values:
+            for index in op.outputs:
+                if graph.tensors[index].type == schema.TensorType.FLOAT32:
+                    values.setdefault(tensor_name(graph.tensors[index]), values[source])
 
 
 def _keep_output_names(graph: Any, stands_for: Any, values: dict[str, tuple[float, float]]) -> None:

@@ -1,19 +1,18 @@
 """The recipe: one YAML file that says what a run does, checked before anything heavy starts."""
 
+from pipeline.recipe.data_schema import Audio, Augment, Data, Input, Preprocess, SplitBy, Target, TargetKind, Window
 from pipeline.recipe.reading import available, find, lay_over, load, parse, search_path
 from pipeline.recipe.schema import (
-    Augment,
     Benchmark,
     Calibration,
     Compute,
-    Data,
     Distill,
     Evaluate,
     Format,
     IoType,
     Keep,
+    LossName,
     Model,
-    Preprocess,
     Qat,
     Quantize,
     Recipe,
@@ -25,6 +24,7 @@ from pipeline.recipe.schema import (
 )
 
 __all__ = [
+    "Audio",
     "Augment",
     "Benchmark",
     "Calibration",
@@ -33,8 +33,10 @@ __all__ = [
     "Distill",
     "Evaluate",
     "Format",
+    "Input",
     "IoType",
     "Keep",
+    "LossName",
     "Model",
     "Preprocess",
     "Qat",
@@ -42,9 +44,13 @@ __all__ = [
     "Recipe",
     "RungName",
     "RungPromise",
+    "SplitBy",
     "Strategy",
+    "Target",
+    "TargetKind",
     "Train",
     "Verify",
+    "Window",
     "available",
     "find",
     "lay_over",

@@ -121,18 +121,8 @@ def choose(output: TensorSpec, known: Known) -> Choice:
 
 
 def choose_each(known: Known) -> dict[str, Choice]:
-    """The tasks for several outputs, by output name.
-
-    A target belongs to the output of its name. Where no names are the same, and there are as many targets as outputs,
-    they belong together in order; a single target belongs to the only output that it fits.
-    """
-    outputs, targets = known.signature.outputs, list(known.targets)
-    pairs = {spec.name: spec.name for spec in outputs if spec.name in known.targets}
-    if not pairs and len(targets) == len(outputs):
-        pairs = {spec.name: target for spec, target in zip(outputs, targets, strict=True)}
-    elif not pairs and len(targets) == 1:
-        fitting = [spec for spec in outputs if _by_target(spec, known.targets[targets[0]], known) is not None]
-        pairs = {fitting[0].name: targets[0]} if len(fitting) == 1 else {}
+    """The tasks for several outputs, by output name."""
+    outputs, pairs = known.signature.outputs, pair_targets(known)
     none = replace(known, targets={}, inputs={})  # a second output of the input's shape is no autoencoder's
     found = {}
     for spec in outputs:
@@ -142,6 +132,24 @@ def choose_each(known: Known) -> dict[str, Choice]:
         for spec in outputs:
             found[spec.name] = choose(spec, known)
     return found
+
+
+def pair_targets(known: Known) -> dict[str, str]:
+    """The target of each of several outputs, by output name.
+
+    A target belongs to the output of its name. Where no names are the same, and there are as many targets as outputs,
+    they belong together in order; a single target belongs to the only output that it fits.
+    """
+    outputs, targets = known.signature.outputs, list(known.targets)
+    named = {spec.name: spec.name for spec in outputs if spec.name in known.targets}
+    if named:
+        return named
+    if len(targets) == len(outputs):
+        return {spec.name: target for spec, target in zip(outputs, targets, strict=True)}
+    if len(targets) != 1:
+        return {}
+    fitting = [spec for spec in outputs if _by_target(spec, known.targets[targets[0]], known) is not None]
+    return {fitting[0].name: targets[0]} if len(fitting) == 1 else {}
 
 
 def _by_target(output: TensorSpec, target: TensorSpec, known: Known) -> Choice | None:

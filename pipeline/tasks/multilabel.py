@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -103,9 +104,21 @@ class Multilabel(SingleOutputTask):
         right = np.count_nonzero(given & wanted)
         said, there = np.count_nonzero(given), np.count_nonzero(wanted)
         f1 = 2 * float(right) / float(said + there) if said + there else float("nan")
-        present = np.flatnonzero(wanted.any(axis=0))
-        precisions = [average_precision(scores[:, index], wanted[:, index]) for index in present]
-        return {"map": float(np.mean(precisions)) if precisions else float("nan"), "f1": f1}
+        return {"map": self._mean_precision(statistics)(np.ones(len(statistics), np.int64)), "f1": f1}
+
+    def resampling(self, statistics: NDArray[Any]) -> Callable[[NDArray[np.int64]], float]:
+        return self._mean_precision(statistics) if self.metrics[0] == MAP else super().resampling(statistics)
+
+    def _mean_precision(self, statistics: NDArray[Any]) -> Callable[[NDArray[np.int64]], float]:
+        """Of samples; sorted once for all of them."""
+        ranked = [Ranking.of(statistics[:, 0, c], statistics[:, 1, c] > 0) for c in range(statistics.shape[2])]
+
+        def mean(counts: NDArray[np.int64]) -> float:
+            found = np.array([ranking.average_precision(counts) for ranking in ranked])
+            known = found[~np.isnan(found)]
+            return float(known.mean()) if len(known) else float("nan")
+
+        return mean
 
     def agreement(self, reference: Tensors, other: Tensors) -> NDArray[np.float64]:
         """The share of classes on which both decide the same, yes or no."""
@@ -123,10 +136,26 @@ class Multilabel(SingleOutputTask):
         return {self.output.name: multi_hot.reshape(len(given), *self.output.shape[1:])}
 
 
-def average_precision(scores: NDArray[Any], wanted: NDArray[np.bool_]) -> float:
-    """Σ (Rₙ − Rₙ₋₁) · Pₙ over the distinct scores, from the highest; one class, [N] each, at least one wanted."""
-    order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], np.cumsum(wanted[order])
-    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)  # of each run of equal scores
-    precision, recall = hits[ends] / (ends + 1), hits[ends] / hits[-1]
-    return float(np.sum(np.diff(recall, prepend=0) * precision))
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """One class's examples from the highest score to the lowest."""
+
+    order: NDArray[np.int64]
+    wanted: NDArray[np.bool_]
+    """In this order."""
+    ends: NDArray[np.int64]
+    """The last place of each run of equal scores."""
+
+    @classmethod
+    def of(cls, scores: NDArray[Any], wanted: NDArray[np.bool_]) -> Ranking:
+        order = np.argsort(-scores, kind="stable")
+        ranked = scores[order]
+        return cls(order, wanted[order], np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1))
+
+    def average_precision(self, counts: NDArray[np.int64]) -> float:
+        """Σ (Rₙ − Rₙ₋₁) · Pₙ over the distinct scores, each example as often as it counts; NaN where none is wanted."""
+        counted = counts[self.order]
+        hits, said = np.cumsum(counted * self.wanted)[self.ends], np.cumsum(counted)[self.ends]
+        if not hits[-1]:
+            return float("nan")
+        return float(np.sum(np.diff(hits, prepend=0) * hits / np.maximum(said, 1)) / hits[-1])

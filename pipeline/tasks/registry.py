@@ -87,6 +87,7 @@ def _several(options: Mapping[str, Any], known: Known) -> Resolved:
             "A task of several outputs is `task: {outputs: {OUTPUT: TASK, …}}`, with a task's name or a mapping for "
             f"each{', and nothing beside: ' + ', '.join(rest) if rest else ''}."
         )
+    pairs = automatic.pair_targets(known)
     tasks: dict[str, Task] = {}
     weights: dict[str, float] = {}
     for name, section in outputs.items():
@@ -94,7 +95,10 @@ def _several(options: Mapping[str, Any], known: Known) -> Resolved:
         spec = known.signature.output(name)
         if "weight" in own:
             weights[spec.name] = _weight(own.pop("weight"), name)
-        tasks[spec.name] = _named(own, known.of_output(spec)).task
+        one = known.of_output(spec)
+        if spec.name in pairs and not {"target", "anomaly"} & own.keys():
+            one = one.of_target(pairs[spec.name])
+        tasks[spec.name] = _named(own, one).task
     for spec in known.signature.outputs:
         if spec.name not in tasks:
             tasks[spec.name] = Fidelity(class_readings(Signature((), (spec,)), known.endings))

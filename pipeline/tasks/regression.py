@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,15 +84,31 @@ class Regression(SingleOutputTask):
         return flat
 
     def reduce(self, statistics: NDArray[Any]) -> dict[str, float]:
+        return self._measured(np.ones(len(statistics)), self._terms(statistics))
+
+    def resampling(self, statistics: NDArray[Any]) -> Callable[[NDArray[np.int64]], float]:
+        terms, name = self._terms(statistics), self.metrics[0].name
+        return lambda counts: self._measured(counts.astype(np.float64), terms)[name]
+
+    def _terms(self, statistics: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
+        """What is added up over examples, [N, K] each: squared and absolute errors, the targets and their squares.
+
+        Targets count from their mean, so that the square of a large one takes no digits from the spread.
+        """
         given, wanted = statistics[:, 0], statistics[:, 1]
-        error = wanted - given
-        spread = np.square(wanted - wanted.mean(axis=0)).sum(axis=0)
-        varied = spread > 0
-        shares = 1 - np.square(error).sum(axis=0)[varied] / spread[varied]
+        error, centred = wanted - given, wanted - wanted.mean(axis=0)
+        return np.square(error), np.abs(error), centred, np.square(centred)
+
+    def _measured(self, counts: NDArray[np.float64], terms: tuple[NDArray[np.float64], ...]) -> dict[str, float]:
+        n = counts.sum()
+        squared, absolute, total, squares = (counts @ term for term in terms)
+        spread = squares - total * total / n
+        varied = spread > 1e-12 * squares
+        shares = 1 - squared[varied] / spread[varied]
         return {
             "r2": float(shares.mean()) if len(shares) else float("nan"),
-            "rmse": float(np.sqrt(np.square(error).mean())),
-            "mae": float(np.abs(error).mean()),
+            "rmse": float(np.sqrt(squared.mean() / n)),
+            "mae": float(absolute.mean() / n),
         }
 
     def agreement(self, reference: Tensors, other: Tensors) -> NDArray[np.float64]:

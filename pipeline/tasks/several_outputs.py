@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -66,6 +66,10 @@ class SeveralOutputs(Task):
             for output, task in self._judged.items()
             for metric, value in task.reduce(statistics[output]).items()
         }
+
+    def resampling(self, statistics: NDArray[Any]) -> Callable[[NDArray[np.int64]], float]:
+        output, task = next(iter(self._judged.items()))
+        return task.resampling(statistics[output])
 
     def hits(self, statistics: NDArray[Any]) -> NDArray[np.bool_] | None:
         output, task = next(iter(self._judged.items()))

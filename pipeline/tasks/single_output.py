@@ -132,8 +132,8 @@ def check_numbers(values: NDArray[Any], name: str, *, finite: bool = False) -> N
         count = int(bad.reshape(len(values), -1).any(axis=1).sum())
         kind = "NaN" if np.isnan(values).any() else "infinity"
         raise PipelineError(
-            f"It gives {kind} as '{name}' for {count} of {len(values)} examples of a batch. Its weights or the data's "
-            "preprocessing are broken."
+            f"The output '{name}' holds {kind} for {count} of {len(values)} examples of a batch. The model's weights "
+            "or the data's preprocessing are broken."
         )
 
 

@@ -6,23 +6,20 @@ A statistic an example and one `reduce` over them give a paired bootstrap for an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.recipe import LossName
 from pipeline.tensors import Batch, Signature, Tensors, TensorSpec
+
+__all__ = ["Endings", "LossName", "Metric", "Task"]
 
 Endings = Mapping[str, Literal["softmax", "sigmoid", "none"]]
 """By output name: what the model's last operator does to it (`pipeline.tflite.endings`)."""
-
-LossName = Literal[
-    "categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber", "cosine", "ctc", "triplet", "as_compiled"
-]
-"""A loss by name, without TensorFlow; `pipeline.training.losses` makes Keras's of it. `as_compiled`: the model's own,
-of the file it was compiled in."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +116,20 @@ class Task(ABC):
     @abstractmethod
     def agreement(self, reference: Tensors, other: Tensors) -> NDArray[np.float64]:
         """How far two models give each example the same answer, 0..1, [B]; needs no labels. For a classifier 0 or 1."""
+
+    def resampling(self, statistics: NDArray[Any]) -> Callable[[NDArray[np.int64]], float]:
+        """The first metric of samples of the examples, for the bootstrap.
+
+        To be overridden where something can be prepared that is the same for every sample.
+
+        Args:
+            statistics: Finalized, of N examples.
+
+        Returns:
+            A function of how often each example is in the sample, [N].
+        """
+        name = self.metrics[0].name
+        return lambda counts: self.reduce(np.repeat(statistics, counts, axis=0))[name]
 
     def hits(self, statistics: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Whether each example counts as right, [N], where the first metric is the share of those; else None.

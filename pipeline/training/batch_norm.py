@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from pipeline.models.backend import tf, tf_keras
+from pipeline.tensors import Array, Tensors
+from pipeline.training.feeding import as_called
 
 
 def layers(model: Any) -> list[Any]:
@@ -26,12 +26,12 @@ def fit_momentum(model: Any, steps_per_epoch: int) -> None:
         layer.momentum = min(layer.momentum, max(0.5, 1 - 2 / steps_per_epoch))
 
 
-def reestimate(model: Any, batches: Iterable[np.ndarray]) -> None:
+def reestimate(model: Any, batches: Iterable[Tensors | Array]) -> None:
     """Replace the moving statistics by their plain mean over the given batches.
 
     Args:
         model: A built `tf_keras` model; weights other than the moving statistics are left alone.
-        batches: float32 [B, ...] training inputs; 100 batches are plenty.
+        batches: Training inputs by name, [B, ...], or the arrays of the one input; 100 batches are plenty.
     """
     normalizations = [layer for layer in layers(model) if layer.trainable]
     if not normalizations:
@@ -47,7 +47,7 @@ def reestimate(model: Any, batches: Iterable[np.ndarray]) -> None:
     try:
         for index, x in enumerate(batches):
             momentum.assign(index / (index + 1))  # a cumulative mean
-            step(x)
+            step(tf.nest.map_structure(tf.convert_to_tensor, as_called(model, x)))
     finally:
         for layer, value in zip(normalizations, kept, strict=True):
             layer.momentum = value

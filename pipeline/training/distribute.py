@@ -20,6 +20,7 @@ from pipeline.cluster import this_worker
 from pipeline.errors import InputError, PipelineError
 from pipeline.models.backend import tf, tf_keras
 from pipeline.recipe import Strategy
+from pipeline.tensors import Batch
 
 TIMEOUT = 600
 """Seconds without a word from a worker after which the others give up."""
@@ -68,11 +69,13 @@ def scope(name: Strategy) -> Iterator[None]:
 
 
 def copied(model: Any) -> Any:
-    """The model with its weights, held by the replicas of the scope; the model itself where there is one only."""
+    """The model with its weights and compiled loss, held by the scope's replicas; itself where there is only one."""
     if not tf.distribute.has_strategy():
         return model
     copy = tf_keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
+    if getattr(model, "loss", None):
+        copy.compile(loss=model.loss)
     return copy
 
 
@@ -149,11 +152,11 @@ def stream(make: Callable[[Share], Any]) -> Any:
     )
 
 
-def parts(x: np.ndarray, y: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def parts(batch: Batch, count: int) -> Iterator[Batch]:
     """A worker's batch in equal parts, one for each of its replicas; what does not divide is left out."""
-    size = len(x) // count
+    size = len(batch) // count
     for start in range(0, size * count, max(1, size)):
-        yield x[start : start + size], y[start : start + size]
+        yield batch[start : start + size]
 
 
 def _local_replicas() -> int:

@@ -1,10 +1,9 @@
-"""Train a classifier on the streaming data set; the same loop serves float training and QAT."""
+"""Train a model on the streaming data set; the same loop serves float training and QAT, and every task."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,95 +11,105 @@ import numpy as np
 from pipeline import recipe
 from pipeline.data.loader import Dataset
 from pipeline.errors import PipelineError
+from pipeline.evaluation.comparison import Record
 from pipeline.models.backend import tf, tf_keras
-from pipeline.models.head import number_of_classes
+from pipeline.models.predictor import KerasPredictor
 from pipeline.progress import Track, quiet
+from pipeline.tasks.task import Task
+from pipeline.tensors import Predictor
 from pipeline.training import distribute
-from pipeline.training.distillation import Teacher, accuracy
+from pipeline.training.distillation import Teacher
+from pipeline.training.history import ChosenBy, History
+from pipeline.training.objective import Objective, objective
 
-LAST_LAYERS_WITH_PROBABILITIES = ("softmax", "sigmoid")
-
-
-@dataclass(frozen=True)
-class History:
-    """What the training said, an entry an epoch; `val_accuracy` is empty where there is no validation split."""
-
-    loss: list[float]
-    accuracy: list[float]
-    val_accuracy: list[float]
-    best_epoch: int
-    scores: list[float] = field(default_factory=list)
-    """What `fit`'s own score said after each epoch; empty without one."""
+Score = Callable[[Any], float]
+"""How good a model is, in the task's first metric; for a task without metrics, the higher the better."""
 
 
 def fit(
     model: Any,
     data: Dataset,
     how: recipe.Train | recipe.Qat,
+    task: Task,
     augment: recipe.Augment | None = None,
     *,
     what: str = "training",
     track: Track = quiet,
-    score: Callable[[Any], float] | None = None,
+    score: Score | None = None,
     teacher: Teacher | None = None,
     callbacks: Sequence[Any] = (),
 ) -> History:
     """Train in place and leave the weights of the best validation epoch in the model.
 
-    Inside `distribute.scope` the replicas share every batch.
+    The best is that of the task's first metric: Keras's own where Keras has it, else computed from the model's answers
+    to the validation split; of several replicas the validation loss. Among equals it is the later epoch.
+
+    Inside `distribute.scope` the replicas share every batch. A loss that the model was compiled with stays in it.
 
     Args:
-        model: A `tf_keras` classifier, [batch, classes] or one sigmoid unit, built in the scope.
+        model: A `tf_keras` model of any inputs and outputs, built in the scope.
         data: Its "train" split is learned, its "validation" split (where there is one) chooses the epoch.
-        how: Epochs, batch size, optimizer, schedule, patience, seed.
+        how: Losses, epochs, batch size, optimizer, schedule, patience, seed.
+        task: What the outputs are compared with, by which losses, and how they are judged.
         augment: Random changes to the training images.
         what: Name of the progress bar.
-        score: Chooses the epoch instead of the validation accuracy; the higher, the better.
-        teacher: Whose scores are learned beside the labels.
+        score: Chooses the epoch instead.
+        teacher: Whose outputs are learned beside the targets, or alone.
         callbacks: More Keras callbacks.
 
     Raises:
-        InputError: the replicas cannot share the batch evenly, there is less than one batch of data, or the teacher
-            answers other classes.
+        InputError: inputs or targets that the model or its losses do not take, nothing to train towards, replicas that
+            cannot share the batch evenly, or less than one batch of data.
         PipelineError: the loss became NaN or infinite.
     """
     tf_keras.utils.set_random_seed(how.seed)
     steps = distribute.steps(data.size("train"), how.batch_size)
     distribute.check(how.batch_size, steps, what)
     distribute.begin_alike(model)
-    classes = number_of_classes(model)
-    model.compile(
+    example = next(iter(data.batches("train", 1)))
+    goal = objective(model, task, how, example, teacher)
+    compiled_with = getattr(model, "loss", None)
+    goal.model.compile(
         optimizer=optimizer(how, steps),
-        loss=_loss(model, classes, how.label_smoothing, teacher),
-        metrics=["accuracy" if teacher is None else accuracy(classes)],
+        loss=dict(goal.losses),
+        loss_weights=dict(goal.weights),
+        metrics=dict(goal.metrics),
         # The learning-rate schedule and QAT's ranges live in variables: every step is the same graph.
         jit_compile=False,
     )
-    validation_steps = distribute.steps(data.size("validation"), how.batch_size) if "validation" in data.splits else 0
-    best = _BestWeights("val_accuracy" if validation_steps else "loss", how.patience, score)
+    has_validation = "validation" in data.splits
+    validation_steps = distribute.steps(data.size("validation"), how.batch_size) if has_validation else 0
+    specs = goal.specs(goal.batch(example))
+    best = _BestWeights(model, _choice(model, goal, data, how, score, bool(validation_steps)), how.patience)
     watchers = [_Progress(track, what, how.epochs * steps), tf_keras.callbacks.TerminateOnNaN(), *callbacks, best]
-    result = model.fit(
-        _stream(data, "train", how, classes, augment, teacher),
+    result = goal.model.fit(
+        _stream(data, "train", how, goal, specs, augment),
         steps_per_epoch=steps,
         epochs=how.epochs,
-        validation_data=_stream(data, "validation", how, classes, None, teacher) if validation_steps else None,
+        validation_data=_stream(data, "validation", how, goal, specs) if validation_steps else None,
         validation_steps=validation_steps or None,
         callbacks=watchers,
         verbose=0,
     )
-    if not all(math.isfinite(value) for value in result.history["loss"]):
+    said = {key: [float(value) for value in values] for key, values in result.history.items()}
+    if not all(math.isfinite(value) for value in said["loss"]):
         raise PipelineError(
-            f"The loss became {result.history['loss'][-1]} in epoch {len(result.history['loss'])} of {what}: lower the "
-            "learning rate (--set train.learning_rate=… or qat.learning_rate=…) and check the preprocessing's scale."
+            f"The loss became {said['loss'][-1]} in epoch {len(said['loss'])} of {what}: lower the learning rate "
+            "(--set train.learning_rate=… or qat.learning_rate=…) and check the preprocessing's scale."
         )
     best.restore()
-    model.compile()  # lets go of the optimizer's slots, which would triple the saved file
+    # Lets go of the optimizer's slots, which would triple the saved file.
+    model.compile(**({"loss": compiled_with} if compiled_with else {}))
+    own = best.choice
     return History(
-        loss=[float(value) for value in result.history["loss"]],
-        accuracy=[float(value) for value in result.history["accuracy"]],
-        val_accuracy=[float(value) for value in result.history.get("val_accuracy", [])],
+        loss=said["loss"],
+        val_loss=said.get("val_loss", []),
+        accuracy=_accuracy(said, ""),
+        val_accuracy=_accuracy(said, "val_"),
         best_epoch=best.epoch,
-        scores=best.scores,
+        chosen_by=own.by,
+        scores=own.scores,
+        metrics=own.metrics,
     )
 
 
@@ -124,65 +133,113 @@ def optimizer(how: recipe.Train | recipe.Qat, steps_per_epoch: int) -> Any:
     return {"adam": tf_keras.optimizers.Adam, "adamw": tf_keras.optimizers.AdamW}[how.optimizer](rate)
 
 
-def answers_probabilities(model: Any) -> bool:
-    """Whether the model ends in softmax or sigmoid, through reshapes and QAT wrappers."""
-    for layer in reversed(model.layers):
-        inner = getattr(layer, "layer", layer)
-        if isinstance(inner, tf_keras.layers.Softmax):
-            return True
-        activation = getattr(inner, "activation", None)
-        activation = getattr(activation, "activation", activation)  # tfmot's QuantizeAwareActivation
-        if activation is not None:
-            return getattr(activation, "__name__", "") in LAST_LAYERS_WITH_PROBABILITIES
-        if inner.weights:
-            return False
-    return False
-
-
-def _loss(model: Any, classes: int, smoothing: float, teacher: Teacher | None) -> Any:
-    logits = not answers_probabilities(model)
-    kind = tf_keras.losses.BinaryCrossentropy if classes == 1 else tf_keras.losses.CategoricalCrossentropy
-    if teacher is None:
-        return kind(from_logits=logits, label_smoothing=smoothing)
-    teacher.check(classes)
-    # Each example's own loss: Keras takes the mean, over all replicas.
-    each = kind(from_logits=logits, label_smoothing=smoothing, reduction="none")
-    return teacher.loss(each, classes, not logits)
+def _accuracy(said: dict[str, list[float]], prefix: str) -> list[float]:
+    """Keras puts the output's name before it where there are several."""
+    names = [key for key in said if key.endswith("accuracy") and key.startswith("val_") == bool(prefix)]
+    return said[names[0]] if names else []
 
 
 def _stream(
-    data: Dataset, split: str, how: Any, classes: int, augment: recipe.Augment | None, teacher: Teacher | None
+    data: Dataset,
+    split: str,
+    how: recipe.Train | recipe.Qat,
+    goal: Objective,
+    specs: tuple[Any, Any],
+    augment: recipe.Augment | None = None,
 ) -> Any:
     """An endless tf.data stream over a split, reshuffled by seed each epoch where it is the training split."""
-    signature = (
-        tf.TensorSpec((None, *data.input_shape), tf.float32),
-        tf.TensorSpec((None, max(1, classes) * (1 if teacher is None else 2)), tf.float32),
-    )
 
     def read(share: distribute.Share) -> Any:
-        def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        def elements() -> Iterator[Any]:
             epoch = 0
             while True:
                 seed = how.seed * 100_003 + epoch if split == "train" else None
                 place = (share.worker, share.workers)
                 for batch in data.batches(split, how.batch_size, shuffle_seed=seed, augment=augment, share=place):
-                    x, y = batch.x, batch.y
-                    targets = _targets(y, classes)
-                    if teacher is not None:
-                        targets = teacher.targets(x, targets)
-                    yield from distribute.parts(x, targets, share.replicas)
+                    yield from map(goal.element, distribute.parts(goal.batch(batch), share.replicas))
                 epoch += 1
 
-        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+        return tf.data.Dataset.from_generator(elements, output_signature=specs).prefetch(2)
 
     return distribute.stream(read)
 
 
-def _targets(labels: np.ndarray, classes: int) -> np.ndarray:
-    if classes == 1:
-        return labels[:, None].astype(np.float32)
-    one_hot: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
-    return one_hot
+def _choice(
+    model: Any,
+    goal: Objective,
+    data: Dataset,
+    how: recipe.Train | recipe.Qat,
+    score: Score | None,
+    has_validation: bool,
+) -> _Choice:
+    """What the best epoch is chosen by."""
+    first = goal.task.metrics[0] if goal.task.metrics else None
+    higher = first is None or first.higher_is_better
+    if score is not None:
+        return _Choice("int8", higher, score)
+    if not has_validation:
+        return _Choice("loss", False)
+    if goal.metrics:
+        return _Choice("validation", True)
+    example = next(iter(data.batches("validation", 1)))
+    if first is None or not goal.task.targets_of(example) or distribute.replicas() > 1:
+        return _Choice("val_loss", False)
+    predictor = KerasPredictor(model)  # which answers with the weights that there are
+    return _Choice(
+        "validation", higher, judge=lambda: _judged(predictor, data, how.batch_size, goal.task), first=first.name
+    )
+
+
+def _judged(predictor: Predictor, data: Dataset, batch_size: int, task: Task) -> dict[str, float]:
+    """The task's metrics of a model on the validation split."""
+    record = Record("The model in training", task)
+    for batch in data.batches("validation", batch_size):
+        record.add(predictor(batch.inputs), task.targets_of(batch))
+    return record.values
+
+
+class _Choice:
+    """What one epoch is preferred to another by, and its values so far.
+
+    Args:
+        by: Its kind.
+        higher_is_better: Which of two values wins.
+        score: Gives the value of a model; where there is none, Keras's logs hold it.
+        judge: Gives several values of a model instead, the one called `first` among them.
+    """
+
+    def __init__(
+        self,
+        by: ChosenBy,
+        higher_is_better: bool,
+        score: Score | None = None,
+        judge: Callable[[], dict[str, float]] | None = None,
+        first: str = "",
+    ) -> None:
+        self.by, self._sign = by, 1 if higher_is_better else -1
+        self._score, self._judge, self._first = score, judge, first
+        self.scores: list[float] = []
+        self.metrics: dict[str, list[float]] = {}
+
+    def value(self, model: Any, logs: dict[str, float]) -> float:
+        """Of the epoch that ended: the higher, the better; −infinity where it is NaN."""
+        if self.by in ("loss", "val_loss"):
+            return -logs[self.by]
+        if self._judge is not None:
+            values = self._judge()
+            for name, item in values.items():
+                self.metrics.setdefault(name, []).append(item)
+            self.scores.append(values[self._first])
+        elif self._score is not None:
+            self.scores.append(self._score(model))
+        else:
+            self.scores.append(next(float(item) for key, item in logs.items() if _is_validation_accuracy(key)))
+        value = self._sign * self.scores[-1]
+        return -math.inf if math.isnan(value) else value
+
+
+def _is_validation_accuracy(key: str) -> bool:
+    return key.startswith("val_") and key.endswith("accuracy")
 
 
 class _Progress(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -203,24 +260,21 @@ class _Progress(tf_keras.callbacks.Callback):  # type: ignore[misc]
 class _BestWeights(tf_keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the weights of the best epoch and stops after `patience` epochs without a better one."""
 
-    def __init__(self, monitor: str, patience: int | None, score: Callable[[Any], float] | None) -> None:
+    def __init__(self, trained: Any, choice: _Choice, patience: int | None) -> None:
         super().__init__()
-        self._monitor, self._patience, self._score = monitor, patience, score
-        self.scores: list[float] = []
+        self._trained, self._patience = trained, patience
+        self.choice = choice
         self._best = -math.inf
         self._weights: list[np.ndarray] | None = None
         self.epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        score = logs[self._monitor] * (-1 if self._monitor == "loss" else 1)
-        if self._score is not None:
-            score = self._score(self.model)
-            self.scores.append(score)
-        if score >= self._best:  # among equals the later epoch: it has seen more
-            self._best, self._weights, self.epoch = score, self.model.get_weights(), epoch + 1
+        value = self.choice.value(self._trained, logs)
+        if value >= self._best:  # among equals the later epoch: it has seen more
+            self._best, self._weights, self.epoch = value, self._trained.get_weights(), epoch + 1
         elif self._patience and epoch + 1 - self.epoch >= self._patience:
             self.model.stop_training = True
 
     def restore(self) -> None:
         if self._weights is not None:
-            self.model.set_weights(self._weights)
+            self._trained.set_weights(self._weights)

@@ -109,7 +109,7 @@ class _Search:
         self._context, self._budget, self._folder, self._threads = context, budget, folder, threads
         self._began = time.monotonic()
         float_model = context.run.path(stages.FLOAT)
-        self._task = stages.task_of(context.recipe, context.data, float_model.read_bytes())
+        self._task = context.task
         self._metric = _metric(self._task)
         self._split = _split(context, budget.split)
         self._examples = _Examples(context, self._split, float_model, threads)
@@ -184,7 +184,12 @@ class _Search:
         content, corrected = self._quantizer("int8", self._context.recipe.quantize.io, rules)
         path = self._folder / f"{len(self._tried):03d}.tflite"
         method, how = self._prepared.ranges.method, self._quantizer.how
-        write_bytes(path, with_metadata(self._context.recipe, self._context.data, content, "int8", method, rules, how))
+        write_bytes(
+            path,
+            with_metadata(
+                self._context.recipe, self._context.data, content, "int8", method, rules, how, task=self._task
+            ),
+        )
         record = self._ask(path)
         compared = record.against(self._float)
         assert compared.difference is not None  # both have targets

@@ -10,12 +10,35 @@ import pytest
 
 from pipeline import recipe
 from pipeline.errors import InputError
+from pipeline.tensors import OPEN, TensorSpec
 
 
-def build(classes: int = 10, shape: tuple[int, ...] = (8, 8, 1), *, trainable: bool = True, **how: object) -> Any:
+def spec(name: str, *shape: int, dtype: str = "float32") -> TensorSpec:
+    return TensorSpec(name, (OPEN, *shape), np.dtype(dtype))
+
+
+def build(
+    classes: int = 10,
+    shape: tuple[int, ...] = (8, 8, 1),
+    *,
+    task: str = "classification",
+    trainable: bool = True,
+    **how: object,
+) -> Any:
+    """For a classifier of images."""
     from pipeline.models.build import build
 
-    return build(recipe.Model.model_validate(how), shape, classes, trainable=trainable)
+    names = [str(number) for number in range(classes)]
+    inputs, targets = {"x": spec("x", *shape)}, {"y": spec("y", dtype="int64")}
+    return build(recipe.Model.model_validate(how), inputs, targets, names, task, trainable=trainable)
+
+
+def built(inputs: list[TensorSpec], targets: list[TensorSpec], task: str = "auto", **how: object) -> Any:
+    """For anything else."""
+    from pipeline.models.build import build
+
+    named = ({one.name: one for one in specs} for specs in (inputs, targets))
+    return build(recipe.Model.model_validate(how), *named, (), task)
 
 
 @pytest.fixture
@@ -141,10 +164,63 @@ def test_one_sigmoid_unit_is_enough_for_two_classes(tmp_path: Path) -> None:
     assert build(3, path=tmp_path / "m.keras").output_shape == (None, 3)
 
 
-def test_a_model_that_is_no_classifier_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_is_no_classifier_is_refused_as_one_only(tmp_path: Path) -> None:
     ending_in().save(tmp_path / "m.keras")
     with pytest.raises(InputError, match="not a classifier"):
         build(path=tmp_path / "m.keras")
+    for task in ("auto", "embedding"):
+        assert build(path=tmp_path / "m.keras", task=task).output_shape == (None, 6, 6, 4)
+
+
+def test_a_classifiers_head_is_replaced_by_itself_and_no_other_models(tmp_path: Path) -> None:
+    from pipeline.models.backend import tf_keras
+
+    ending_in(tf_keras.layers.Flatten(), tf_keras.layers.Dense(5)).save(tmp_path / "m.keras")
+    assert build(3, path=tmp_path / "m.keras", task="auto").output_shape == (None, 3)
+    assert build(3, path=tmp_path / "m.keras", task="embedding").output_shape == (None, 5)
+    assert built([spec("x", 8, 8, 1)], [spec("y", 5)], path=tmp_path / "m.keras").output_shape == (None, 5)
+
+
+def test_several_inputs_go_by_name_and_shape(tmp_path: Path) -> None:
+    from pipeline.models.backend import tf_keras
+
+    image, words = tf_keras.Input((8, 8, 3), name="image"), tf_keras.Input((4,), dtype="int32", name="words")
+    both = [tf_keras.layers.Flatten()(image), tf_keras.layers.Flatten()(tf_keras.layers.Embedding(9, 2)(words))]
+    answer = tf_keras.layers.Dense(2, name="answer")(tf_keras.layers.Concatenate()(both))
+    tf_keras.Model([image, words], answer).save(tmp_path / "m.keras")
+
+    def of(*inputs: TensorSpec) -> Any:
+        return built(list(inputs), [spec("y", 2)], path=tmp_path / "m.keras")
+
+    assert of(spec("words", 4, dtype="int64"), spec("image", 8, 8, 3)).output_shape == (None, 2)
+    with pytest.raises(InputError, match=r"no input 'imgae'.*Did you mean 'image'"):
+        of(spec("words", 4, dtype="int64"), spec("imgae", 8, 8, 3))
+    with pytest.raises(InputError, match="'words' is not given"):
+        of(spec("image", 8, 8, 3))
+    with pytest.raises(InputError, match=r"as 'image'.*data\.inputs\.image\.preprocess\.size to \[8, 8\]"):
+        of(spec("words", 4, dtype="int64"), spec("image", 16, 16, 3))
+    with pytest.raises(InputError, match=r"whole numbers \(int32\) as 'words'.*float32"):
+        of(spec("words", 4), spec("image", 8, 8, 3))
+
+
+def test_the_zoo_answers_values_where_the_target_holds_values() -> None:
+    model = built([spec("x", 32, 32, 3)], [spec("points", 6)], name="MobileNetV2", alpha=0.35)
+    assert model.output_shape == (None, 6)
+    assert model(np.zeros((1, 32, 32, 3), np.float32)).numpy().min() <= 0  # no softmax
+    with pytest.raises(InputError, match=r"model\.classes"):
+        built([spec("x", 32, 32, 3)], [spec("a", 6), spec("b", 6)], name="MobileNetV2", alpha=0.35)
+
+
+def test_the_loss_that_a_file_was_compiled_with_is_loaded_where_it_is_needed(tmp_path: Path) -> None:
+    from pipeline.models.backend import tf_keras
+    from pipeline.models.build import build
+
+    model = ending_in(tf_keras.layers.Flatten(), tf_keras.layers.Dense(2))
+    model.compile(loss="mean_absolute_error")
+    model.save(tmp_path / "m.keras")
+    section, x, y = recipe.Model(path=tmp_path / "m.keras"), {"x": spec("x", 8, 8, 1)}, {"y": spec("y", 2)}
+    assert build(section, x, y, compiled=True).loss == "mean_absolute_error"
+    assert not getattr(build(section, x, y), "loss", None)
 
 
 def test_open_sides_take_any_size(tmp_path: Path) -> None:

@@ -9,12 +9,16 @@ import pytest
 
 from pipeline import recipe
 from pipeline.errors import InputError
+from pipeline.tensors import OPEN, TensorSpec
 
 
 def build(classes: int = 10, shape: tuple[int, ...] = (8, 8, 1), *, trainable: bool = True, **how: object) -> object:
     from pipeline.models.build import build
 
-    return build(recipe.Model.model_validate(how), shape, classes, trainable=trainable)
+    inputs = {"x": TensorSpec("x", (OPEN, *shape), np.dtype(np.float32))}
+    targets = {"y": TensorSpec("y", (OPEN,), np.dtype(np.int64))}
+    names = [str(number) for number in range(classes)]
+    return build(recipe.Model.model_validate(how), inputs, targets, names, trainable=trainable)
 
 
 def test_a_model_of_the_zoo_by_name() -> None:

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.ptq import Settings, prepare, quantize
 from pipeline.quantization.range_differences import compare
-from pipeline.quantization.ranges import Ranges, find
+from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import activations
 from pipeline.recipe import Quantize
 from pipeline.tflite.flatbuffer import quantization, read
@@ -91,8 +91,3 @@ def test_ranges_without_overlap_are_infinitely_apart() -> None:
 def test_different_models_are_not_compared() -> None:
     with pytest.raises(InputError, match="different models"):
         compare(Ranges({"a": (0, 1)}), Ranges({"b": (0, 1)}))
-
-
-def test_a_run_without_ranges_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no ranges\.json"):
-        find(tmp_path)

@@ -17,6 +17,7 @@ import yaml
 from pipeline import recipe
 from pipeline.cluster import Worker, folder_for
 from pipeline.errors import InputError
+from pipeline.tensors import Batch
 from pipeline.workflow import stages
 from pipeline.workflow.run_folder import Run
 
@@ -204,13 +205,14 @@ def test_the_last_batch_counts_where_every_replica_gets_of_it(
     assert distribute.steps(examples, batch_size) == wanted
 
 
-def test_a_batch_is_parted_evenly_and_a_small_rest_left_out() -> None:
+def test_a_batch_is_split_evenly_and_a_small_rest_left_out() -> None:
     from pipeline.training.distribute import parts
 
-    x, y = np.arange(7), np.arange(7) * 10
-    assert [part.tolist() for part, _ in parts(x, y, 3)] == [[0, 1], [2, 3], [4, 5]]
-    assert [part.tolist() for _, part in parts(x, y, 1)] == [y.tolist()]
-    assert not list(parts(x[:2], y[:2], 3))
+    batch = Batch({"a": np.arange(7), "b": np.ones((7, 2))}, {"y": np.arange(7) * 10})
+    assert [part.inputs["a"].tolist() for part in parts(batch, 3)] == [[0, 1], [2, 3], [4, 5]]
+    assert [part.inputs["b"].shape for part in parts(batch, 3)] == [(2, 2)] * 3
+    assert [part.targets["y"].tolist() for part in parts(batch, 1)] == [batch.targets["y"].tolist()]
+    assert not list(parts(batch[:2], 3))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,8 @@ def data(**changes: Any) -> Dataset:
 
 
 def states(path: Path, dataset: Dataset | None = None) -> dict[str, str]:
-    return {entry.what: entry.state for entry in check(inspect(path), dataset or data())}
+    of_run = Run(path.parent).manifest["recipe"]
+    return {entry.what: entry.state for entry in check(inspect(path), dataset or data(), of_run)}
 
 
 def rewrite(path: Path, change: Callable[[metadata.Metadata], metadata.Metadata]) -> None:

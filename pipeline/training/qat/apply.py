@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow_model_optimization as tfmot
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
 from pipeline.errors import InputError
-from pipeline.models.backend import tf_keras
+from pipeline.models.backend import tf, tf_keras
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.configs import Int8Config, has_kernel
 from pipeline.training.qat.fake_quant_placement import Rounded, place
@@ -68,13 +68,28 @@ def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             f"tensorflow-model-optimization cannot quantize '{graph.name}': {' '.join(str(error).split())[:400]} "
-            "`pipeline doctor MODEL` lists what is in the way. The post-training road takes every model: run the "
-            "recipe with --ptq."
+            "`pipeline doctor MODEL` lists what is in the way. Post-training quantization takes every model: run "
+            "the recipe with --ptq."
         ) from error
+    aware = _under_own_names(aware, graph.output_names)
     for layer in aware.layers:
         if not layer.trainable and isinstance(layer, QuantizeWrapper):
             layer._trainable_weights = []  # the wrapper would train the kernel all the same
     return aware
+
+
+def _under_own_names(aware: Any, names: Sequence[str]) -> Any:
+    """The model with its outputs called as the float model's are; tfmot's wrappers call them `quant_…`.
+
+    Named layers that do nothing give them, which a saved file keeps.
+    """
+    outputs = [
+        output if own == name else tf_keras.layers.Activation("linear", name=name)(output)
+        for name, own, output in zip(names, aware.output_names, aware.outputs, strict=True)
+    ]
+    structure = aware.output
+    flat = outputs[0] if not tf.nest.is_nested(structure) else tf.nest.pack_sequence_as(structure, outputs)
+    return tf_keras.Model(aware.input, flat, name=aware.name)
 
 
 def _config(layer: Layer, output: Rounded | None) -> Int8Config:

@@ -6,26 +6,26 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from pipeline.models.backend import tf
+from pipeline.tensors import Array, Tensors
 from pipeline.training import batch_norm
+from pipeline.training.feeding import as_called
 from pipeline.training.qat.snap import tie_ranges
 
 
-def calibrate(aware: Any, batches: Iterable[np.ndarray]) -> None:
+def calibrate(aware: Any, batches: Iterable[Tensors | Array]) -> None:
     """Let every activation quantizer see the batches: its range becomes the mean of their minima and maxima.
 
     Weights, batch-norm statistics and the network's answers are those of inference; nothing is dropped out.
 
     Args:
         aware: A QAT model; only its ranges change.
-        batches: float32 [B, ...].
+        batches: Inputs by name, [B, ...], or the arrays of the one input.
     """
     with _as_in_inference(aware):
         step = tf.function(lambda x: aware(x, training=True), reduce_retracing=True)
         for x in batches:
-            step(tf.convert_to_tensor(x))
+            step(tf.nest.map_structure(tf.convert_to_tensor, as_called(aware, x)))
     tie_ranges(aware)
 
 

@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pipeline.diagnosis.finding import Diagnosis, Finding, worst_first
 from pipeline.errors import InputError, PipelineError
+from pipeline.finding import Diagnosis, Finding, worst_first
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.apply import own_configs, quantize
 from pipeline.training.qat.graph import Graph, Layer
 from pipeline.training.qat.rewrites import Change, canonical
+from pipeline.training.qat.rewrites.recurrent import KINDS
 
 _NAMES_SHOWN = 3
-_PTQ = "Take the post-training road, which takes every model that converts: run the recipe with --ptq."
+RECURRENT = (*KINDS, "Bidirectional", "RNN")
+_PTQ = "Take post-training quantization, which takes every model that converts: run the recipe with --ptq."
 
 
 def examine(
@@ -114,21 +116,36 @@ def _unknown(graph: Graph, configs: Mapping[str, Any]) -> list[Finding]:
         groups.setdefault(layer.kind.__name__, []).append(layer)
     findings = []
     for kind, layers in groups.items():
+        names = [layer.name for layer in layers]
+        if kind in RECURRENT:
+            findings.append(_recurrent(kind, names))
+            continue
         own = layers[0].kind.__module__.partition(".")[0] not in ("tf_keras", "keras")
         inside = " and its weights are" if any(layer.weights for layer in layers) else " is"
         findings.append(
             Finding(
                 "unknown layer",
                 "warning",
-                f"{_count(kind, [layer.name for layer in layers])}: "
-                + ("a class of the user's" if own else "no rules for its inside"),
+                f"{_count(kind, names)}: " + ("a class of the user's" if own else "no rules for its inside"),
                 f"QAT rounds what goes in and what comes out; what is inside{inside} quantized after training, if "
                 "TFLite has kernels for it.",
                 f"Give it a QuantizeConfig: qat.configs: {{{kind}: module:Class}}. Or leave it so.",
-                {"kind": kind, "layers": [layer.name for layer in layers]},
+                {"kind": kind, "layers": names},
             )
         )
     return findings
+
+
+def _recurrent(kind: str, names: list[str]) -> Finding:
+    return Finding(
+        "recurrent layer",
+        "warning",
+        f"{_count(kind, names)}: not unrolled, or with a state that is kept or given",
+        "Unrolled over a known number of steps, each step's operators are rounded in QAT as int8 rounds them. As it "
+        "is, it loops at run time, which has no int8 form, or QAT does not know its inside.",
+        "Build it with unroll=True, a fixed number of steps, stateful=False and return_state=False.",
+        {"kind": kind, "layers": names},
+    )
 
 
 _KNOWN = (
@@ -146,7 +163,16 @@ _KNOWN = (
     *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
     *("AveragePooling2D", "MaxPooling2D", "MaxPooling1D", "AveragePooling1D", "UpSampling2D", "UpSampling1D"),
     *("Reshape", "Flatten", "Permute", "RepeatVector", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D"),
-    *("LayerNormalization", "UnitNormalization", "PReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Resizing"),
+    *(
+        "Embedding",
+        "LayerNormalization",
+        "UnitNormalization",
+        "PReLU",
+        "LeakyReLU",
+        "ELU",
+        "ThresholdedReLU",
+        "Resizing",
+    ),
 )
 
 
@@ -176,10 +202,10 @@ def _functions(graph: Graph) -> list[Finding]:
 
 
 def _convert(graph: Graph) -> tuple[list[Finding], bytes | None]:
-    from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.conversion.import_float import import_float
 
     try:
-        return [], to_flatbuffer(graph.build())
+        return [], import_float(graph.build()).content
     except (PipelineError, ValueError, TypeError) as error:
         effect = "There is no .tflite file of this model, float or int8."
         remedy = "Replace the operators that are named, or write the layer with operators that TFLite has."
@@ -190,10 +216,10 @@ def _float_operators(content: bytes) -> list[Finding]:
     """What is still float in the int8 file; which ranges it is written with makes no difference."""
     from pipeline.quantization.formats import write
     from pipeline.quantization.ranges import Ranges
-    from pipeline.tflite.activations import listed
+    from pipeline.quantization.tap import activations
     from pipeline.tflite.inspect import inspect
 
-    ranges = Ranges({activation.name: (-1.0, 1.0) for activation in listed(content)})
+    ranges = Ranges(dict.fromkeys(activations(content), (-1.0, 1.0)))
     try:
         operators = inspect(write(content, "int8", ranges)).float_operators
     except PipelineError as error:

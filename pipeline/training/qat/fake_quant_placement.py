@@ -3,8 +3,8 @@
 The rules are the kernels' (https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec)
 and those of the writer, ai-edge-quantizer:
 
-- A convolution takes up the batch-norm and the ReLU behind it: only the last of them is rounded. ADD, SUB, MUL and
-  the pools take up a ReLU too.
+- Batch-norm and ReLU behind a convolution are fused into it: only the last of them is rounded. A ReLU is fused into
+  ADD, SUB, MUL and the pools too.
 - What goes into a CONCATENATION, MAXIMUM or MINIMUM and nowhere else is written on its steps, and rounded there.
 - AVERAGE_POOL_2D and RESIZE_BILINEAR round onto the steps of their input (:mod:`pipeline.training.qat.snap`).
 - Whatever only moves values (RESHAPE, TRANSPOSE, PAD, MAX_POOL_2D, slices) stays on its input's steps.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.models.backend import tf_keras
-from pipeline.training.qat.fusing import taken_up
+from pipeline.training.qat.fusing import fused_values
 from pipeline.training.qat.graph import Call, Graph, Value, is_input
 from pipeline.training.qat.operation import Operation
 from pipeline.training.qat.rewrites.fused_activations import activation_name
@@ -63,7 +63,7 @@ class Rounded:
 
 def place(graph: Graph) -> list[Rounded]:
     """The values of a canonical graph that get a fake-quant, in the order of the calls."""
-    inside = taken_up(graph)
+    inside = fused_values(graph)
     found = []
     for call in graph.calls:
         for value in call.outputs:

@@ -1,4 +1,4 @@
-"""What TFLite's operators take up of the layers behind them: batch-norm, channel factors, ReLU and ReLU6."""
+"""What TFLite fuses into an operator of the layers behind it: batch-norm, channel factors, ReLU and ReLU6."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ FOLDS_BATCH_NORM = ("Conv2D", "DepthwiseConv2D", "Dense")
 """Layers that the converter folds a BatchNormalization behind them into."""
 
 _FUSES_RELU = ("Add", "Subtract", "Multiply", "AveragePooling2D")
+"""Beside those that fold batch-norm: layers that a ReLU behind them is fused into. TRANSPOSE_CONV fuses none."""
 
 
-def taken_up(graph: Graph) -> set[int]:
-    """`id`s of the values inside a convolution with what it takes up, and before a ReLU that is fused."""
+def fused_values(graph: Graph) -> set[int]:
+    """`id`s of the values between a convolution and the layers that are fused into it, and before a fused ReLU."""
     inside: set[int] = set()
     for call in graph.calls:
-        linear = call.is_a(*LINEAR)
+        linear = call.is_a(*FOLDS_BATCH_NORM)
         if not linear and not call.is_a(*_FUSES_RELU) and not _adds_or_scales(call):
             continue
         value = call.output

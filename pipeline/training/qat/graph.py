@@ -203,6 +203,16 @@ class Graph:
             last.config["name"] = self.unique(name)
         return [self.insert(place + offset, *step) for offset, step in enumerate(steps)]
 
+    def replace_with(self, call: Call, calls: Sequence[Call]) -> None:
+        """Put other calls in a call's place; the last of them gives the call's output, and its layer inherits the name.
+
+        As :meth:`replace`, for calls with any number of results.
+        """
+        place = self.place(call)
+        self.calls[place : place + 1] = calls
+        if not self.calls_of(call.layer):
+            calls[-1].layer.config["name"] = self.unique(call.layer.name)
+
     def after(self, value: Value, layer: Layer) -> Value:
         """Call a layer on a value, for everything that reads the value now.
 
@@ -316,7 +326,7 @@ def read(model: Any, known_layers: dict[int, Layer] | None = None) -> Graph:
         raise InputError(
             f"The model '{model.name}' is subclassed or not built: its graph cannot be read, so "
             "tensorflow-model-optimization cannot quantize it. Build it with the functional API, with a known input "
-            "shape, or take the post-training road, which takes every model: run the recipe with --ptq."
+            "shape, or take post-training quantization, which takes every model: run the recipe with --ptq."
         )
     graph = Graph(model.name)
     layers: dict[int, Layer] = {} if known_layers is None else known_layers

@@ -25,9 +25,13 @@ def ranges(aware: Any) -> dict[str, tuple[float, float]]:
     return {name: (float(state["min"]), float(state["max"])) for name, _, state in _learning(aware)}
 
 
-def input_quantizers(aware: Any) -> list[str]:
-    """Names of the quantizers of the model's inputs, in their order."""
-    return [name for name, quantizer, _ in _learning(aware) if isinstance(quantizer, WidestRange)]
+def input_quantizers(aware: Any) -> dict[str, str]:
+    """Names of the quantizers of the model's float inputs, by the inputs' names, in the model's order.
+
+    Integer inputs (tokens, counts) have none: they are fed as they are.
+    """
+    read = {layer.name: str(layer.input._keras_history.layer.name) for layer in aware.layers if _widens(layer)}
+    return {source: wrapper for source in aware.input_names for wrapper, name in read.items() if name == source}
 
 
 def set_ranges(aware: Any, start: Mapping[str, tuple[float, float]], seen: float = SEEN) -> None:
@@ -79,6 +83,10 @@ def range_of(layer: Any) -> tuple[float, float] | None:
         return float(learned["min"].numpy()), float(learned["max"].numpy())
     quantizer = layer._output_quantizers[0]
     return (quantizer.low, quantizer.high) if isinstance(quantizer, FixedRange) else None
+
+
+def _widens(layer: Any) -> bool:
+    return rounds_output(layer) and isinstance(layer._output_quantizers[0], WidestRange)
 
 
 def _learning(aware: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:

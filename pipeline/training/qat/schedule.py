@@ -8,7 +8,7 @@ from pipeline import recipe
 from pipeline.models.backend import tf_keras
 from pipeline.training import batch_norm
 from pipeline.training.qat.range_variables import freeze_ranges
-from pipeline.training.qat.snap import Follower, followers
+from pipeline.training.qat.snap import Follower, TableFollower, followers
 
 
 class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -35,11 +35,14 @@ class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class Following(tf_keras.callbacks.Callback):  # type: ignore[misc]
-    """Gives pools and resized images their inputs' ranges after every step: TFLite's kernels have one for both."""
+    """Gives pools and resized images their inputs' ranges, and Embeddings their tables', after every step.
+
+    TFLite's kernels have one for both.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._followers: list[Follower] = []
+        self._followers: list[Follower | TableFollower] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._followers = followers(self.model)

@@ -5,7 +5,7 @@ Fake-quant rounds weights and activations. Two things are left that the kernels 
 
 - A bias is stored in int32, in steps of input scale · weight scale. Left between two steps it lets up to several
   percent of an operator's outputs come out a step away, and a deep network blows that up.
-- AVERAGE_POOL_2D and RESIZE_BILINEAR keep their input's scale and zero point.
+- AVERAGE_POOL_2D and RESIZE_BILINEAR keep their input's scale and zero point, GATHER that of its table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.models.backend import tf_keras
+from pipeline.models.backend import tf, tf_keras
 from pipeline.training.qat.configs import has_kernel, kernel_attribute, weight_axes
 from pipeline.training.qat.connections import Wiring, inner
 from pipeline.training.qat.fake_quant_placement import keeps_scale
@@ -29,7 +29,7 @@ _LARGEST_BIAS = 2.0**30
 
 
 def snap(aware: Any) -> None:
-    """Move first ranges that are their input's, then every bias, to what int8 will have; the kernels stay.
+    """Move ranges that are their input's or their table's, then every bias, to what int8 will have; kernels stay.
 
     Args:
         aware: A QAT model, trained. Every bias moves by at most half a step of its accumulator.
@@ -39,7 +39,7 @@ def snap(aware: Any) -> None:
 
 
 def tie_ranges(aware: Any) -> None:
-    """Give every range that has to be its input's that one."""
+    """Give every range that has to be its input's or its table's that one."""
     for follower in followers(aware):
         follower.snap()
 
@@ -61,15 +61,35 @@ class Follower:
             self.own["max"].assign(pair[1])
 
 
-def followers(aware: Any) -> list[Follower]:
-    """The ranges of a QAT model that are their input's, in the order in which they are computed.
+@dataclass(frozen=True)
+class TableFollower:
+    """The range of an Embedding's output, which GATHER stores on the steps of the whole table."""
+
+    own: Any
+    """The variables `min` and `max`."""
+    table: Any
+    """The variable with the vectors."""
+
+    def snap(self) -> None:
+        """Take the range of all vectors, those that no example had among them."""
+        self.own["min"].assign(tf.minimum(tf.reduce_min(self.table), 0.0))
+        self.own["max"].assign(tf.maximum(tf.reduce_max(self.table), 0.0))
+
+
+def followers(aware: Any) -> list[Follower | TableFollower]:
+    """The ranges of a QAT model that are their input's or their table's, in the order in which they are computed.
 
     A pool over the whole image has none of them: it is exported as MEAN, which has a scale of its own.
     """
     wiring = Wiring(aware)
-    found = []
+    found: list[Follower | TableFollower] = []
     for node in wiring.nodes:
         layer = inner(node.layer)
+        if isinstance(layer, tf_keras.layers.Embedding):
+            own = learned_range(node.layer)
+            if own is not None:
+                found.append(TableFollower(own, layer.embeddings))
+            continue
         if not keeps_scale(type(layer), layer.get_config()) or len(node.keras_inputs) != 1:
             continue
         [image] = node.keras_inputs

@@ -25,7 +25,7 @@ SHARED = Path(__file__).parents[4] / "shared/data/models/resnet8_cifar10_mlperf_
 
 
 def test_a_healthy_model(tmp_path: Path) -> None:
-    found = audit(saved(healthy(), tmp_path), examples=EXAMPLES)
+    found = audit(saved(healthy(), tmp_path), examples=[{"x": x} for x in EXAMPLES])
     assert found.findings == ()
     assert found.checked == tuple(CHECKS)
     assert found.left_out == ()

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import recipe
 from pipeline.data import Dataset, load
+from tests.training.tasks import digits
 
 X = np.random.default_rng(0).uniform(0, 1, (3, 16, 8, 8, 1)).astype(np.float32)
 
@@ -42,7 +43,9 @@ def test_ranges_are_the_mean_of_the_batches_extremes() -> None:
     assert len(found) >= 5
     assert all(low <= 0 <= high and high - low > 0 for low, high in found.values())
     assert not any(pair == (-6.0, 6.0) for pair in found.values())
-    first = next(name for name in found if name not in input_quantizers(model))  # nothing rounded before it but inputs
+    first = next(
+        name for name in found if name not in input_quantizers(model).values()
+    )  # nothing rounded before it but inputs
     np.testing.assert_allclose(found[first], np.mean([one[first] for one in alone], axis=0), rtol=0.02, atol=1e-3)
 
 
@@ -75,7 +78,7 @@ def test_ranges_stay_after_their_epochs(data: Dataset) -> None:
         seen.append(ranges(trained))
         return float(len(seen))
 
-    fit(model, data, how, score=note, callbacks=[Freezing(how)])
+    fit(model, data, how, digits(model), score=note, callbacks=[Freezing(how)])
     inputs = {name for name in seen[0] if seen[0][name] == seen[1][name]}
     assert any(seen[0][name] != seen[1][name] for name in seen[0])
     assert all(seen[1][name] == seen[2][name] for name in seen[0] if name not in inputs)
@@ -90,7 +93,12 @@ def test_batch_norm_follows_for_its_epochs_and_then_stays(data: Dataset) -> None
     moving = batch_norm.layers(model)[0].moving_mean
     means: list[np.ndarray] = []
     how = recipe.Qat(epochs=3, batch_norm_epochs=1)
-    fit(model, data, how, score=lambda trained: float(means.append(moving.numpy()) or 0), callbacks=[Freezing(how)])
+
+    def note(trained: Any) -> float:
+        means.append(moving.numpy())
+        return 0.0
+
+    fit(model, data, how, digits(model), score=note, callbacks=[Freezing(how)])
     assert np.abs(means[0]).max() > 0
     np.testing.assert_array_equal(means[0], means[1])
     np.testing.assert_array_equal(means[1], means[2])
@@ -107,7 +115,8 @@ def test_the_epoch_of_the_best_score_is_kept(data: Dataset) -> None:
         kept.append(trained.get_weights()[-1].copy())
         return next(scores)
 
-    trained, history = fine_tune(model(), data, recipe.Qat(epochs=3, distill=recipe.Distill()), score=score)
+    tiny, how = model(), recipe.Qat(epochs=3, distill=recipe.Distill())
+    trained, history = fine_tune(tiny, data, how, digits(tiny), score=score)
     assert history.best_epoch == 2
     assert history.scores == [0.1, 0.9, 0.3]
     np.testing.assert_array_equal(trained.get_weights()[-1], kept[1])

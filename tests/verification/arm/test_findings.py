@@ -22,7 +22,7 @@ from tests.verification.arm import zoo
 def differing(steps: int) -> Comparison:
     host = tuple((np.array([[value, 0]], np.int8),) for value in (1, 2))
     arm = tuple((np.array([[value, steps]], np.int8),) for value in (1, 2))
-    return compare(host, arm)
+    return compare(host, arm, ["y"])
 
 
 def counts(**ran: int) -> Counts:
@@ -101,7 +101,9 @@ def test_a_model_without_matrices_has_nothing_to_use() -> None:
 def test_one_answer_to_everything_proves_little() -> None:
     same = (np.array([[1, 2]], np.int8),)
     model = inspect(zoo.int8_block("conv 1x1"))
-    [finding] = examine(PROFILES["dotprod"], model, compare((same, same), (same, same)), counts(sdot=1), frozenset())
+    [finding] = examine(
+        PROFILES["dotprod"], model, compare((same, same), (same, same), ["y"]), counts(sdot=1), frozenset()
+    )
     assert (finding.severity, finding.message) == ("warning", "All examples gave one and the same answer.")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import golden_counts
 from pipeline import recipe
+from pipeline.tensors import OPEN, TensorSpec
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.runner import Runner
 from pipeline.verification.arm.counts import Counts
@@ -44,7 +45,9 @@ def of_recipe() -> bytes:
     wanted = recipe.load("mobilenet")
     size = wanted.data.preprocess.size
     assert size is not None
-    return golden_counts.keras_int8(golden_counts.with_seeded_weights(build(wanted.model, (*size, 3), 10)))
+    inputs = {"x": TensorSpec("x", (OPEN, *size, 3), np.dtype(np.float32))}
+    built = build(wanted.model, inputs, {}, [str(digit) for digit in range(10)])
+    return golden_counts.keras_int8(golden_counts.with_seeded_weights(built))
 
 
 def from_file(name: str, images: np.ndarray) -> bytes:
@@ -96,7 +99,7 @@ def check_parity(model: bytes, answer: Answer, examples: list[Example]) -> None:
         tuple(np.frombuffer(raw, np.int8).reshape(like.shape) for raw, like in zip(given, expected, strict=True))
         for given, expected in zip(answer.outputs, host, strict=True)
     )
-    found = compare(host, arm)
+    found = compare(host, arm, [spec.name for spec in runner.outputs])
     assert found.differing_bytes == 0
     assert found.varied
 

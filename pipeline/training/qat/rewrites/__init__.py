@@ -26,7 +26,9 @@ from pipeline.training.qat.rewrites.operators import operators_to_layers
 from pipeline.training.qat.rewrites.pointwise import dense_to_pointwise
 from pipeline.training.qat.rewrites.pooling import global_max_to_pooling
 from pipeline.training.qat.rewrites.preprocessing import preprocessing_to_convolutions
+from pipeline.training.qat.rewrites.recurrent import unrolled_to_operators
 from pipeline.training.qat.rewrites.separable import split_separable
+from pipeline.training.qat.rewrites.tokens import tokens_to_integers
 
 REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     flatten_nested,
@@ -36,6 +38,8 @@ REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     operators_to_layers,
     attention_to_operators,
     plain_layer_norms,
+    tokens_to_integers,
+    unrolled_to_operators,
     sequences_to_images,
     split_separable,
     dense_to_pointwise,

@@ -15,7 +15,7 @@ from pipeline.training.qat.rewrites.change import Change
 
 
 def carry_lone_batch_norms(graph: Graph) -> list[Change]:
-    """Put a convolution of ones before every BatchNormalization that nothing else can take up."""
+    """Put a convolution of ones before every BatchNormalization that is fused into nothing else."""
     changes = []
     for call in list(graph.calls):
         if not call.is_a("BatchNormalization") or folds_into_producer(graph, call):
@@ -37,7 +37,7 @@ def carry_lone_batch_norms(graph: Graph) -> list[Change]:
 
 
 def folds_into_producer(graph: Graph, call: Call) -> bool:
-    """Whether a BatchNormalization stands right behind a layer that takes it up, and is that one's only reader."""
+    """Whether a BatchNormalization stands right behind a layer that it is fused into, and is that one's only reader."""
     producer = graph.producer(call.input)
     return (
         producer.is_a(*FOLDS_BATCH_NORM)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pipeline.training.qat.fusing import taken_up
+from pipeline.training.qat.fusing import fused_values
 from pipeline.training.qat.graph import Call, Graph
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.lone_batch_norm import ones
 
 
 def carry_lone_relu6(graph: Graph) -> list[Change]:
-    """Put a depthwise 1x1 convolution of ones before every ReLU6 over images that no operator before it takes up."""
-    inside = taken_up(graph)
+    """Put a depthwise 1x1 convolution of ones before every ReLU6 over images that is fused into no operator."""
+    inside = fused_values(graph)
     changes = []
     for call in list(graph.calls):
         if not _is_relu6(call) or id(call.input) in inside or len(call.input.shape) != 4:

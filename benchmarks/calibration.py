@@ -59,7 +59,7 @@ def ai_edge(content: bytes, images: np.ndarray) -> None:
 def sides() -> dict[str, Callable[[bytes, np.ndarray], object]]:
     ours = {
         estimator: lambda content, images, estimator=estimator: calibrate(
-            content, [images], estimator=estimator, threads=THREADS
+            content, [{"x": images}], estimator=estimator, threads=THREADS
         )
         for estimator in ESTIMATORS
     }
@@ -87,7 +87,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.memory:
         content = options.memory.read_bytes()
-        calibrate(content, streamed(Runner(content).inputs[0].shape[1:], options.images), threads=THREADS)
+        images = streamed(Runner(content).inputs[0].shape[1:], options.images)
+        calibrate(content, ({"x": x} for x in images), threads=THREADS)
         # Not getrusage: its peak is inherited from the parent over fork and exec.
         [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
         print(int(line.split()[1]) / 1024)

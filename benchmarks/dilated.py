@@ -57,7 +57,7 @@ def main() -> None:
             paths = []
             for number, content in enumerate(sides.values()):
                 path = Path(folder) / f"{kind}_{number}.tflite"
-                ranges = calibrate(content, [x]) if kind == "int8" else None
+                ranges = calibrate(content, [{"x": x}]) if kind == "int8" else None
                 path.write_bytes(write(content, kind, ranges))
                 paths.append(path)
             medians: list[list[float]] = [[], []]

@@ -50,7 +50,7 @@ def keras_int8(model: Any) -> bytes:
 
     content = to_flatbuffer(model)
     x = np.random.default_rng(0).uniform(-1, 1, (4, *model.input_shape[1:])).astype(np.float32)
-    return write(content, "int8", calibrate(content, [x]))
+    return write(content, "int8", calibrate(content, [{"x": x}]))
 
 
 def keras_model(name: str, side: int, alpha: float) -> Any:

@@ -63,8 +63,8 @@ def measure(name: str, size: int) -> dict[str, Any]:
     """Build, save, load and compare one model in this process."""
     import keras
 
-    from pipeline.models.keras3.equivalence import difference
     from pipeline.models.load import load_file
+    from pipeline.models.trial_inputs import difference
 
     generator = np.random.default_rng(0)
     source = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10)

@@ -18,12 +18,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pipeline.benchmarking.host import describe_host
-from pipeline.conversion.convert import to_flatbuffer
+from pipeline.conversion.import_float import import_float
 from pipeline.models.backend import quiet_tensorflow, tf, tf_keras
 from pipeline.quantization.formats import FORMATS
 from pipeline.quantization.ptq import Quantizer, Settings, prepare
 from pipeline.recipe import Format
-from pipeline.tflite.global_pooling import mean_for_global_pooling
 
 Job = Callable[[], None]
 
@@ -38,10 +37,10 @@ def ordinary(model: object, images: np.ndarray) -> None:
 
 
 def here(model: object, images: np.ndarray, formats: Sequence[Format], settings: Settings) -> None:
-    def inputs() -> list[np.ndarray]:
-        return [images]
+    def inputs() -> list[dict[str, np.ndarray]]:
+        return [{"x": images}]
 
-    prepared = prepare(mean_for_global_pooling(to_flatbuffer(model)), inputs, settings)
+    prepared = prepare(import_float(model).content, inputs, settings)
     quantizer = Quantizer(prepared, inputs, settings)
     for target in formats:
         quantizer(target)

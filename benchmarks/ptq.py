@@ -29,13 +29,13 @@ from pipeline import recipe as recipes
 from pipeline.benchmarking.host import describe_host
 from pipeline.benchmarking.latency import benchmark
 from pipeline.conversion.convert import to_flatbuffer
+from pipeline.conversion.import_float import import_float
 from pipeline.data import load
 from pipeline.evaluation.classify import evaluate_many
 from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.load import load_file
 from pipeline.quantization.auto import choose
 from pipeline.quantization.ptq import Settings, prepare, quantize
-from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 
@@ -62,10 +62,10 @@ def ai_edge(model: Any, images: np.ndarray) -> bytes:
 
 def ours(settings: Settings | None) -> Write:
     def write(model: Any, images: np.ndarray) -> bytes:
-        content = mean_for_global_pooling(to_flatbuffer(model))
-        chosen = settings or choose(content, lambda: [images], len(images)).settings
-        prepared = prepare(content, lambda: [images], chosen, examples=len(images))
-        return quantize(prepared, "int8", lambda: [images], chosen)[0]
+        content = import_float(model).content
+        chosen = settings or choose(content, lambda: [{"x": images}], len(images)).settings
+        prepared = prepare(content, lambda: [{"x": images}], chosen, examples=len(images))
+        return quantize(prepared, "int8", lambda: [{"x": images}], chosen)[0]
 
     return write
 

@@ -72,10 +72,9 @@ def main() -> None:
 def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[bytes, bytes, bytes]:
     """The converted QAT model, the float model without its fake-quants, and the int8 file."""
     from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.conversion.import_float import as_float_model
     from pipeline.quantization.calibrate import calibrate
     from pipeline.quantization.formats import write
-    from pipeline.quantization.learned import take_out_fake_quant
-    from pipeline.tflite.global_pooling import mean_for_global_pooling
     from pipeline.training import batch_norm
     from pipeline.training.qat import calibrated_start
     from pipeline.training.qat.apply import quantize_aware
@@ -89,9 +88,9 @@ def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[byt
     if settled:
         snap(aware)
     simulated = to_flatbuffer(aware)
-    prepared, learned = take_out_fake_quant(simulated)
-    prepared = mean_for_global_pooling(prepared)
-    return simulated, prepared, write(prepared, "int8", learned.over(calibrate(prepared, [images])))
+    found = as_float_model(simulated)
+    int8 = write(found.content, "int8", found.ranges.over(calibrate(found.content, [{"x": images}])))
+    return simulated, found.content, int8
 
 
 def measure(

@@ -60,14 +60,12 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """One model, all the way."""
-    from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.conversion.import_float import import_float
     from pipeline.errors import PipelineError
     from pipeline.models.backend import tf_keras
     from pipeline.models.load import load_file
     from pipeline.quantization.calibrate import calibrate
     from pipeline.quantization.formats import write
-    from pipeline.quantization.learned import take_out_fake_quant
-    from pipeline.tflite.global_pooling import mean_for_global_pooling
     from pipeline.tflite.inspect import inspect
     from pipeline.tflite.runner import Runner
     from pipeline.training import batch_norm
@@ -111,13 +109,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             result["loss"] = _step(aware, train[start : start + BATCH], targets[start : start + BATCH])
         snap(aware)
         started = time.time()
-        prepared, learned = take_out_fake_quant(to_flatbuffer(aware))
-        prepared = mean_for_global_pooling(prepared)
-        int8 = write(prepared, "int8", learned.over(calibrate(prepared, [train])))
+        found = import_float(aware)
+        prepared, learned = found.content, found.ranges
+        int8 = write(prepared, "int8", learned.over(calibrate(prepared, [{"x": train}])))
         result["seconds_to_export"] = round(time.time() - started, 1)
         if arguments.ptq:
-            float_hub = to_flatbuffer(model)
-            ptq = write(float_hub, "int8", calibrate(float_hub, [train]))
+            float_model = import_float(model).content
+            ptq = write(float_model, "int8", calibrate(float_model, [{"x": train}]))
             result["ptq_to_float"] = _sqnr(answer, Runner(ptq, batch=1).predict(test))
     except (PipelineError, ValueError, TypeError) as error:
         return result | {"error": " ".join(str(error).split())[:200]}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.benchmarking.host import describe_host
-from pipeline.workflow.run_folder import versions
+from pipeline.versions import versions
 
 SIDES = {"without Keras": ["--no-keras"], "with Keras": ["--keras"]}
 

@@ -1,8 +1,9 @@
-"""Writing files whole or not at all: a temporary file beside the target, then a rename."""
+"""Writing files whole or not at all (a temporary file beside the target, then a rename), and their SHA-256."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -67,6 +68,12 @@ def copy(source: Path, target: Path) -> None:
     """
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _umask() -> int:

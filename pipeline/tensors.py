@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from pipeline.errors import InputError, did_you_mean
 
 Array = NDArray[Any]
 OPEN = -1
+_Value = TypeVar("_Value")
 Tensors = Mapping[str, Array]
 """Arrays by tensor name; of a batch, each with the examples along its first axis."""
 
@@ -231,8 +232,8 @@ def first_examples(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
             return
 
 
-def bind(given: Tensors, specs: Sequence[TensorSpec], what: str = "input") -> dict[str, Array]:
-    """Arrays under the names of a model's tensors.
+def bind(given: Mapping[str, _Value], specs: Sequence[TensorSpec], what: str = "input") -> dict[str, _Value]:
+    """Arrays, or whatever belongs to them, under the names of a model's tensors.
 
     One array is taken for the one tensor whatever the two are called. Otherwise names must be the same; what exporters
     put around them (`serving_default_NAME:0`) does not count.
@@ -246,15 +247,15 @@ def bind(given: Tensors, specs: Sequence[TensorSpec], what: str = "input") -> di
         InputError: a name that the model does not have (with the nearest one), or one that is missing.
     """
     if len(given) == len(specs) == 1:
-        return {specs[0].name: only(given)}
+        return {specs[0].name: next(iter(given.values()))}
     plain = {_plain(spec.name): spec.name for spec in specs}
-    found: dict[str, Array] = {}
-    for name, array in given.items():
+    found: dict[str, _Value] = {}
+    for name, value in given.items():
         own = name if any(spec.name == name for spec in specs) else plain.get(_plain(name))
         if own is None:
             names = [spec.name for spec in specs]
             raise InputError(f"The model has no {what} '{name}'; it has {_listed(names)}.{did_you_mean(name, names)}")
-        found[own] = array
+        found[own] = value
     missing = [spec.name for spec in specs if spec.name not in found]
     if missing:
         raise InputError(

@@ -60,7 +60,10 @@ def test_the_watch_sees_what_is_heavy(tmp_path: Path) -> None:
         "pipeline.workflow.export",
         "pipeline.data",
         "pipeline.tflite.inspect",
+        "pipeline.tasks",
         "pipeline.evaluation.classify",
+        "pipeline.evaluation.evaluator",
+        "pipeline.workflow.measurement",
         "pipeline.benchmarking.latency",
         "pipeline.benchmarking.profile.explain",
         "pipeline.tflite.audit.audit",
@@ -68,6 +71,7 @@ def test_the_watch_sees_what_is_heavy(tmp_path: Path) -> None:
         "pipeline.quantization.formats",
         "pipeline.quantization.calibrate",
         "pipeline.quantization.learned",
+        "pipeline.conversion.import_float",
         "pipeline.verification.arm.emulate",
     ],
 )

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.benchmarking.example_runner import example_runner
 from pipeline.benchmarking.host import available_cores
 from pipeline.benchmarking.inputs import random_inputs
 from pipeline.benchmarking.memory import peak_memory
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
+from pipeline.tflite.example_shapes import ExampleShapes, example_shapes
 from pipeline.tflite.runner import Runner
 
 _SHORTEST_SAMPLE_NS = 50_000
@@ -103,7 +105,8 @@ def benchmark(
 
     A sample is one inference. Where that is shorter than 50 µs, a sample is the mean of 2, 4, 8, … in a row,
     the first such group that lasts so long after the warm-up. Inputs are random, the same
-    every time, in batches of the model's own size (1 where it is open).
+    every time, in batches of the model's own size (1 where it is open). Other open dimensions are as large as the
+    model's metadata says, else 1.
 
     Each model's memory is measured first, in a process of its own, so that a file that crashes the runtime
     ends that process and not this one.
@@ -132,10 +135,12 @@ def benchmark(
         if not model.is_file():
             raise InputError(f"There is no file {model}. Give the path of a .tflite model.")
     baseline = peak_memory(None)
+    sizes = [example_shapes(model) for model in models]
     peaks = [
-        peak_memory(model, threads=threads, xnnpack=xnnpack) for model in track(models, "memory", total=len(models))
+        _peak(model, known, threads, xnnpack)
+        for model, known in zip(track(models, "memory", total=len(models)), sizes, strict=True)
     ]
-    loaded = [_load(model, threads, xnnpack) for model in models]
+    loaded = [_load(model, known, threads, xnnpack) for model, known in zip(models, sizes, strict=True)]
     calls = [entry.runner.invoke for entry in loaded]
     for _ in range(warmup):
         for call in calls:
@@ -161,10 +166,19 @@ def benchmark(
                 threads=threads,
                 xnnpack=delegated > 0,
                 delegated=delegated,
-                notes=_notes(threads, xnnpack, delegated),
+                notes=_notes(threads, xnnpack, delegated, sizes[place]),
             )
         )
     return results
+
+
+def _peak(model: Path, known: ExampleShapes | None, threads: int, xnnpack: bool) -> int:
+    try:
+        return peak_memory(model, threads=threads, xnnpack=xnnpack, shapes=known.shapes if known else None)
+    except InputError as error:
+        if known is None or known.note is None:
+            raise
+        raise InputError(f"{error} {known.note}") from error
 
 
 @dataclass(frozen=True)
@@ -174,9 +188,9 @@ class _Loaded:
     first_ms: float
 
 
-def _load(model: Path, threads: int, xnnpack: bool) -> _Loaded:
+def _load(model: Path, known: ExampleShapes | None, threads: int, xnnpack: bool) -> _Loaded:
     start = time.perf_counter_ns()
-    runner = Runner(model, threads=threads, xnnpack=xnnpack)
+    runner = example_runner(model, known, threads=threads, xnnpack=xnnpack)
     loaded = time.perf_counter_ns()
     runner.feed(*random_inputs(runner))
     begin = time.perf_counter_ns()
@@ -230,8 +244,8 @@ def paired_ratio(times: Sequence[float], first: Sequence[float]) -> tuple[float,
     return float(np.median(ratios)), interval
 
 
-def _notes(threads: int, xnnpack: bool, delegated: float) -> tuple[str, ...]:
-    notes = []
+def _notes(threads: int, xnnpack: bool, delegated: float, known: ExampleShapes | None) -> tuple[str, ...]:
+    notes = [] if known is None or known.note is None else [known.note]
     if threads > available_cores():
         notes.append(f"{threads} threads were asked for and there are {available_cores()} cores.")
     if xnnpack and delegated == 0:

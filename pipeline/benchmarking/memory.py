@@ -1,15 +1,17 @@
 """Peak memory of one model, in a process of its own.
 
-Run as a module it is that process: `python -m pipeline.benchmarking.memory [MODEL THREADS XNNPACK]`.
+Run as a module it is that process: `python -m pipeline.benchmarking.memory [MODEL THREADS XNNPACK SHAPES]`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.benchmarking.inputs import random_inputs
@@ -17,18 +19,27 @@ from pipeline.errors import InputError, PipelineError
 from pipeline.tflite.runner import Runner
 
 
-def peak_memory(model: Path | None, *, threads: int = 1, xnnpack: bool = True) -> int:
+def peak_memory(
+    model: Path | None, *, threads: int = 1, xnnpack: bool = True, shapes: Sequence[Sequence[int]] | None = None
+) -> int:
     """Most resident memory, in bytes, of a fresh process that loads the model and runs it twice.
 
     With None, of the same process without any model: what Python, NumPy and the runtime take. The difference
     of the two is the model's; it counts the file's pages that were touched and some 3 MB that the runtime
     takes with any model, and two runs differ by some 100 KiB.
 
+    Args:
+        model: The file.
+        threads: As for `Runner`.
+        xnnpack: As for `Runner`.
+        shapes: Of every input, where the model leaves more than its batch open.
+
     Raises:
         InputError: the model cannot be loaded, or loading or running it kills the process.
         PipelineError: the model fails while it runs, or the process cannot be started.
     """
-    arguments = [] if model is None else [str(model), str(threads), str(int(xnnpack))]
+    sides = json.dumps(None if shapes is None else [list(shape) for shape in shapes])
+    arguments = [] if model is None else [str(model), str(threads), str(int(xnnpack)), sides]
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
@@ -61,8 +72,8 @@ def _own_peak() -> int:
 def _main(arguments: list[str]) -> int:
     try:
         if arguments:
-            model, threads, xnnpack = arguments
-            runner = Runner(Path(model), threads=int(threads), xnnpack=xnnpack == "1")
+            model, threads, xnnpack, shapes = arguments
+            runner = Runner(Path(model), threads=int(threads), xnnpack=xnnpack == "1", shapes=json.loads(shapes))
             runner.feed(*random_inputs(runner))
             runner.invoke()
             runner.invoke()

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from string import Template
 
-import numpy as np
-
+from pipeline.bundle import named_source
 from pipeline.bundle.contract import Contract
+from pipeline.bundle.source_values import comment, image_values, scaling, string, tensor
 from pipeline.errors import InputError
-from pipeline.tflite.inspect import Port
 
 PACKAGE = "dev.kerasint8.contract"
 LANGUAGES = {"java": ".java", "kotlin": ".kt"}
 
-_HERE = Path(__file__).parent
-_SOURCES = ("Tensor", "Scaling", "Classes")
-_IMAGE_SOURCES = ("Image", "Resize")
-_TESTS = ("Golden", "ContractTest")
-_IMAGE_TESTS = ("ImageContractTest",)
-_SCALINGS = {"-1..1": "MINUS_ONE_TO_ONE", "0..1": "ZERO_TO_ONE", "raw": "RAW", "mean_std": "MEAN_STD"}
+HERE = Path(__file__).parent
 _PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _KEYWORDS = frozenset(
     re.findall(
@@ -57,13 +50,21 @@ def write(contract: Contract, model_file: str, model_sha256: str, package: str) 
         model_sha256: Of the model.
         package: The package they are put into.
     """
+    main_sources, test_sources = _sources(contract)
     written: dict[str, str] = {}
     for language, suffix in LANGUAGES.items():
-        folder = _HERE / language
-        main = {name: (folder / f"{name}{suffix}").read_text(encoding="utf-8") for name in _names(contract)}
-        main["Contract"] = _contract(contract, folder, suffix, model_file, model_sha256)
-        tests = [*_TESTS, *(_IMAGE_TESTS if contract.image else ())]
-        test = {name: (folder / f"{name}{suffix}").read_text(encoding="utf-8") for name in tests}
+        folder = HERE / language
+        main = {name: (folder / f"{name}{suffix}").read_text(encoding="utf-8") for name in main_sources}
+        values = {
+            "name": comment(contract.name),
+            "model_file": string(model_file),
+            "model_sha256": string(model_sha256),
+        }
+        if contract.simple:
+            main["Contract"] = _simple(contract, folder, suffix, values)
+        else:
+            main["Contract"] = named_source.write(contract, folder, suffix, values)
+        test = {name: (folder / f"{name}{suffix}").read_text(encoding="utf-8") for name in test_sources}
         for place, files in ((f"{language}/main", main), (f"{language}/test", test)):
             for name, text in files.items():
                 path = f"{place}/{package.replace('.', '/')}/{name}{suffix}"
@@ -71,23 +72,35 @@ def write(contract: Contract, model_file: str, model_sha256: str, package: str) 
     return written
 
 
-def _names(contract: Contract) -> tuple[str, ...]:
-    return (*_SOURCES, *(_IMAGE_SOURCES if contract.image else ()))
+def _sources(contract: Contract) -> tuple[list[str], list[str]]:
+    """The fixed sources that a contract needs, and those of its tests."""
+    kinds = {source.kind for source in contract.inputs}
+    image = ["Image", "Resize"] if "image" in kinds else []
+    if contract.simple:
+        tests = ["ImageContractTest"] if image else []
+        return ["Tensor", "Scaling", "Classes", *image], ["Resources", "Golden", "ContractTest", *tests]
+    main, tests = ["Tensor", "Scaling", "Preparation", "Classes", *image], ["Resources", "Vectors", "NamedTensorsTest"]
+    if image:
+        tests.append("NamedImagesTest")
+    if "audio" in kinds:
+        main.append("Audio")
+        tests.append("NamedSoundsTest")
+    return main, tests
 
 
-def _contract(contract: Contract, folder: Path, suffix: str, model_file: str, model_sha256: str) -> str:
-    values = _values(contract, model_file, model_sha256, suffix)
+def _simple(contract: Contract, folder: Path, suffix: str, values: dict[str, str]) -> str:
+    filled: dict[str, object] = {**values, **_values(contract, suffix)}
     image = ""
-    if contract.image:
-        image = Template((folder / "Contract.image.template").read_text(encoding="utf-8")).substitute(values)
+    if contract.inputs[0].kind == "image":
+        image = Template((folder / "Contract.image.template").read_text(encoding="utf-8")).substitute(filled)
     template = Template((folder / f"Contract{suffix}.template").read_text(encoding="utf-8"))
-    return template.substitute(values, image=image)
+    return template.substitute(filled, image=image)
 
 
-def _values(contract: Contract, model_file: str, model_sha256: str, suffix: str) -> dict[str, object]:
-    recipe = contract.preprocess
-    shape = contract.input.shape
-    make = "Contract.input(Image.ofArgb(argb, height, width))" if contract.image else "Contract.encode(values)"
+def _values(contract: Contract, suffix: str) -> dict[str, object]:
+    (source,), (target,) = contract.inputs, contract.outputs
+    image = source.kind == "image"
+    make = "Contract.input(Image.ofArgb(argb, height, width))" if image else "Contract.encode(values)"
     declare, end = ("ByteBuffer ", ";") if suffix == ".java" else ("val ", "")
     usage = [
         f"{declare}input = {make}{end}",
@@ -96,50 +109,11 @@ def _values(contract: Contract, model_file: str, model_sha256: str, suffix: str)
         f"Contract.top(output, labels, 5){end}  // labels: the lines of labels.txt",
     ]
     values: dict[str, object] = {
-        "name": _comment(contract.name),
         "usage": "\n".join(f" * {line}" for line in usage),
-        "model_file": _string(model_file),
-        "model_sha256": _string(model_sha256),
-        "channels": shape[-1],
-        "activated": "true" if contract.ending != "none" else "false",
-        "scaling": _SCALINGS[recipe.scale],
-        "mean": ", ".join(map(_float, recipe.mean or (0.0,))),
-        "std": ", ".join(map(_float, recipe.std or (1.0,))),
-        **_tensor("input", contract.input),
-        **_tensor("output", contract.output),
+        "channels": source.tensor.shape[-1],
+        "activated": "true" if target.ending != "none" else "false",
+        **scaling(source),
+        **{f"input_{key}": value for key, value in tensor(source.tensor).items()},
+        **{f"output_{key}": value for key, value in tensor(target.tensor).items()},
     }
-    if contract.image:
-        how = f"{recipe.resize}, {recipe.fit}" if contract.resize_known else "how it was trained is not recorded"
-        values |= {
-            "height": shape[1],
-            "width": shape[2],
-            "method": recipe.resize.upper(),
-            "fit": recipe.fit.upper(),
-            "preparation": f"{shape[1]}x{shape[2]}, {how}",
-        }
-    return values
-
-
-def _tensor(name: str, port: Port) -> dict[str, object]:
-    quantized = port.dtype != "float32"
-    return {
-        f"{name}_shape": list(port.shape),
-        f"{name}_type": port.dtype.upper(),
-        f"{name}_size": int(np.prod(port.shape)),
-        f"{name}_scale": _float(port.scale if quantized and port.scale is not None else 1.0),
-        f"{name}_zero_point": port.zero_point if quantized else 0,
-    }
-
-
-def _float(value: float) -> str:
-    """The shortest decimal that reads back as the same float32, as both languages take it."""
-    return f"{np.float32(value)!s}f"
-
-
-def _string(text: str) -> str:
-    """A literal; a dollar would begin a template in Kotlin."""
-    return json.dumps(text).replace("$", "\\u0024")
-
-
-def _comment(text: str) -> str:
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *").replace("\\u", "\\ u")
+    return values | (image_values(source) if image else {})

@@ -1,24 +1,24 @@
-"""What an app must do around a model, read off the model itself: preprocessing, scales and zero points, labels."""
+"""What an app must do around a model: each input's preprocessing and type, each output's type and meaning."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.data.preprocess import Preprocessor
-from pipeline.errors import InputError
-from pipeline.recipe import Preprocess
-from pipeline.tflite.inspect import Inspection, Port
+from pipeline.recipe import Audio, Preprocess
+from pipeline.tensors import TensorSpec
+from pipeline.tflite.endings import Ending
 
-SCHEMA = 1
-TYPES = ("int8", "uint8", "int16", "float32")
+SCHEMA = 2
+INTEGERS = ("int8", "uint8", "int16", "int32", "int64", "bool")
+TYPES = (*INTEGERS, "float32")
 """Of inputs and outputs that the generated code can fill and read."""
 
-Activation = Literal["softmax", "sigmoid", "none"]
-_ENDINGS: dict[str, Activation] = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}
+Reading = Literal["classes", "labels", "values"]
+"""Of an output: one class of several, several labels at once, or numbers."""
+_SCALED = ("int8", "uint8", "int16")
 _FORMULAS = {
     "-1..1": "x / 127.5 - 1",
     "0..1": "x / 255",
@@ -28,184 +28,223 @@ _FORMULAS = {
 
 
 @dataclass(frozen=True)
-class Contract:
-    """A classifier with one input and one output, and what goes on before and after it."""
+class Standard:
+    """What is taken off and divided by after scaling: the training data's mean and standard deviation."""
 
-    name: str
-    input: Port
-    """Its shape has a batch of 1 in front."""
-    output: Port
-    preprocess: Preprocess
-    resize_known: bool
+    mean: tuple[float, ...]
+    """Of each of the entries that are standardized alike, or one of all values."""
+    std: tuple[float, ...]
+    inner: int
+    """How many values beside each other have the same mean."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input, and how what an app has becomes it."""
+
+    tensor: TensorSpec
+    """Its shape is the one that examples have, no dimension open."""
+    signature: tuple[int, ...]
+    """The shape as the file has it, −1 where it is open."""
+    preprocessing: dict[str, Any]
+    """As the data's preprocessor describes it."""
+    resize_known: bool = True
     """False where only the metadata's mean and std are known: how the photos were resized is not recorded."""
-    image: bool
-    """The input is a grey or RGB image; otherwise it is an array of numbers, which is only scaled."""
-    ending: Activation
-    """What the model's last operator does to the scores."""
-    labels: tuple[str, ...]
-    """One a class."""
-    bit_exact: bool
-    """The model computes in integers only: XNNPACK gives the same bytes on x86 and on ARM."""
+
+    @property
+    def kind(self) -> str:
+        """`image`, `audio`, `table`, `window`, `tokens` or `values`: numbers that are scaled at most."""
+        kind = str(self.preprocessing.get("kind", "image"))
+        pictures = len(self.tensor.shape) == 4 and self.tensor.shape[-1] in (1, 3)
+        return "values" if kind == "image" and not pictures else kind
+
+    @property
+    def as_integers(self) -> bool:
+        """It takes integers as they are: token ids, counts, flags."""
+        unscaled = self.tensor.dtype.kind in "iub" and self.tensor.scale is None
+        return unscaled and self.kind != "image"
+
+    @property
+    def scale(self) -> str:
+        """A recipe's name of how values are scaled: `raw` where nothing is said."""
+        if "scale" in self.preprocessing:
+            return str(self.preprocessing["scale"])
+        return "mean_std" if self.preprocessing.get("mean") and self.preprocessing.get("std") else "raw"
+
+    @property
+    def standard(self) -> Standard | None:
+        """None where nothing is standardized."""
+        said = self.preprocessing.get("standardize")
+        if not said:
+            return None
+        sides, axis = self.tensor.shape[1:], said.get("axis")
+        inner = 1 if axis is None or axis == -1 else int(np.prod(sides[axis + 1 :]))
+        return Standard(tuple(said["mean"]), tuple(said["std"]), inner)
+
+    @property
+    def image(self) -> Preprocess:
+        """The preprocessing of an image, or of values that are scaled as one."""
+        described, scaled = self.preprocessing, self.scale == "mean_std"
+        return Preprocess(
+            size=described.get("size"),
+            resize=described.get("resize") or "bilinear",
+            fit=described.get("fit") or "stretch",
+            channels=described.get("channels") if self.kind == "image" else None,
+            scale=self.scale,
+            mean=tuple(described["mean"]) if scaled else None,
+            std=tuple(described["std"]) if scaled else None,
+        )
+
+    @property
+    def audio(self) -> Audio:
+        """The preprocessing of a sound."""
+        said = self.preprocessing
+        rate = int(said["sample_rate"])
+        common = {"sample_rate": rate, "seconds": said["samples"] / rate, "features": said["features"]}
+        if said["features"] == "waveform":
+            return Audio(**common, channels=said["channels"])
+        keys = ("fft", "mels", "fmin", "fmax", "mel_scale", "log_floor", "channels")
+        coefficients = {} if said.get("coefficients") is None else {"coefficients": said["coefficients"]}
+        lengths = {"frame_ms": 1000 * said["frame"] / rate, "hop_ms": 1000 * said["hop"] / rate}
+        return Audio(**common, **lengths, **coefficients, **{key: said[key] for key in keys})
+
+    def described(self) -> dict[str, Any]:
+        """The preprocessing as JSON."""
+        content = dict(self.preprocessing) | {"kind": self.kind}
+        if self.kind not in ("image", "values") or self.as_integers:
+            return content
+        if not self.resize_known:
+            content |= {"resize": None, "fit": None, "antialias": None}
+        if self.kind == "image" and content.get("size") is None:
+            content["size"] = list(self.tensor.shape[1:3])
+        return content | {
+            "input_channels": self.tensor.shape[-1] if self.kind == "image" else None,
+            "pixel_type": "uint8" if self.kind == "image" else "float32",
+            "formula": f"{_FORMULAS[self.scale]}, in float32",
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        return described_tensor(self.tensor, self.signature) | {"preprocessing": self.described()}
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output, and what it means."""
+
+    tensor: TensorSpec
+    signature: tuple[int, ...]
+    """The shape as the file has it, −1 where it is open."""
+    ending: Ending
+    """What the model's last operator does to it."""
+    reading: Reading = "values"
+    labels: tuple[str, ...] = ()
+    """One a class; empty for values."""
+
+    @property
+    def as_integers(self) -> bool:
+        """It holds integers that stand for themselves, such as the number of a class."""
+        return self.tensor.dtype.kind in "iub" and self.tensor.scale is None
 
     @property
     def classes(self) -> int:
-        return 2 if self.output.shape[-1] == 1 else int(self.output.shape[-1])
+        """0 for values."""
+        sides = self.tensor.shape[-1] if self.tensor.shape else 1
+        if self.reading == "values":
+            return 0
+        return 2 if self.reading == "classes" and sides == 1 else int(sides)
+
+    def described(self) -> dict[str, Any]:
+        """The postprocessing as JSON; without labels."""
+        if self.reading == "values":
+            return {"reading": self.reading, "ending": self.ending, "apply": None}
+        apply = None
+        if self.ending == "none" and self.tensor.shape[-1] > 1:
+            apply = "softmax" if self.reading == "classes" else "sigmoid"
+        return {
+            "reading": self.reading,
+            "ending": self.ending,
+            "apply": apply,
+            "classes": self.classes,
+            "top_k": min(5, self.classes),
+        }
 
     def to_json(self) -> dict[str, Any]:
-        described = Preprocessor(self.preprocess).describe()
-        if not self.resize_known:
-            described |= {"resize": None, "fit": None, "antialias": None}
-        if self.image and described["size"] is None:
-            described["size"] = list(self.input.shape[1:3])
-        return {
+        return described_tensor(self.tensor, self.signature) | {
+            "postprocessing": self.described(),
+            "labels": list(self.labels),
+        }
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A model's inputs and outputs in its own order, and what goes on before and after it."""
+
+    name: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    bit_exact: bool
+    """The model computes in integers only: XNNPACK gives the same bytes on x86 and on ARM."""
+    task: dict[str, Any] = field(default_factory=dict)
+    """As `Task.describe` says; empty where it is not known."""
+
+    @property
+    def simple(self) -> bool:
+        """A classifier of one image, or of one array of numbers: its generated code needs no names."""
+        if len(self.inputs) != 1 or len(self.outputs) != 1 or self.inputs[0].kind not in ("image", "values"):
+            return False
+        if self.inputs[0].standard is not None:
+            return False
+        real = all(
+            port.tensor.dtype.kind == "f" or (port.tensor.dtype.name in _SCALED and port.tensor.scale is not None)
+            for port in (self.inputs[0], self.outputs[0])
+        )
+        shapes = self.inputs[0].tensor.shape[:1], self.outputs[0].tensor.shape[:1], len(self.outputs[0].tensor.shape)
+        return real and self.outputs[0].reading == "classes" and shapes == ((1,), (1,), 2)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the first output that has some."""
+        return next((output.labels for output in self.outputs if output.labels), ())
+
+    def to_json(self) -> dict[str, Any]:
+        """A simple one also has `input`, `output`, `preprocessing` and `postprocessing`, as in schema 1."""
+        content: dict[str, Any] = {
             "schema": SCHEMA,
             "name": self.name,
-            "input": _port(self.input),
-            "output": _port(self.output),
-            "preprocessing": {
-                "kind": "image" if self.image else "values",
-                **described,
-                "input_channels": self.input.shape[-1] if self.image else None,
-                "pixel_type": "uint8" if self.image else "float32",
-                "formula": f"{_FORMULAS[self.preprocess.scale]}, in float32",
-            },
+            "task": self.task,
+            "inputs": [one.to_json() for one in self.inputs],
+            "outputs": [one.to_json() for one in self.outputs],
+        }
+        if self.simple:
+            (source,), (target,) = self.inputs, self.outputs
+            content |= {
+                "input": described_tensor(source.tensor),
+                "output": described_tensor(target.tensor),
+                "preprocessing": source.described(),
+                "postprocessing": target.described(),
+            }
+        return content | {
             "quantization": {
                 "quantize": "clamp(round(real / scale) + zero_point), in float32, halves away from zero",
                 "dequantize": "scale * (stored - zero_point), in float32",
-            },
-            "postprocessing": {
-                "ending": self.ending,
-                "apply": "softmax" if self.ending == "none" and self.output.shape[-1] > 1 else None,
-                "classes": self.classes,
-                "top_k": min(5, self.classes),
             },
             "labels": list(self.labels),
             "bit_exact": self.bit_exact,
         }
 
 
-def read(found: Inspection, preprocess: Preprocess | None, labels: tuple[str, ...]) -> Contract:
-    """The contract of an inspected model.
-
-    Args:
-        found: What `inspect` says of it.
-        preprocess: A recipe's, or None. Where the model's metadata says how its input is made, both must agree.
-        labels: Where the metadata has none.
-
-    Raises:
-        InputError: no classifier with one input and one output, types that the generated code does not handle, no
-            preprocessing known, or metadata and recipe that contradict each other.
-    """
-    port_in, port_out = _ends(found)
-    recorded = found.metadata.preprocessing if found.metadata else {}
-    chosen, resize_known = _preprocess(recorded, preprocess, port_in, str(found.file))
-    image = len(port_in.shape) == 4 and port_in.shape[-1] in (1, 3)
-    if chosen.size is not None and image and tuple(chosen.size) != port_in.shape[1:3]:
-        raise InputError(
-            f"{found.file} takes {port_in.shape[1]}x{port_in.shape[2]} pixels, but its preprocessing makes "
-            f"{chosen.size[0]}x{chosen.size[1]}: set data.preprocess.size to the model's."
-        )
-    known = (found.metadata.labels if found.metadata else ()) or labels
-    classes = 2 if port_out.shape[-1] == 1 else port_out.shape[-1]
-    name = found.metadata.name if found.metadata else Path(str(found.file)).stem
-    return Contract(
-        name=name,
-        input=port_in,
-        output=port_out,
-        preprocess=chosen,
-        resize_known=resize_known,
-        image=image,
-        ending=_ending(found),
-        labels=(*known, *(str(index) for index in range(len(known), classes)))[:classes],
-        bit_exact=not found.float_operators and all(port.dtype != "float32" for port in (port_in, port_out)),
-    )
-
-
-def _ends(found: Inspection) -> tuple[Port, Port]:
-    if len(found.inputs) != 1 or len(found.outputs) != 1:
-        raise InputError(
-            f"A bundle is for a classifier with one input and one output; {found.file} has {len(found.inputs)} and "
-            f"{len(found.outputs)}."
-        )
-    port_in, port_out = found.inputs[0], found.outputs[0]
-    for port in (port_in, port_out):
-        if port.dtype not in TYPES:
-            raise InputError(f"'{port.name}' of {found.file} holds {port.dtype}; a bundle is for {', '.join(TYPES)}.")
-        if port.dtype != "float32" and port.scale is None:
-            raise InputError(
-                f"'{port.name}' of {found.file} holds {port.dtype} without a scale and zero point: real numbers have "
-                "no meaning there. Quantize the model again, for example with `pipeline export --int8`."
-            )
-        if (
-            port.dtype != "float32"
-            and not np.iinfo(port.dtype).min <= int(port.zero_point or 0) <= np.iinfo(port.dtype).max
-        ):
-            raise InputError(
-                f"'{port.name}' of {found.file} has the zero point {port.zero_point}, which {port.dtype} cannot hold: "
-                "the file is damaged or was edited wrongly. Export it again."
-            )
-    if len(port_out.shape) != 2 or port_out.shape[0] != 1:
-        raise InputError(
-            f"A bundle is for a classifier, which gives [1, classes]; {found.file} gives {list(port_out.shape)}."
-        )
-    if not port_in.shape or port_in.shape[0] != 1 or 0 in port_in.shape or -1 in port_in.shape_signature[1:]:
-        raise InputError(
-            f"A bundle needs an input of fixed size with a batch of 1; that of {found.file} is "
-            f"{list(port_in.shape_signature)}. Export the model with that input."
-        )
-    return port_in, port_out
-
-
-def _preprocess(recorded: dict[str, Any], given: Preprocess | None, port: Port, where: str) -> tuple[Preprocess, bool]:
-    if "scale" in recorded:  # our own metadata, without loss
-        mean_std = recorded["scale"] == "mean_std"
-        own = Preprocess(
-            size=recorded.get("size"),
-            resize=recorded.get("resize") or "bilinear",
-            fit=recorded.get("fit") or "stretch",
-            channels=recorded.get("channels"),
-            scale=recorded["scale"],
-            mean=tuple(recorded["mean"]) if mean_std else None,
-            std=tuple(recorded["std"]) if mean_std else None,
-        )
-        if given is not None and Preprocessor(given).describe() != Preprocessor(own).describe():
-            differing = [key for key, value in own.model_dump().items() if value != given.model_dump()[key]]
-            raise InputError(
-                f"{where} was made for another preprocessing than the recipe's: "
-                + "; ".join(f"{key} {getattr(own, key)}, not {getattr(given, key)}" for key in differing)
-                + ". Use the recipe that it was made with."
-            )
-        return own, True
-    if given is not None:
-        return given, True
-    if recorded.get("mean") and recorded.get("std"):
-        mean, std = tuple(recorded["mean"]), tuple(recorded["std"])
-        return Preprocess(scale="mean_std", mean=mean, std=std), False
-    raise InputError(
-        f"How an image becomes the input '{port.name}' of {where} is not recorded in it: say so with --recipe RECIPE "
-        "(and --set data.preprocess.scale=…)."
-    )
-
-
-def _ending(found: Inspection) -> Activation:
-    """By the operator that makes the output, looking through a DEQUANTIZE or QUANTIZE after it."""
-    makers = {op.output: op for op in found.operators if op.subgraph == 0}
-    maker = makers.get(found.outputs[0].name)
-    if maker is not None and maker.name in ("DEQUANTIZE", "QUANTIZE"):
-        before = [op for op in found.operators if op.subgraph == 0 and op.index < maker.index]
-        maker = before[-1] if before else None
-    return _ENDINGS.get(maker.name, "none") if maker is not None else "none"
-
-
-def _port(port: Port) -> dict[str, Any]:
-    limits = None if port.dtype == "float32" else np.iinfo(port.dtype)
-    return {
-        "name": port.name,
-        "shape": list(port.shape),
-        "dtype": port.dtype,
-        "scale": port.scale if limits else None,
-        "zero_point": port.zero_point if limits else None,
+def described_tensor(spec: TensorSpec, signature: tuple[int, ...] | None = None) -> dict[str, Any]:
+    """As JSON; with `shape_signature` where it is given."""
+    limits = np.iinfo(spec.dtype) if spec.dtype.kind in "iu" else None
+    quantized = spec.scale is not None and limits is not None
+    content: dict[str, Any] = {
+        "name": spec.name,
+        "shape": list(spec.shape),
+        "dtype": spec.dtype.name,
+        "scale": spec.scale if quantized else None,
+        "zero_point": spec.zero_point if quantized else None,
         "minimum": int(limits.min) if limits else None,
         "maximum": int(limits.max) if limits else None,
         "byte_order": "little-endian",
     }
+    return content if signature is None else content | {"shape_signature": list(signature)}

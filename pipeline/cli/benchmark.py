@@ -95,9 +95,9 @@ def benchmark(
     from pipeline.benchmarking.host import describe_host
     from pipeline.cli import show
     from pipeline.progress import bar
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
 
-    files = run_folder.model_files(models or [])
+    files = targets.model_files(models or [])
     timings = latency.benchmark(
         list(files.values()), runs=runs, warmup=warmup, threads=threads, xnnpack=xnnpack, track=bar
     )

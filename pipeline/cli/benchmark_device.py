@@ -47,11 +47,11 @@ def benchmark(
     from pipeline.errors import InputError
     from pipeline.files import write_text
     from pipeline.progress import bar
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
 
     known = [entry.serial for entry in devices.listed(adb.find())]
     among = [argument for argument in arguments if argument in known and not Path(argument).exists()]
-    models = run_folder.model_files([Path(argument) for argument in arguments if argument not in among])
+    models = targets.model_files([Path(argument) for argument in arguments if argument not in among])
     if compare and (len(models) < 2 or rounds < ENOUGH_ROUNDS):
         raise InputError(
             f"--compare takes two or more models and --rounds {ENOUGH_ROUNDS} or more, not {len(models)} and "

@@ -11,6 +11,7 @@ from pipeline.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
     from pipeline.bundle.bundle import Bundle
+    from pipeline.bundle.contract import Input, Output
 
 
 def bundle(
@@ -44,14 +45,15 @@ def bundle(
     from pipeline.bundle.bundle import bundle as pack
     from pipeline.cli import show
     from pipeline.progress import bar
-    from pipeline.workflow.bundle_target import resolve
+    from pipeline.workflow.targets import for_bundle
 
-    found = resolve(target, recipe, overrides or [], noise=noise)
+    found = for_bundle(target, recipe, overrides or [], noise=noise)
     made = pack(
         found.model,
         output or Path(f"{found.name}.zip"),
         recipe=found.recipe,
         labels=found.labels,
+        task=found.task,
         examples=examples,
         package=package,
         track=bar,
@@ -69,30 +71,46 @@ def _print(made: Bundle) -> None:
     typer.echo(
         f"{made.path}: {show.size(made.size_bytes)}, {len(made.files)} files, model sha256 {made.model_sha256[:12]}"
     )
-    ends = (("input", contract.input), ("output", contract.output))
-    show.table(
-        ["", "type", "shape", "scale", "zero point"],
-        [
-            (
-                name,
-                port.dtype,
-                "x".join(map(str, port.shape)),
-                "–" if port.scale is None else f"{port.scale:.6g}",
-                "–" if port.zero_point is None else str(port.zero_point),
-            )
-            for name, port in ends
-        ],
-    )
-    described = contract.to_json()
-    before, after = described["preprocessing"], described["postprocessing"]
-    size = (
-        ""
-        if before["size"] is None
-        else f"{before['size'][0]}x{before['size'][1]} ({before['resize'] or 'resize not recorded'}), "
-    )
-    typer.echo(
-        f"before: {size}{before['formula']}; after: {after['apply'] or 'nothing, it ends in ' + after['ending']}"
-    )
+    ends = [("input", one.tensor) for one in contract.inputs] + [("output", one.tensor) for one in contract.outputs]
+    names = {} if contract.simple else {"name": [spec.name for _, spec in ends]}
+    columns = {
+        "": [side for side, _ in ends],
+        **names,
+        "type": [spec.dtype.name for _, spec in ends],
+        "shape": ["x".join(map(str, spec.shape)) for _, spec in ends],
+        "scale": ["–" if spec.scale is None else f"{spec.scale:.6g}" for _, spec in ends],
+        "zero point": ["–" if spec.scale is None else str(spec.zero_point) for _, spec in ends],
+    }
+    show.table(list(columns), list(zip(*columns.values(), strict=True)))
+    if contract.simple:
+        typer.echo(f"before: {_before(contract.inputs[0])}; after: {_after(contract.outputs[0])}")
+    else:
+        for source in contract.inputs:
+            typer.echo(f"before '{source.tensor.name}': {_before(source)}")
+        for target in contract.outputs:
+            typer.echo(f"after '{target.tensor.name}': {_after(target)}")
     exact = "byte for byte under XNNPACK" if contract.bit_exact else "nearly: it computes in float"
     origin = "of the recipe's data" if made.from_data else "of seeded noise"
     typer.echo(f"golden: {made.examples} examples {origin}, to be met {exact}")
+
+
+def _before(source: Input) -> str:
+    said = source.described()
+    standard = "" if source.standard is None else ", standardized by the training data's mean and deviation"
+    if source.kind == "audio":
+        what = {"mfcc": "MFCCs", "log_mel": "log-mel energies"}.get(said["features"], said["features"])
+        return f"{said['samples']} samples at {said['sample_rate']} Hz, {what}{standard}"
+    if source.as_integers:
+        return "whole numbers, as they are"
+    formula = said.get("formula", "numbers")
+    if source.kind == "image" and said.get("size"):
+        size = "x".join(map(str, said["size"]))
+        return f"{size} ({said['resize'] or 'resize not recorded'}), {formula}{standard}"
+    return f"{formula}{standard}"
+
+
+def _after(target: Output) -> str:
+    if target.reading == "values":
+        return "numbers, dequantized" if target.tensor.scale is not None else "numbers, as they are"
+    said = target.described()
+    return str(said["apply"] or f"nothing, it ends in {said['ending']}")

@@ -10,7 +10,7 @@ import typer
 from pipeline.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
-    from pipeline.diagnosis.finding import Diagnosis
+    from pipeline.finding import Diagnosis
 
 
 def doctor(
@@ -53,32 +53,27 @@ def doctor(
 
 
 def _of_data(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
-    from pipeline.diagnosis.calibration_data import diagnose
     from pipeline.progress import bar
-    from pipeline.tflite import flatbuffer, metadata
-    from pipeline.workflow.doctor_target import resolve
+    from pipeline.workflow.examination import examine_data
+    from pipeline.workflow.targets import for_data
 
-    found = resolve(target, recipe, overrides)
-    diagnosis = diagnose(flatbuffer.load(found.model), found.recipe.data, metadata.read(found.described), track=bar)
+    found = for_data(target, recipe, overrides)
+    diagnosis = examine_data(found, bar)
     counts = ", ".join(f"{count} {split} examples" for split, count in diagnosis.examples.items())
     return f"{found.model}: {counts}", diagnosis
 
 
 def _of_model(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
+    from pipeline.cli import show
     from pipeline.errors import InputError
-    from pipeline.workflow.doctor_target import keras_model
+    from pipeline.workflow.examination import examine_model
+    from pipeline.workflow.targets import for_keras_model
 
     if recipe is not None:
         raise InputError("--recipe names the data of --data. To examine a recipe's model: pipeline doctor RECIPE.")
-    source, configs = keras_model(target, overrides)  # before TensorFlow is imported, which takes seconds
-    from pipeline.cli import show
-    from pipeline.models.open_model import open_model
-    from pipeline.training.qat import custom_configs
-    from pipeline.training.qat.doctor import examine
-
-    model = open_model(source)
-    diagnosis = examine(model, custom_configs.load(configs), say=show.say)
-    return f"{target or source}: {model.name}, {model.count_params():,} parameters", diagnosis
+    chosen = for_keras_model(target, overrides)
+    found = examine_model(chosen, show.say)
+    return f"{target or chosen.source}: {found.name}, {found.parameters:,} parameters", found.diagnosis
 
 
 def _print(diagnosis: Diagnosis) -> None:

@@ -1,4 +1,4 @@
-"""`pipeline evaluate`: accuracy on held-out data."""
+"""`pipeline evaluate`: how good models are on held-out data."""
 
 from __future__ import annotations
 
@@ -27,45 +27,67 @@ def evaluate(
     xnnpack: Annotated[bool, typer.Option("--xnnpack/--no-xnnpack")] = True,
     json: AsJson = False,
 ) -> None:
-    """Top-1, top-5, agreement with a reference and the paired difference with its 95 % interval.
+    """The task's metrics, agreement with a reference and the paired difference with its 95 % interval.
+
+    Without labels, or with --set task=fidelity, how near models are to --reference.
 
     Example: pipeline evaluate runs/mobilenet/int8.tflite --reference runs/mobilenet/float.tflite
     """
     from pipeline.cli import show
+    from pipeline.cli.metrics_table import Column, interval_column, metric_columns, table, unit_of_difference
     from pipeline.data import load
-    from pipeline.evaluation.classify import evaluate_many
+    from pipeline.errors import InputError
+    from pipeline.evaluation.evaluator import evaluate as judge
     from pipeline.progress import bar
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
+    from pipeline.workflow.context import resolve_task
+    from pipeline.workflow.measurement import task_json
 
-    files = run_folder.model_files(models or [])
-    data = load(run_folder.recipe_of(recipe, overrides or [], list(files.values())).data)
+    files = targets.model_files(models or [])
+    settings = targets.recipe_of(recipe, overrides or [], list(files.values()))
+    data = load(settings.data)
     against = "float" if reference is None and "float" in files else None
     shown = list(files)
     if reference is not None:
         against = next((name for name, path in files.items() if path == reference), f"reference {reference}")
         files[against] = reference
-    results = evaluate_many(
-        files, data.batches(split, 32), against, threads=threads, batch_size=batch, track=bar, xnnpack=xnnpack
+    resolved = resolve_task(settings, data, files[against or shown[0]])
+    if not resolved.task.metrics and against is None:
+        raise InputError(
+            f"There is nothing to judge '{shown[0]}' by: {resolved.reason} Give a model to compare it with by "
+            "--reference FILE, or say what it is for with --set task=NAME."
+        )
+    results = judge(
+        files,
+        data.batches(split, 32),
+        resolved.task,
+        against,
+        threads=threads,
+        batch_size=batch,
+        track=bar,
+        xnnpack=xnnpack,
     )
     if data.skipped:
         show.say(f"{len(data.skipped)} examples could not be read and were left out: {', '.join(data.skipped)}")
+    blocks = {name: result.to_json() for name, result in results.items()}
     if json:
-        blocks = {name: result.to_json() for name, result in results.items() if name in shown}
-        show.as_json(next(iter(blocks.values())) if len(blocks) == 1 else blocks)
+        own = [blocks[name] for name in shown]
+        show.as_json(own[0] if len(own) == 1 else dict(zip(shown, own, strict=True)))
         return
-    show.table(
-        ["model", "top-1", "95 % interval", "top-5", "agreement", "vs reference, points", "size"],
+    if settings.task == "auto":
+        show.say(f"task: {resolved.reason}")
+    task, listed = task_json(resolved), list(blocks.values())
+    first, *others = metric_columns(task, listed, "reference")
+    unit = unit_of_difference(task)
+    table(
         [
-            (
-                name,
-                show.percent(result.top1),
-                " – ".join(f"{100 * end:.1f}" for end in result.interval),
-                show.percent(result.top5),
-                show.percent(result.agreement),
-                show.points(result.difference.to_json() if result.difference else None),
-                show.size(result.size_bytes),
-            )
-            for name, result in results.items()
+            Column("model", [show.shorten(name, 30) for name in blocks]),
+            first,
+            *interval_column(task, listed),
+            *others,
+            Column("size", [show.size(block["size_bytes"]) for block in listed]),
         ],
-        title=f"{next(iter(results.values())).n} examples of the {split} split",
+        title=f"{listed[0]['n']} examples of the {split} split",
     )
+    if against is not None and task["metrics"]:
+        typer.echo(f"vs reference{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference.")

@@ -36,16 +36,12 @@ def explain(
     from pipeline.benchmarking.profile.explain import explain as stage
     from pipeline.cli import show
     from pipeline.report import explain_plot, sensitivity_plot
-    from pipeline.workflow import run_folder
-    from pipeline.workflow.stages import FLOAT
+    from pipeline.workflow import targets
 
     if plot is not None:
         sensitivity_plot.check(plot)
-    model = run_folder.model_file(file)
-    beside = model.parent / FLOAT
-    if reference is None and (model.parent / run_folder.MANIFEST).is_file() and beside.is_file() and beside != model:
-        reference = beside
-    found = stage(model, reference, runs=runs)
+    model = targets.model_file(file)
+    found = stage(model, reference or targets.float_beside(model), runs=runs)
     if json:
         show.as_json(found.to_json())
     else:
@@ -58,6 +54,12 @@ def explain(
 def _print(found: Explanation, top: int) -> None:
     from pipeline.cli import show
 
+    if found.unprofiled:
+        whole = show.milliseconds(found.inference_us / 1000)
+        typer.echo(f"{found.model}: {found.text}; an inference takes {whole}")
+        typer.echo(f"No operator could be timed. {found.unprofiled}")
+        _table(found.operators[:top], False)
+        return
     line = f"{found.model}: {found.text}; its operators take {show.milliseconds(found.total_us / 1000)}"
     if found.reference_us:
         ratio = found.reference_us / found.total_us

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +13,7 @@ from pipeline.cli.options import AsJson, Overrides
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from pipeline.tensors import Tensors
     from pipeline.tflite.audit.audit import Audit
     from pipeline.tflite.inspect import Inspection, Operator, Port
     from pipeline.tflite.metadata import Metadata
@@ -48,9 +46,9 @@ def inspect(
     from pipeline.tflite import inspect as reader
     from pipeline.tflite.audit.audit import audit
     from pipeline.tflite.verdict import require as hold_to
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
 
-    path = run_folder.model_file(file)
+    path = targets.model_file(file)
     found = reader.inspect(path)
     examples = _examples(path, recipe, overrides or []) if data or recipe is not None else None
     audited = audit(path, found, examples, track=bar)
@@ -65,15 +63,16 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _examples(path: Path, recipe: str | None, overrides: list[str]) -> Iterator[NDArray[np.float32]]:
+def _examples(path: Path, recipe: str | None, overrides: list[str]) -> Iterator[Tensors]:
     from itertools import islice
 
     from pipeline.data import load
+    from pipeline.diagnosis.measured_ranges import each_example
     from pipeline.tflite.audit.observe import EXAMPLES
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
 
-    batches = load(run_folder.recipe_of(recipe, overrides, [path]).data).batches("test", 32)
-    return islice((example for batch in batches for example in batch.x), EXAMPLES)
+    batches = load(targets.recipe_of(recipe, overrides, [path]).data).batches("test", 32)
+    return islice((example for batch in batches for example in each_example(batch)), EXAMPLES)
 
 
 def _print_audit(found: Audit) -> None:
@@ -139,12 +138,14 @@ def _names(found: Inspection) -> list[str]:
 
 def _provenance(described: Metadata) -> list[str]:
     """Where the file comes from, as far as it says."""
-    facts, prepared = described.provenance, described.preprocessing
-    lines = [f"metadata: {described.name}, {len(described.labels)} labels"]
-    if prepared.get("mean") and prepared.get("std"):
-        size = f", resized to {'x'.join(map(str, prepared['size']))}" if prepared.get("size") else ""
-        mean, std = (" ".join(f"{value:g}" for value in prepared[key]) for key in ("mean", "std"))
-        lines.append(f"  preprocessing: (pixel − {mean}) / {std}{size}")
+    from pipeline.tflite.metadata import INPUTS
+
+    facts, task = described.provenance, described.task
+    of = f", {task['name']}" if task.get("name") else ""
+    lines = [f"metadata: {described.name}{of}, {len(described.labels)} labels"]
+    several = described.preprocessing.get(INPUTS)
+    for name, prepared in (several or {"": described.preprocessing}).items():
+        lines += [f"  preprocessing{f' of {name!r}' if several else ''}: {line}" for line in _preparation(prepared)]
     if not facts:
         return [*lines, "  no provenance"]
     for title, key in (("recipe", "recipe_sha256"), ("data", "data_sha256")):
@@ -164,6 +165,23 @@ def _provenance(described: Metadata) -> list[str]:
     if isinstance(facts.get("versions"), dict):
         lines.append(f"  written by: {', '.join(f'{name} {version}' for name, version in facts['versions'].items())}")
     return lines
+
+
+def _preparation(prepared: dict[str, Any]) -> list[str]:
+    """How an input is made, in one line; nothing where it is not recorded."""
+    if prepared.get("kind") == "audio":
+        what = {"mfcc": "MFCCs", "log_mel": "log-mel energies"}.get(prepared["features"], prepared["features"])
+        line = f"{what} of {prepared['samples']} samples at {prepared['sample_rate']} Hz"
+    elif prepared.get("kind") == "tokens":
+        line = "whole numbers, as they are"
+    elif prepared.get("mean") and prepared.get("std"):
+        size = f", resized to {'x'.join(map(str, prepared['size']))}" if prepared.get("size") else ""
+        mean, std = (" ".join(f"{value:g}" for value in prepared[key]) for key in ("mean", "std"))
+        what = "pixel" if prepared.get("kind", "image") == "image" else "x"
+        line = f"({what} − {mean}) / {std}{size}"
+    else:
+        return []
+    return [line + (", standardized" if prepared.get("standardize") else "")]
 
 
 def _port(kind: str, port: Port) -> tuple[str, ...]:

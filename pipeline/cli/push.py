@@ -33,16 +33,17 @@ def push(
     from pipeline.device import adb, devices
     from pipeline.device import push as stage
     from pipeline.progress import bar
-    from pipeline.workflow import run_folder
+    from pipeline.workflow import targets
 
-    chosen = [run_folder.model_file(file) for file in files] if files else [run_folder.model_file(None)]
+    chosen = [targets.model_file(file) for file in files] if files else [targets.model_file(None)]
     if require is not None:
         from pipeline.tflite.inspect import inspect
         from pipeline.tflite.verdict import require as hold_to
 
         for file in chosen:
             hold_to(inspect(file), require)
-    pushed = stage.push(devices.choose(adb.find(), serial), chosen, track=bar)
+    names = [targets.name_outside(file) for file in chosen]
+    pushed = stage.push(devices.choose(adb.find(), serial), chosen, names=names, track=bar)
     if json:
         show.as_json([entry.to_json() for entry in pushed])
         return

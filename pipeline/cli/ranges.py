@@ -33,16 +33,17 @@ def ranges(
     """
     from pipeline.cli import show
     from pipeline.quantization.range_differences import compare
-    from pipeline.quantization.ranges import Ranges, find
+    from pipeline.quantization.ranges import Ranges
+    from pipeline.workflow.targets import ranges_file
 
-    found = Ranges.load(find(first))
+    found = Ranges.load(ranges_file(first))
     if second is None:
         if json:
             show.as_json({"method": found.method, "ranges": {name: list(pair) for name, pair in found.items()}})
         else:
             _show(found, top)
         return
-    other = Ranges.load(find(second))
+    other = Ranges.load(ranges_file(second))
     differences = compare(found, other)
     if json:
         show.as_json([difference.to_json() for difference in differences])

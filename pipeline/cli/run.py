@@ -24,11 +24,9 @@ def run(
     """
     from pipeline.cli import show
     from pipeline.cli.train import start
-    from pipeline.recipe import load
     from pipeline.workflow import stages
 
-    has_qat = load(recipe, overrides or []).qat is not None
-    context = start(recipe, overrides, run, suffix="-ptq" if ptq and has_qat else "")
+    context = start(recipe, overrides, run, ptq=ptq)
     metrics = stages.run_recipe(context, ptq=ptq)
     if json:
         show.as_json(metrics)
@@ -41,39 +39,31 @@ def run(
 
 
 def show_metrics(metrics: dict[str, Any]) -> None:
-    """The run's table: float against QAT against int8."""
+    """The run's table: float against QAT against int8, by the task's metrics."""
     from pipeline.cli import show
+    from pipeline.cli.metrics_table import Column, metric_columns, table, unit_of_difference
 
-    models = {name: block for name, block in metrics.items() if isinstance(block, dict) and "top1" in block}
+    models = {name: block for name, block in metrics.items() if isinstance(block, dict) and "size_bytes" in block}
+    task = metrics["task"]
     reference = models["float"]["latency_p50_ms"]
-    rows = [
-        (
-            name,
-            show.percent(block["top1"]),
-            show.points(block["difference"]),
-            show.percent(block["agreement"]),
-            show.size(block["size_bytes"]),
-            # A simulation's time says nothing about the model that it stands for.
-            *(
-                ("–", "–")
-                if name == "qat"
-                else (
-                    show.milliseconds(block["latency_p50_ms"]),
-                    f"{reference / block['latency_p50_ms']:.2f}x",
-                )
-            ),
-        )
-        for name, block in models.items()
-    ]
-    parity = models.get("int8", {}).get("parity")
-    host = metrics["host"]
-    images = models["float"]["n"]
-    show.table(["model", "top-1", "vs float", "agreement", "size", "p50", "speed"], rows)
-    typer.echo(
-        f"{images} test examples; vs float in points, with the 95 % interval of the paired difference; "
-        "latency on this host "
-        f"({host['cpu']}, {models['float']['threads']} thread, XNNPACK), not on a phone."
+    # A simulation's time says nothing about the model that it stands for.
+    times = [None if name == "qat" else block["latency_p50_ms"] for name, block in models.items()]
+    table(
+        [
+            Column("model", list(models)),
+            *metric_columns(task, list(models.values()), "float"),
+            Column("size", [show.size(block["size_bytes"]) for block in models.values()]),
+            Column("p50", [show.milliseconds(time) for time in times]),
+            Column("speed", ["–" if time is None else f"{reference / time:.2f}x" for time in times]),
+        ]
     )
+    host, unit = metrics["host"], unit_of_difference(task)
+    compared = f"vs float{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference; "
+    typer.echo(
+        f"{models['float']['n']} test examples; {compared if task['metrics'] else ''}"
+        f"latency on this host ({host['cpu']}, {models['float']['threads']} thread, XNNPACK), not on a phone."
+    )
+    parity = models.get("int8", {}).get("parity")
     if parity is not None:
         where = f", first apart at '{parity['first']['tensor']}'" if parity["first"] else ""
         typer.echo(f"int8 answers as the trained fake-quant model: {show.percent(parity['agreement'])}{where}.")

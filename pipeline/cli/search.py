@@ -10,7 +10,9 @@ import typer
 from pipeline.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from pipeline.evaluation.statistics import Difference
     from pipeline.quantization.search.search_result import Found, Step
+    from pipeline.tasks.task import Metric
 
 MODEL, REPORT = "search.tflite", "search.json"
 _NAMES_SHOWN = 3
@@ -21,11 +23,12 @@ def search(
         Path | None, typer.Argument(metavar="[RUN]", help="A run folder; the newest run by default.")
     ] = None,
     max_drop: Annotated[
-        float, typer.Option("--max-drop", min=0, metavar="POINTS", help="Points of top-1 that int8 may lose.")
+        float,
+        typer.Option(
+            "--max-drop", min=0, metavar="POINTS", help="Points of the task's first metric that int8 may lose."
+        ),
     ] = 0.5,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Where accuracy is measured; validation by default.")
-    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Where it is measured; validation by default.")] = None,
     compute: Annotated[
         str, typer.Option("--as", metavar="TYPE", help="What kept operators compute in: float16, float32 or int16x8.")
     ] = "float16",
@@ -39,7 +42,7 @@ def search(
     threads: Annotated[int, typer.Option("--threads", min=1)] = 2,
     json: AsJson = False,
 ) -> None:
-    """Find the fewest operators that must leave int8 so that accuracy drops by no more than a budget.
+    """Find the fewest operators that must leave int8 so that the task's metric drops by no more than a budget.
 
     Writes search.tflite, the smallest such model, and search.json into the run. Exit status 1 where there is none.
 
@@ -68,7 +71,7 @@ def search(
         search_plot.check(plot)
     folder = target if target is not None else run_folder.newest(run_folder.root()).folder
     context = stages.reopen(run_folder.Run(folder), bar, show.say)
-    budget = Budget(max_drop / 100, split, cast(Compute, compute), sure, seconds)
+    budget = Budget(max_drop, split, cast(Compute, compute), sure, seconds)
     with tempfile.TemporaryDirectory(prefix=".search-", dir=folder) as models:
         found, answer = find(context, budget, Path(models), threads=threads)
         if answer is not None:
@@ -93,7 +96,7 @@ def _print(found: Found, folder: Path) -> None:
     rows = [
         (
             "float",
-            show.percent(found.float_top1),
+            found.metric.show(found.float_value),
             "–",
             "100.0 %",
             show.size(found.float_size_bytes),
@@ -105,8 +108,8 @@ def _print(found: Found, folder: Path) -> None:
     rows += [
         (
             f"{len(step.kept)} in {step.compute}" if step.kept else "all int8",
-            show.percent(step.top1),
-            show.points(step.difference.to_json()),
+            found.metric.show(step.value),
+            _points(found.metric, step.difference),
             show.percent(step.agreement),
             show.size(step.size_bytes),
             f"{step.latency_ratio:.2f}",
@@ -117,13 +120,13 @@ def _print(found: Found, folder: Path) -> None:
         for index, step in shown
     ]
     show.table(
-        ["kept", "top-1", "vs float", "agrees", "size", "latency", ""],
+        ["kept", found.metric.label, "vs float", "agrees", "size", "latency", ""],
         rows,
-        title=f"budget {100 * found.max_drop:g} points, {found.examples} {found.split} examples",
+        title=f"budget {found.max_drop:g} points, {found.examples} {found.split} examples",
     )
     typer.echo(
         "vs float in points, with the 95 % interval of the paired difference; latency on this host as a ratio to all "
-        "int8; front: no other is both faster and more accurate; over: over the budget"
+        "int8; front: no other is both faster and better; over: over the budget"
         + (f"; {len(found.steps) - len(shown)} further steps are in {REPORT}" if len(found.steps) > len(shown) else "")
     )
     if found.chosen is None:
@@ -145,7 +148,6 @@ def _shown(found: Found) -> list[tuple[int, Step]]:
 
 
 def _print_answer(found: Found, folder: Path) -> None:
-    from pipeline.cli import show
 
     assert found.chosen is not None
     step = found.steps[found.chosen]
@@ -158,11 +160,13 @@ def _print_answer(found: Found, folder: Path) -> None:
             f"{folder}/{MODEL} keeps {len(step.kept)} of {found.candidates} operators out of int8 ({shown}){early}."
         )
     if found.test is not None:
+        from pipeline.evaluation.statistics import Difference
+
         tested = found.test["chosen" if "chosen" in found.test else "int8"]
         typer.echo(
-            f"On the test split, which took no part: {show.percent(tested['top1'])}, "
-            f"{show.points(tested['difference'])} points vs float; all int8 "
-            f"{show.points(found.test['int8']['difference'])}."
+            f"On the test split, which took no part: {found.metric.show(tested[found.metric.name])}, "
+            f"{_points(found.metric, Difference(**tested['difference']))} points vs float; all int8 "
+            f"{_points(found.metric, Difference(**found.test['int8']['difference']))}."
         )
     if step.kept:
         typer.echo("In a recipe:\nquantize:\n  keep:")
@@ -173,11 +177,21 @@ def _print_answer(found: Found, folder: Path) -> None:
 
 
 def _failure(found: Found) -> str:
-    best = max(found.steps, key=lambda step: step.difference.value)
+    from pipeline.quantization.search.search_result import show_points
+
+    best = max(found.steps, key=lambda step: found.gain(step).value)
     kept = f"{len(best.kept)} of {found.candidates} operators in {best.compute}" if best.kept else "all int8"
     why = "in the time that was given" if found.ended_early else "even with all operators kept"
     return (
-        f"No model keeps to the budget of {100 * found.max_drop:g} points {why}: the best, {kept}, is at "
-        f"{100 * best.difference.value:+.2f} points ({found.examples} {found.split} examples). Give a larger "
+        f"No model keeps to the budget of {found.max_drop:g} points {why}: the best, {kept}, is at "
+        f"{show_points(found.metric, found.gain(best).value)} ({found.examples} {found.split} examples). Give a larger "
         "--max-drop" + (", more --budget" if found.ended_early else "") + ", or train with QAT."
     )
+
+
+def _points(metric: Metric, difference: Difference) -> str:
+    """A difference and its interval in the metric's points, above 0 where it is better."""
+    from pipeline.quantization.search.search_result import gain
+
+    form, found = "+.1f" if metric.unit else "+.3g", gain(metric, difference)
+    return f"{found.value:{form}} [{found.low:{form}}\u00a0{found.high:{form}}]"

@@ -43,12 +43,12 @@ def sensitivity(
     from pipeline.progress import bar
     from pipeline.quantization.sensitivity.algorithm import analyze
     from pipeline.report import sensitivity_plot
-    from pipeline.workflow.sensitivity_target import resolve
+    from pipeline.workflow.analysis_model import open_for_analysis
 
     if plot is not None:
         sensitivity_plot.check(plot)
-    opened = resolve(target, recipe, overrides or [], examples, bar)
-    found = analyze(opened.content, opened.ranges, opened.batches, track=bar, threads=threads)
+    opened = open_for_analysis(target, recipe, overrides or [], examples, bar)
+    found = analyze(opened.content, opened.ranges, opened.batches, task=opened.task, track=bar, threads=threads)
     if json:
         show.as_json(found.to_json())
     else:
@@ -66,7 +66,7 @@ def _print(found: Sensitivity, top: int | None, export: Sequence[str]) -> None:
     _table(ranked[:top])
     typer.echo(
         "own, output: signal to quantization noise of the operator's and of the model's output (its logits); "
-        "changed: share of other top-1 answers"
+        "changed: " + ("share of other answers" if found.metric == "top1" else "how far the task's answers change")
     )
     if ranked[0].output_sqnr_db < math.inf:
         rule = f"{ranked[0].short}=float32"
@@ -101,7 +101,7 @@ def _row(operator: OperatorError) -> tuple[str, ...]:
         _decibels(operator.sqnr_db, "exact"),
         f"{operator.cosine:.5f}",
         _decibels(operator.output_sqnr_db, "–"),
-        show.percent(operator.top1_changed),
+        show.percent(operator.changed),
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.diagnosis.finding import Finding
+    from pipeline.finding import Finding
 
 PIPE_WIDTH = 140
 """Columns of a table of sentences where the output is no terminal."""
@@ -67,12 +67,14 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def points(difference: dict[str, float] | None) -> str:
-    """A paired difference with its interval, in percentage points."""
-    if difference is None:
+def points(difference: Mapping[str, float | None] | None, factor: float = 100.0) -> str:
+    """A paired difference with its interval: in percentage points, or in the metric's own where the factor is 1."""
+    ends = [None if difference is None else difference[key] for key in ("value", "low", "high")]
+    known = [factor * end for end in ends if end is not None]
+    if len(known) < len(ends):
         return "–"
-    value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
-    return f"{value:+.1f} [{low:+.1f}\u00a0{high:+.1f}]"
+    value, low, high = (f"{end:+.1f}" if factor != 1 else f"{end:+.3g}" for end in known)
+    return f"{value} [{low}\u00a0{high}]"
 
 
 def shorten(text: str, width: int) -> str:

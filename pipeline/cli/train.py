@@ -1,4 +1,4 @@
-"""`pipeline train` and `pipeline qat`: the road as far as a Keras model."""
+"""`pipeline train` and `pipeline qat`: a recipe as far as a Keras model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from pipeline.cli.options import Overrides, RecipeName, RunName
 
 if TYPE_CHECKING:
-    from pipeline.workflow.stages import RunContext
+    from pipeline.workflow.context import RunContext
 
 
 def train(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) -> None:
@@ -17,12 +17,9 @@ def train(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) 
 
     Example: pipeline train mobilenet --set train.epochs=3
     """
-    from pipeline.workflow import stages
+    from pipeline.workflow.stages import train_recipe
 
-    context = start(recipe, overrides, run)
-    stages.describe(context)
-    stages.train(context)
-    typer.echo(context.run.path(stages.FLOAT_KERAS))
+    typer.echo(train_recipe(start(recipe, overrides, run), with_qat=False).files[0])
 
 
 def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) -> None:
@@ -30,30 +27,17 @@ def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) ->
 
     Example: pipeline qat mobilenet --set qat.epochs=2
     """
-    from pipeline.workflow import stages
+    from pipeline.workflow.stages import train_recipe
 
-    context = start(recipe, overrides, run)
-    stages.describe(context)
-    stages.train(context)
-    stages.qat(context)
-    typer.echo(context.run.path(stages.QAT_KERAS))
+    typer.echo(train_recipe(start(recipe, overrides, run), with_qat=True).files[0])
 
 
-def start(recipe: str, overrides: list[str] | None, run: str | None, *, suffix: str = "") -> RunContext:
-    """The context of a recipe: its folder is `runs/NAME` (a worker's is a temporary one), progress goes to stderr.
-
-    Raises:
-        InputError: the recipe trains in several processes and TF_CONFIG does not say which this is.
-    """
-    from pipeline import cluster
+def start(recipe: str, overrides: list[str] | None, run: str | None, *, ptq: bool = False) -> RunContext:
+    """The context of a recipe; its folder is said, and progress goes to stderr."""
     from pipeline.cli.show import say
     from pipeline.progress import bar
-    from pipeline.recipe import load
-    from pipeline.workflow.run_folder import Run, root
-    from pipeline.workflow.stages import RunContext
+    from pipeline.workflow.context import start_run
 
-    loaded = load(recipe, overrides or [])
-    worker = cluster.worker_of(loaded)
-    folder = cluster.folder_for(worker, root() / (run or loaded.name + suffix))
-    typer.echo(f"{loaded.name} → {folder}/", err=True)
-    return RunContext(loaded, Run(folder), bar, say)
+    context = start_run(recipe, overrides or [], run, ptq=ptq, track=bar, say=say)
+    typer.echo(f"{context.recipe.name} → {context.run.folder}/", err=True)
+    return context

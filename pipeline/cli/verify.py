@@ -15,6 +15,8 @@ FILE_WIDTH, NAME_WIDTH = 20, 60
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.evaluation.statistics import Difference
+    from pipeline.tasks.task import Metric
     from pipeline.verification.arm.arm_rung import ArmRung
     from pipeline.verification.arm.emulation_result import ProfileResult
     from pipeline.verification.inside import TensorGap
@@ -70,14 +72,15 @@ def verify(
 
     Example: pipeline verify runs/mobilenet
     Example: pipeline verify runs/mobilenet dotprod i8mm --arm
-    Example: pipeline verify model_int8.tflite --reference model.tflite --recipe mobilenet --set verify.max_drop=0.02
+    Example: pipeline verify model_int8.tflite --reference model.tflite --recipe mobilenet --set verify.max_drop=2
     """
     from contextlib import ExitStack
 
     from pipeline.cli import show
     from pipeline.errors import InputError, PipelineError
     from pipeline.progress import bar
-    from pipeline.workflow import verify_target as targets
+    from pipeline.workflow.ladder_rungs import arm_rungs, open_ladder
+    from pipeline.workflow.targets import has_recipe
     from pipeline.workflow.verification import verify as stage
 
     if profiles and not arm:
@@ -89,13 +92,11 @@ def verify(
         from pipeline.verification.arm.profiles import chosen
 
         chosen(profiles or [])
-        if not targets.has_ladder(target, recipe):
+        if not has_recipe(target, recipe):
             _arm_alone(target, reference, profiles or [], arm_examples, as_json=json)
             return
-        from pipeline.verification.arm.arm_rung import arm_rungs
-
         rungs = arm_rungs(target, reference, profiles or [], arm_examples, bar, show.say)
-    opened = targets.resolve(target, reference, recipe, overrides or [], keras=keras)
+    opened = open_ladder(target, reference, recipe, overrides or [], keras=keras)
     with ExitStack() as stack:
         further: list[Rung] = [*rungs]
         if device:
@@ -131,13 +132,12 @@ def _arm_alone(
 ) -> None:
     from pipeline.cli import show
     from pipeline.progress import bar
-    from pipeline.verification.arm import random_inputs as inputs
     from pipeline.verification.arm.emulate import run_profiles
-    from pipeline.workflow.run_folder import model_file
+    from pipeline.workflow.ladder_rungs import inputs_for
+    from pipeline.workflow.targets import model_file
 
     model = model_file(target)
-    given = inputs.examples_for(model, examples)
-    results = run_profiles(model, given, profiles, float_model=reference, track=bar, say=show.say)
+    results = run_profiles(model, inputs_for(model, examples), profiles, float_model=reference, track=bar, say=show.say)
     if as_json:
         show.as_json([result.to_json() for result in results])
     else:
@@ -157,22 +157,30 @@ def _print_arm(results: Sequence[ProfileResult]) -> None:
 
 def _print(found: Verification) -> None:
     from pipeline.cli import show
-    from pipeline.workflow.verify_target import LAST
+    from pipeline.workflow.ladder_rungs import LAST
 
     if found.skipped:
         show.say(f"{len(found.skipped)} examples could not be read and were left out: {', '.join(found.skipped)}")
     last = next(step for step in found.steps if step.name == LAST)
+    metric = last.metric
+    judged = [] if metric is None else [f"vs above{', points' if metric.unit == '%' else ''}"]
     show.table(
-        ["rung", "file", "top-1", "vs above, points", "agreement", "LSB", "SQNR"],
+        ["rung", "file", *([metric.label] if metric else []), *judged, "agreement", "LSB", "SQNR"],
         [_row(step) for step in found.steps],
         title=f"{found.model}, {last.n} examples of the {found.split} split",
     )
     if last.overall is not None:
         whole = last.overall
-        typer.echo(
-            f"In all, {last.name} against {whole.against}: {show.points(whole.difference.to_json())} points, agreement "
-            f"{show.percent(whole.agreement)}."
-        )
+        change = "" if metric is None or whole.difference is None else f"{_change(whole.difference, metric)}, "
+        typer.echo(f"In all, {last.name} against {whole.against}: {change}agreement {show.percent(whole.agreement)}.")
+        first = next(step for step in found.steps if step.name == whole.against)
+        if others := last.metrics[1:]:
+            both = ((one, first.values.get(one.name), last.values.get(one.name)) for one in others)
+            pairs = "; ".join(f"{one.label} {one.show(above)}, {one.show(below)}" for one, above, below in both)
+            typer.echo(f"The other metrics, {first.name} and {last.name}: {pairs}.")
+        if len(whole.fidelity) > 1:
+            outputs = ", ".join(f"'{name}' {_decibels(one.sqnr_db)}" for name, one in whole.fidelity.items())
+            typer.echo(f"Its outputs: {outputs}.")
     for line in _loss(found):
         typer.echo(line)
     if found.provenance:
@@ -189,15 +197,34 @@ def _row(step: Step) -> tuple[str, ...]:
     from pipeline.cli import show
 
     above = step.above
+    judged: tuple[str, ...] = ()
+    if step.metric is not None:
+        difference = above.difference if above else None
+        value = step.metric.show(step.values.get(step.metric.name))
+        judged = (value, _points(difference, step.metric) if difference else "–")
     return (
         step.name,
         show.shorten(Path(step.source).name, FILE_WIDTH),
-        show.percent(step.top1),
-        show.points(above.difference.to_json()) if above else "–",
+        *judged,
         show.percent(above.agreement) if above else "–",
         "–" if above is None or above.max_lsb is None else str(above.max_lsb),
-        "–" if above is None else "same" if above.differing == 0 else _decibels(above.sqnr_db),
+        "–" if above is None else "same" if above.identical else _decibels(above.sqnr_db),
     )
+
+
+def _points(difference: Difference, metric: Metric) -> str:
+    """A paired difference with its interval, in the metric's points; of what is no share the two leading digits."""
+    numbers = [metric.factor * value for value in (difference.value, difference.low, difference.high)]
+    largest = max(map(abs, numbers))
+    digits = 1 if metric.unit == "%" or not 0 < largest < math.inf else max(0, 1 - math.floor(math.log10(largest)))
+    value, low, high = (f"{number:+.{digits}f}" for number in numbers)
+    return f"{value} [{low}\u00a0{high}]"
+
+
+def _change(difference: Difference, metric: Metric) -> str:
+    """The same as a phrase."""
+    unit = "points" if metric.unit == "%" else f"{metric.unit} {metric.label}".strip()
+    return f"{_points(difference, metric)} {unit}"
 
 
 def _loss(found: Verification) -> list[str]:
@@ -207,19 +234,20 @@ def _loss(found: Verification) -> list[str]:
     if step is None or step.above is None:
         return ["Every rung gives the same answers as the one above it."]
     agreed = f"it agrees with {step.above.against} on {show.percent(step.above.agreement)}"
-    lines = [
-        f"Lost at {step.name} ({step.title}): {show.points(step.above.difference.to_json())} points; {agreed}."
-        if found.lost
-        else f"No rung loses top-1 beyond chance. The widest step is {step.name} ({step.title}): {agreed}."
-    ]
+    if found.lost and step.metric and step.above.difference:
+        change = _change(step.above.difference, step.metric)
+        lines = [f"Lost at {step.name} ({step.title}): {change}; {agreed}."]
+    else:
+        unlost = f"No rung loses {step.metric.label} beyond chance. " if step.metric else ""
+        lines = [f"{unlost}The widest step is {step.name} ({step.title}): {agreed}."]
     inside = found.inside
     if inside is None:
         return lines
     where = f"Inside {inside.rung} ({inside.examples} examples, {len(inside.tensors)} activations)"
     if inside.first is None:
-        lines.append(f"{where}, none parts from {inside.above} beyond {inside.tolerance}.")
+        lines.append(f"{where}, none diverges from {inside.above} beyond {inside.tolerance}.")
     else:
-        lines.append(f"{where}, the first to part beyond {inside.tolerance}: {_gap(inside.first)}.")
+        lines.append(f"{where}, the first to diverge beyond {inside.tolerance}: {_gap(inside.first)}.")
     steepest = inside.steepest
     if steepest is not None and steepest is not inside.first:
         lines.append(

@@ -1,1 +1,1 @@
-"""From a Keras model to a float flatbuffer. Imports TensorFlow."""
+"""Everything that is a float model → one float flatbuffer. What is no .tflite needs TensorFlow."""

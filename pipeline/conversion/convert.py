@@ -1,4 +1,4 @@
-"""A Keras model to a float TFLite flatbuffer, without the SavedModel detour.
+"""A model to a float TFLite flatbuffer, without the SavedModel detour.
 
 `TFLiteConverter.from_keras_model` first exports a SavedModel, traced once for every layer: 70 % of its time. Here the
 model's call is traced once, its variables are frozen into constants, and that one graph is converted. The outputs
@@ -11,76 +11,97 @@ import contextlib
 import io
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.conversion.dilated import TOGETHER, dilate
-from pipeline.errors import PipelineError
+from pipeline.errors import InputError, PipelineError
 from pipeline.models.backend import quiet_tensorflow, tf
+from pipeline.models.input_sizes import Sizes
+from pipeline.models.named_function import NamedFunction, named_function
+from pipeline.models.trial_inputs import trial_inputs
+from pipeline.tensors import OPEN
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.constant_reshapes import constant_reshapes
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import name_ends
 
 
-def to_flatbuffer(model: Any) -> bytes:
-    """Convert a `tf_keras` model to a float32 flatbuffer with a `serving_default` signature.
+def to_flatbuffer(model: Any, sizes: Sizes | None = None) -> bytes:
+    """Convert a model to a float32 flatbuffer with a `serving_default` signature.
 
     A QAT model's fake-quant nodes become QUANTIZE/DEQUANTIZE pairs: it stays a float model that computes what QAT
     computed, and :mod:`pipeline.quantization.learned` reads the ranges off it.
 
     The batch stays open where TFLite can do that. It cannot loop over a sequence (LSTM, GRU), nor broadcast to a shape
-    with an open side (GroupNormalization): such a model gets a batch of one, as a phone runs it.
+    with an open side (GroupNormalization): such a model gets the batch that it fixes, or one, as a phone runs it.
 
     Args:
-        model: A built model.
+        model: A model of `tf_keras` or Keras 3, subclassed ones too, or a SavedModel's signature
+            (:func:`~pipeline.models.load.load_for_conversion`).
+        sizes: Sizes of dimensions that it leaves open, by input name and without the batch; they stay open otherwise.
 
     Returns:
-        The .tflite content. Inputs and outputs carry the Keras names.
+        The .tflite content. Inputs and outputs carry the names of
+        :func:`~pipeline.models.signature.signature_of`.
 
     Raises:
         PipelineError: TensorFlow's converter refuses the model.
+        InputError: sizes that do not fit the model, or a model that nothing says the inputs of.
     """
+    function = model.sized(sizes) if isinstance(model, NamedFunction) else named_function(model, sizes)
     refused: PipelineError | None = None
     try:
-        content = _convert(model, None)
-        if _runs(content):
+        content = _convert(function, None)
+        if _runs(content, function):
             return content
     except PipelineError as error:
         refused = error
+    own = {spec.shape[0] for spec in function.inputs if spec.shape} - {OPEN}
     try:
-        return _convert(model, 1)
+        return _convert(function, min(own, default=1))
     except PipelineError as error:
         raise refused or error from None
 
 
-def _runs(content: bytes) -> bool:
-    """Whether LiteRT can run what the converter left with an open batch; it always can where no shape is computed."""
+def _runs(content: bytes, function: NamedFunction) -> bool:
+    """Whether LiteRT runs what the converter left with an open batch: in doubt where shapes are computed.
+
+    Or where the model fixes the batch: its operators may do so too.
+    """
     model = flatbuffer.read(content)
-    if not any(flatbuffer.operator_name(model, operator) == "SHAPE" for operator in model.subgraphs[0].operators):
+    computed = any(flatbuffer.operator_name(model, operator) == "SHAPE" for operator in model.subgraphs[0].operators)
+    if not computed and all(spec.shape[:1] in ((), (OPEN,)) for spec in function.inputs):
         return True
+
+    specs = Runner(content).signature.inputs
+
+    def run(feed: list[NDArray[Any]]) -> None:
+        answered = Runner(content, shapes=[array.shape for array in feed]).run(*feed)
+        if function.opens_batch and any(array.shape[:1] != (1,) for array in answered):
+            raise PipelineError("an output does not hold one entry for the one example")
+
+    failures = (PipelineError, InputError)
     try:
-        runner = Runner(content)
-        runner.run(*(np.zeros(spec.shape, spec.dtype) for spec in runner.inputs))
-    except PipelineError:
+        below = function.embeddings
+        run(trial_inputs(specs, run, examples=1, below=below, failures=failures, name=function.name))
+    except failures:
         return False
     return True
 
 
-def _convert(model: Any, batch: int | None) -> bytes:
-    # Behind the one door to TensorFlow, which sets it up; at the top of the module they would come before it.
+def _convert(function: NamedFunction, batch: int | None) -> bytes:
+    # After pipeline.models.backend, which sets TensorFlow up; at the top of the module they would come before it.
     from tensorflow.python.eager.wrap_function import function_from_graph_def
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    specs = [
-        tf.TensorSpec((batch, *tensor.shape[1:]), tensor.dtype, name=f"input_{index}")
-        for index, tensor in enumerate(model.inputs)
-    ]
-
-    def call(*inputs: Any) -> Any:
-        return tf.nest.flatten(model(inputs if len(inputs) > 1 else inputs[0], training=False))
-
-    function = tf.function(call, input_signature=specs)
-    frozen = convert_variables_to_constants_v2(function.get_concrete_function(), lower_control_flow=False)
+    try:
+        with quiet_tensorflow():
+            traced, outputs = function.trace(batch)
+            frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a model's own code raises
+        raise _refused("TensorFlow cannot trace", function, error) from error
     if any(operation.type == TOGETHER for operation in frozen.graph.get_operations()):
         graph = frozen.graph.as_graph_def()  # a copy of all weights, which most models can do without
         dilate(graph)
@@ -91,8 +112,10 @@ def _convert(model: Any, batch: int | None) -> bytes:
         with quiet_tensorflow(), contextlib.redirect_stdout(io.StringIO()):
             content = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
     except Exception as error:
-        raise PipelineError(
-            f"TensorFlow's converter refuses '{model.name}': {' '.join(str(error).split())[:600]}"
-        ) from error
+        raise _refused("TensorFlow's converter refuses", function, error) from error
     content = constant_reshapes(content)
-    return name_ends(content, list(model.input_names), list(model.output_names))
+    return name_ends(content, [spec.name for spec in function.inputs], outputs)
+
+
+def _refused(what: str, function: NamedFunction, error: Exception) -> PipelineError:
+    return PipelineError(f"{what} '{function.name}': {' '.join(str(error).split())[:600]}")

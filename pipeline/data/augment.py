@@ -6,20 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.recipe import Augment
+from pipeline.tensors import Array
 
 
-def augmented(image: NDArray[np.float32], augment: Augment, rng: np.random.Generator) -> NDArray[np.float32]:
+def changed(image: Array, augment: Augment, draws: NDArray[np.float64]) -> Array:
     """An image flipped left–right or not, and moved; what moves in repeats the edge.
 
-    Draws the same number of random values whatever they decide, so that one image's changes do not depend on
-    another's.
-
     Args:
-        image: float32 [H, W, C].
+        image: [H, W, C].
         augment: The recipe's section.
-        rng: Where the chances come from.
+        draws: Three random values in 0..1. The same ones change images that belong together alike, and there are three
+            whatever they decide, so that one image's changes do not depend on another's.
     """
-    toss, down, right = rng.random(3)
+    toss, down, right = draws
     if augment.flip and toss < 0.5:
         image = image[:, ::-1]
     height, width = image.shape[:2]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.examples import Examples, Labels
+from pipeline.data.examples import Labels
 from pipeline.errors import InputError, did_you_mean
 
 MOST_CLASSES = 1_000_000
@@ -32,12 +32,17 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def class_indices(y: Any, where: Callable[[int], str]) -> tuple[Labels, int]:
+Where = Callable[[int], str]
+"""Names an example in messages."""
+
+
+def class_indices(y: Any, where: Where, name: str = "y") -> tuple[Labels, int]:
     """Check stored labels and make class indices of them.
 
     Args:
         y: Anything numpy makes [N] or [N, 1] whole numbers of, or one-hot rows [N, classes].
         where: Names an example in messages.
+        name: The target's.
 
     Returns:
         The indices, int64 [N], and the number of classes they show: the largest index + 1, or the width of
@@ -66,12 +71,13 @@ def class_indices(y: Any, where: Callable[[int], str]) -> tuple[Labels, int]:
     if wrong.any():
         first = int(np.argmax(wrong))
         raise InputError(
-            f"{where(first)} has the label {labels[first]}; a label is a class index, a whole number counted from 0."
+            f"{where(first)} has the label {labels[first]}; a label is a class index, a whole number counted from 0. "
+            f"Numbers that are no classes need `--set data.targets.{name}.kind=value`."
         )
     return labels.astype(np.int64), width or int(labels.max()) + 1
 
 
-def _from_one_hot(rows: NDArray[Any], where: Callable[[int], str]) -> Labels:
+def _from_one_hot(rows: NDArray[Any], where: Where) -> Labels:
     wrong = ~(((rows == 0) | (rows == 1)).all(axis=1) & (rows.sum(axis=1) == 1))
     if wrong.any():
         first = int(np.argmax(wrong))
@@ -81,7 +87,7 @@ def _from_one_hot(rows: NDArray[Any], where: Callable[[int], str]) -> Labels:
 
 
 def name_classes(
-    splits: Mapping[str, Examples],
+    splits: Mapping[str, tuple[Labels, Where]],
     given: tuple[str, ...] | None,
     native: tuple[str, ...] | None,
     classes: int,
@@ -89,7 +95,7 @@ def name_classes(
     """The class names of a source whose labels are indices, after checking that every label has one.
 
     Args:
-        splits: The source's examples.
+        splits: The class indices of each split, and what names its examples.
         given: The names in `data.labels`, which go before all others.
         native: The names the source itself knows.
         classes: The number of classes where neither has names; they are then called "0", "1", ….
@@ -99,12 +105,12 @@ def name_classes(
     """
     names = given or native or tuple(str(index) for index in range(classes))
     origin = "data.labels names" if given else "the source names" if native else "the training labels have"
-    for examples in splits.values():
-        beyond = examples.labels >= len(names)
+    for labels, where in splits.values():
+        beyond = labels >= len(names)
         if beyond.any():
             first = int(np.argmax(beyond))
             raise InputError(
-                f"{examples.where(first)} has the label {examples.labels[first]}, but {origin} {len(names)} "
+                f"{where(first)} has the label {labels[first]}, but {origin} {len(names)} "
                 f"classes, 0 to {len(names) - 1}. Correct the label, or give a file with one class name a "
                 "line: `--set data.labels=…`."
             )

@@ -6,63 +6,89 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.augment import augmented
+from pipeline.data.augment import changed
 from pipeline.data.examples import CorruptExampleError, Examples, Labels
-from pipeline.data.preprocess import Preprocessor
-from pipeline.data.sources.source import SPLITS
+from pipeline.data.preparation import Preparation
+from pipeline.data.preprocess import InputPreprocessor
+from pipeline.data.sources.source import SPLITS, KnownTarget
 from pipeline.errors import InputError, did_you_mean
-from pipeline.recipe import Augment
-from pipeline.tensors import OPEN, Batch, TensorSpec
+from pipeline.recipe import Augment, TargetKind
+from pipeline.tensors import OPEN, Array, Batch, TensorSpec
 
 BLOCK = 32
 """Examples a thread reads in one go: enough to make handing over cheap, few enough to keep memory small."""
 
-Example = tuple[NDArray[np.float32], int]
-
-INPUT, TARGET = "x", "y"
-"""What the one input and the one target are called where the data does not name them."""
+Example = tuple[dict[str, Array], dict[str, Array]]
+"""Inputs and targets of one example, by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The splits of a recipe's data, and how an example becomes a model's input.
+    """The splits of a recipe's data, and how an example becomes a model's inputs.
 
     Attributes:
         splits: Some of train, calibration, validation, test; none shares an example with another.
-        class_names: The name of class 0, 1, ….
-        preprocessor: From a stored example to the model's input.
+        preparation: From a stored example to inputs and targets.
+        inputs: What a batch holds for the model, by name; the batch is open.
+        targets: What is known about the examples, by name; empty where nothing is. The batch is open.
+        known: What the source knows of each target.
         fingerprint: SHA-256 that changes when the stored examples do.
-        input_shape: An example's shape after preprocessing, without a batch.
-        input_shape_from: The example it was taken from; all others must have it too.
+        shapes_from: The example that the shapes were taken from; all others must have them too.
         on_corrupt: Whether a broken example ends the work or is left out.
         skipped: Broken examples met so far and left out, and why. It fills while batches are read, so a split
             may yield fewer examples than its length.
     """
 
     splits: Mapping[str, Examples]
-    class_names: tuple[str, ...]
-    preprocessor: Preprocessor
+    preparation: Preparation
+    inputs: dict[str, TensorSpec]
+    targets: dict[str, TensorSpec]
+    known: Mapping[str, KnownTarget]
     fingerprint: str
-    input_shape: tuple[int, ...]
-    input_shape_from: str
+    shapes_from: str
     on_corrupt: Literal["fail", "skip"]
     skipped: dict[str, str] = field(default_factory=dict)
 
     @property
-    def inputs(self) -> dict[str, TensorSpec]:
-        """What a batch holds for the model, by name; the batch is open."""
-        return {INPUT: TensorSpec(INPUT, (OPEN, *self.input_shape), np.dtype(np.float32))}
+    def preprocessors(self) -> Mapping[str, InputPreprocessor]:
+        """From a stored example to the model's input, by the input's name."""
+        return self.preparation.inputs
 
     @property
-    def targets(self) -> dict[str, TensorSpec]:
-        """What is known about the examples, by name; the batch is open."""
-        return {TARGET: TensorSpec(TARGET, (OPEN,), np.dtype(np.int64))}
+    def target_preprocessors(self) -> Mapping[str, InputPreprocessor]:
+        """The same for targets of values; classes, labels and sequences have none."""
+        return self.preparation.targets
+
+    @property
+    def target_kinds(self) -> dict[str, TargetKind]:
+        """By name: class, value, multilabel or sequence; value for a copy of an input."""
+        return {name: self.known[name].kind if name in self.known else "value" for name in self.targets}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of class 0, 1, … of the one target of classes; empty where there is none, or several."""
+        named = [target.class_names for target in self.known.values() if target.kind == "class"]
+        return named[0] if len(named) == 1 else ()
+
+    @property
+    def preprocessor(self) -> InputPreprocessor:
+        """TEMPORARY: of the one input."""
+        return next(iter(self.preprocessors.values()))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """TEMPORARY: of the one input, without the batch."""
+        return next(iter(self.inputs.values())).shape[1:]
+
+    @property
+    def input_shape_from(self) -> str:
+        """TEMPORARY: the example that it was taken from."""
+        return self.shapes_from
 
     def split(self, name: str) -> Examples:
         """The stored examples of a split.
@@ -95,7 +121,7 @@ class Dataset:
         """Class indices of a split in stored order, int64 [N], those of broken examples included.
 
         Raises:
-            InputError: there is no such split.
+            InputError: there is no such split, or no target tells classes, or several do.
         """
         return self.split(split).labels
 
@@ -130,8 +156,9 @@ class Dataset:
         examples = self.split(split)
         if augment is not None and not (augment.flip or augment.shift):
             augment = None
-        if augment is not None and len(self.input_shape) != 3:
-            raise InputError(f"data.augment is for images; these have the shape {list(self.input_shape)}. Remove it.")
+        if augment is not None and not any(self._is_image(spec, self.preprocessors) for spec in self.inputs.values()):
+            shapes = ", ".join(f"'{name}' {list(spec.shape[1:])}" for name, spec in self.inputs.items())
+            raise InputError(f"data.augment is for images; the data has {shapes}. Remove it.")
         order = _order(len(examples), shuffle_seed)
         if share[1] > 1:
             order = _share(order, batch_size, *share)
@@ -194,24 +221,68 @@ class Dataset:
         augment: Augment | None,
         chances: np.random.Generator | None,
     ) -> list[Example]:
-        change = partial(augmented, augment=augment, rng=chances) if augment and chances else None
         block: list[Example] = []
         for index in indices.tolist():
             try:
-                x = read_example(examples, index, self.preprocessor)
+                inputs, targets = self.preparation.read(examples, index)
             except CorruptExampleError as error:
                 if self.on_corrupt == "fail":
                     raise
                 self.skipped[error.where] = error.reason
                 continue
-            if x.shape != self.input_shape:
-                raise InputError(
-                    f"{self.input_shape_from} gives an input of the shape {list(self.input_shape)}, but "
-                    f"{examples.where(index)} one of {list(x.shape)}. A model takes one shape: set "
-                    "data.preprocess.size to [height, width], and channels if these differ."
-                )
-            block.append((change(x) if change else x, int(examples.labels[index])))
+            self._check(inputs, self.inputs, "input", examples, index)
+            self._check(targets, self.targets, "target", examples, index)
+            if augment is not None and chances is not None:
+                draws = chances.random(3)
+                inputs = self._changed(inputs, self.inputs, self.preprocessors, augment, draws)
+                targets = self._changed(targets, self.targets, self.target_preprocessors, augment, draws)
+            for name, source in self.preparation.copies.items():
+                targets[name] = inputs[source]
+            block.append((inputs, targets))
         return block
+
+    def _check(
+        self, tensors: Mapping[str, Array], specs: Mapping[str, TensorSpec], what: str, examples: Examples, index: int
+    ) -> None:
+        for name, array in tensors.items():
+            wanted = specs[name].shape[1:]
+            if array.shape != wanted:
+                raise InputError(
+                    f"{self.shapes_from} gives an {what} '{name}' of the shape {list(wanted)}, but "
+                    f"{examples.where(index)} one of {list(array.shape)}. A model takes one shape"
+                    f"{self._how_to_fix(name, what)}."
+                )
+
+    def _how_to_fix(self, name: str, what: str) -> str:
+        preprocessors = self.preprocessors if what == "input" else self.target_preprocessors
+        described = preprocessors[name].describe()["kind"] if name in preprocessors else ""
+        if described == "image":
+            return ": set data.preprocess.size to [height, width], and channels if these differ"
+        return ": cut or fill the stored examples"
+
+    def _changed(
+        self,
+        tensors: Mapping[str, Array],
+        specs: Mapping[str, TensorSpec],
+        preprocessors: Mapping[str, InputPreprocessor],
+        augment: Augment,
+        draws: NDArray[np.float64],
+    ) -> dict[str, Array]:
+        """All images of an example, changed alike."""
+        return {
+            name: changed(array, augment, draws) if self._is_image(specs[name], preprocessors) else array
+            for name, array in tensors.items()
+        }
+
+    @staticmethod
+    def _is_image(spec: TensorSpec, preprocessors: Mapping[str, InputPreprocessor]) -> bool:
+        known = preprocessors.get(spec.name)
+        return known is not None and len(spec.shape) == 4 and known.describe()["kind"] == "image"
+
+
+def specs_of(tensors: Mapping[str, Array]) -> dict[str, TensorSpec]:
+    """What batches of such examples hold."""
+    return {name: TensorSpec(name, (OPEN, *array.shape), array.dtype) for name, array in tensors.items()}
 
 
 def _order(count: int, seed: int | None) -> NDArray[np.int64]:
@@ -226,21 +297,8 @@ def _share(order: NDArray[np.int64], batch_size: int, index: int, of: int) -> ND
 
 
 def _batch(examples: list[Example]) -> Batch:
-    return Batch({INPUT: np.stack([x for x, _ in examples])}, {TARGET: np.array([y for _, y in examples], np.int64)})
-
-
-def read_example(examples: Examples, index: int, preprocessor: Preprocessor) -> NDArray[np.float32]:
-    """One example as the model takes it.
-
-    Raises:
-        CorruptExampleError: it is broken, or holds NaN or infinity.
-        InputError: it cannot be preprocessed as the recipe says.
-    """
-    raw = examples[index]
-    try:
-        x = preprocessor(raw)
-    except InputError as error:
-        raise InputError(f"{examples.where(index)}: {error}") from error
-    if raw.dtype.kind == "f" and not np.isfinite(x).all():
-        raise CorruptExampleError(examples.where(index), "it holds NaN or infinite values")
-    return x
+    inputs, targets = examples[0]
+    return Batch(
+        {name: np.stack([one[name] for one, _ in examples]) for name in inputs},
+        {name: np.stack([one[name] for _, one in examples]) for name in targets},
+    )

@@ -185,7 +185,7 @@ class AppRunner:
             with tempfile.TemporaryDirectory() as scratch:
                 files = [Path(scratch) / "inputs", Path(scratch) / "outputs"]
                 files[0].write_bytes(b"".join(golden.inputs))
-                files[1].write_bytes(golden.outputs)
+                files[1].write_bytes(golden.answer)
                 pushed = push(self._device, files, folder=f"{self._folder}/golden{len(self._goldens)}")
             self._goldens[model] = pushed[0].path, pushed[1].path
         return self._goldens[model]

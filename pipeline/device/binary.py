@@ -13,9 +13,8 @@ from importlib import metadata
 from pathlib import Path
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.files import replacing, write_text
+from pipeline.files import replacing, sha256, write_text
 from pipeline.progress import Track, quiet
-from pipeline.workflow.run_folder import sha256
 
 _LITERT = "https://storage.googleapis.com/litert/binaries"
 _TFLITE = "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/nightly/latest"

@@ -10,7 +10,7 @@ from pipeline.benchmarking.host import Host
 from pipeline.benchmarking.latency import LatencyResult
 from pipeline.device.results import Delegation, DeviceFacts, Latency, Memory, ModelFacts, RunResult
 from pipeline.device.validity import too_few
-from pipeline.workflow.run_folder import sha256
+from pipeline.files import sha256
 
 
 def of(timing: LatencyResult, host: Host, *, asked: str) -> RunResult:

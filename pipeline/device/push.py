@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline.device.device import FOLDER, Device, words
 from pipeline.errors import InputError, PipelineError
+from pipeline.files import sha256
 from pipeline.progress import Track, quiet
-from pipeline.workflow.run_folder import MANIFEST, sha256
 
 _PART = ".part"
 """Ending of a file that is not yet whole."""
@@ -42,7 +42,13 @@ class Pushed:
 
 
 def push(
-    device: Device, files: Sequence[Path], *, folder: str = FOLDER, mode: str = "644", track: Track = quiet
+    device: Device,
+    files: Sequence[Path],
+    *,
+    names: Sequence[str] | None = None,
+    folder: str = FOLDER,
+    mode: str = "644",
+    track: Track = quiet,
 ) -> list[Pushed]:
     """Copy files to a folder of the device; what is there with the same SHA-256 is left as it is.
 
@@ -51,7 +57,8 @@ def push(
 
     Args:
         device: Where to.
-        files: What; their names there come from `name_on_device`.
+        files: What.
+        names: Of the files there, in their order; by default their own.
         folder: Where it lies there.
         mode: Access rights, for chmod. Apps read what everyone may read.
         track: Follows the files.
@@ -65,7 +72,7 @@ def push(
         DeviceLostError: the device went away.
         PipelineError: it arrived damaged.
     """
-    names = _names(files)
+    names = _checked(files, names or [file.name for file in files])
     there = _hashes_there(device, folder, files, names)
     return [
         _push_one(device, file, f"{folder}/{name}", mode, found)
@@ -107,25 +114,17 @@ def holds(device: Device) -> list[tuple[str, int]]:
     return sorted(found)
 
 
-def name_on_device(file: Path) -> str:
-    """A file's name there: its own, with the run's before it where it is a run's file."""
-    return f"{file.parent.resolve().name}-{file.name}" if (file.parent / MANIFEST).is_file() else file.name
-
-
-def _names(files: Sequence[Path]) -> list[str]:
-    names = []
-    for file in files:
+def _checked(files: Sequence[Path], names: Sequence[str]) -> Sequence[str]:
+    for place, (file, name) in enumerate(zip(files, names, strict=True)):
         if not file.is_file():
             raise InputError(f"There is no file '{file}'. Give files, or the folder of a run.")
         with file.open("rb") as content:
             if file.suffix == ".tflite" and content.read(8)[4:] != b"TFL3":
                 raise InputError(f"'{file}' is not a .tflite model, or is damaged. Make it again and push it then.")
-        name = name_on_device(file)
         if "\n" in name or "\0" in name:
             raise InputError(f"'{file}' has a line break in its name, which a device's tools cannot list. Rename it.")
-        if name in names:
+        if name in names[:place]:
             raise InputError(f"Two of the files would be '{name}' on the device. Rename one, or push them one by one.")
-        names.append(name)
     return names
 
 

@@ -113,6 +113,8 @@ class Parity(_Record):
     """Whether there was a golden pair to compare with."""
     identical: bool | None = None
     differing_bytes: int | None = None
+    differing_by_output: dict[str, int] | None = None
+    """By output name; the app does not tell."""
 
 
 class Failure(_Record):

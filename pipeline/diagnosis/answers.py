@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import Batch
-from pipeline.evaluation.statistics import top_k_hits
-from pipeline.tflite.runner import Runner
+from pipeline.tasks.class_scores import class_scores, top_k_hits
+from pipeline.tasks.classification import Classification
+from pipeline.tensors import Array, Batch, Predictor
 
-Change = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Inputs [B, ...] on another scale."""
+Change = Callable[[Array], Array]
+"""One input's arrays [B, ...] on another scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +23,9 @@ class Answers:
     predicted: NDArray[np.int64]
     """Classes, [n]."""
     right: NDArray[np.bool_]
-    """[n]; all False where a label is none of the model's classes."""
+    """[n]; all False where nothing is known, or a label is none of the model's classes."""
     rank: NDArray[np.float64]
-    """How many classes score higher than the label's, half of those that score the same, [n]."""
+    """How many classes score higher than the label's, half of the others that score the same, [n]."""
     classes: int
     information: float
     """What an answer tells of its example, 0..1: the entropy of the mean answer less the mean entropy of an answer,
@@ -43,66 +43,89 @@ class Answers:
         return int(counts.argmax()), float(counts.max() / len(self.predicted))
 
 
-def ask(runner: Runner, batches: Iterable[Batch], changes: Mapping[str, Change]) -> dict[str, Answers] | None:
+def ask(
+    predictor: Predictor, task: Classification, batches: Iterable[Batch], changed: str, changes: Mapping[str, Change]
+) -> dict[str, Answers]:
     """The answers to the same examples under each change, in one pass.
 
     Args:
-        runner: A model with one input and one output.
-        batches: At least one example.
+        predictor: The model.
+        task: How its scores are read.
+        batches: At least one example; without targets nothing counts as right.
+        changed: The input of the data that the changes are made to.
         changes: By name.
-
-    Returns:
-        None where the model is no classifier: its output is not [batch, classes].
 
     Raises:
         InputError: examples of another shape than the model takes.
     """
-    scores: dict[str, list[NDArray[np.float32]]] = {name: [] for name in changes}
-    labels = []
+    scores: dict[str, list[Array]] = {name: [] for name in changes}
+    labels: list[NDArray[np.int64]] = []
     for batch in batches:
-        labels.append(batch.y)
+        known = _labels(batch, task)
+        if known is not None:
+            labels.append(known)
         for name, change in changes.items():
-            answer = runner.predict(change(batch.x))
-            if answer.ndim != 2 or answer.shape[1] == 0:
-                return None
-            scores[name].append(answer)
-    known = np.concatenate(labels)
-    return {name: _answers(np.concatenate(parts), known) for name, parts in scores.items()}
+            outputs = predictor({**batch.inputs, changed: change(batch.inputs[changed])}).real
+            scores[name].append(outputs[task.output.name] if len(outputs) > 1 else next(iter(outputs.values())))
+    known = np.concatenate(labels) if labels else None
+    return {name: answers(np.concatenate(parts), known, task) for name, parts in scores.items()}
 
 
-def _answers(answered: NDArray[np.float32], labels: NDArray[np.int64]) -> Answers:
+def answers(answered: Array, labels: NDArray[np.int64] | None, task: Classification) -> Answers:
+    """How the scores of n examples hold against their labels.
+
+    Args:
+        answered: [n, C], or [n, 1] of one unit; may hold NaN and infinity.
+        labels: [n]; None where they are not known.
+        task: How the scores are read.
+    """
+    flat = answered.reshape(len(answered), -1)
     # A scale that is far off may overflow: such an answer is wrong and says nothing.
-    broken: NDArray[np.bool_] = ~np.all(np.isfinite(answered), axis=1)
-    scores = np.where(broken[:, None], 0, answered).astype(np.float64)
-    shares = _probabilities(scores)
-    if scores.shape[1] == 1:
-        scores = shares
-    count, classes = shares.shape
+    broken: NDArray[np.bool_] = ~np.all(np.isfinite(flat), axis=1)
+    scores = class_scores(np.where(broken[:, None], 0, flat).astype(np.float64), task.scores)
+    shares = _probabilities(scores, logits=task.scores == "logits")
+    count, classes = scores.shape
     right, rank = np.zeros(count, np.bool_), np.full(count, classes / 2)
-    if labels.max() < classes:
+    if labels is not None and labels.max() < classes:
         right = top_k_hits(scores, labels, 1) & ~broken
-        own = np.take_along_axis(scores, labels[:, None], axis=1)
-        rank = (scores > own).sum(axis=1) + ((scores == own).sum(axis=1) - 1) / 2
+        rank = label_ranks(scores, labels)
         rank[broken] = classes
     most = np.log(min(count, classes)) or 1.0
     information = (_entropy(shares.mean(axis=0)) - _entropy(shares).mean()) / most
     return Answers(scores.argmax(axis=1), right, rank, classes, float(information))
 
 
-def _probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of probabilities themselves, of logits, or of one sigmoid unit or its logit; [n, classes]."""
-    if scores.shape[1] == 1:
-        if scores.min() < -0.05 or scores.max() > 1.05:
-            scores = 1 / (1 + np.exp(-np.clip(scores, -50, 50)))
-        return np.concatenate([1 - scores, scores], axis=1)
-    total = scores.sum(axis=1, keepdims=True)
+def label_ranks(scores: Array, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many classes score higher than the label's, and half of the other classes that score the same, [n].
+
+    Args:
+        scores: [n, C].
+        labels: [n], 0..C−1.
+    """
+    own = np.take_along_axis(scores, labels[:, None], axis=1)
+    ranks: NDArray[np.float64] = (scores > own).sum(axis=1) + ((scores == own).sum(axis=1) - 1) / 2
+    return ranks
+
+
+def _labels(batch: Batch, task: Classification) -> NDArray[np.int64] | None:
+    """Class numbers, [B]."""
+    targets = task.targets_of(batch)
+    if not targets:
+        return None
+    found = targets.get(task.target or "", next(iter(targets.values())))
+    flat = found.reshape(len(found), -1)
+    return np.asarray(flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0], np.int64)
+
+
+def _probabilities(scores: NDArray[np.float64], *, logits: bool) -> NDArray[np.float64]:
+    """[n, classes]."""
+    if logits:
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
     # An int8 model's probabilities of many classes are rounded to 0 and do not add up to 1.
-    if scores.min() > -0.01 and scores.max() < 1.1 and total.min() > 0.3 and total.max() < 1.7:
-        clipped: NDArray[np.float64] = np.clip(scores, 0, None) / total
-        return clipped
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    clipped = np.clip(scores, 0, None)
+    total = clipped.sum(axis=1, keepdims=True)
+    return np.where(total > 0, clipped / np.where(total > 0, total, 1), 1 / scores.shape[1])
 
 
 def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from pipeline.data import Batch
-from pipeline.errors import InputError
-from pipeline.tensors import Array
-from pipeline.tflite import flatbuffer
-from pipeline.tflite.runner import Runner
+from pipeline.tensors import Array, Batch, Tensors
+from pipeline.tflite.activations import Activations
 
 PARTS = 8
 """Parts of the calibration examples whose ranges are kept apart: enough for three doublings."""
 
 
-class Tapped:
-    """A float model that gives its input and all of its activations; :func:`tap` makes one.
+class FloatActivations:
+    """A float model that gives its float32 inputs and all of its float32 activations; :func:`tap` makes one.
 
     Args:
-        names: The activations', in the order of the outputs.
-        content: The .tflite file's content whose outputs they are.
-        threads: Interpreter threads.
+        run: The model.
+        places: Those of the inputs and activations among what it gives.
     """
 
-    def __init__(self, names: list[str], content: bytes, threads: int) -> None:
-        try:
-            self._runner = Runner(content, threads=threads, batch=1)
-        except InputError:  # the graph fixes another batch
-            self._runner = Runner(content, threads=threads)
-        self.names = (self._runner.inputs[0].name, *names)
+    def __init__(self, run: Activations, places: Sequence[int]) -> None:
+        self._run, self._places = run, places
+        self.names = tuple(run.listed[place].name for place in places)
+        self.inputs = sum(run.listed[place].index < 0 for place in places)
+        """How many of the names, from the first, are inputs."""
 
-    def __call__(self, example: NDArray[np.float32]) -> list[Array]:
-        """The values for one example [...], in the order of `names`: the input first."""
-        # Where the batch is fixed, it is filled with the same example: extremes and shares stay what they are.
-        x = np.repeat(example[None], self._runner.inputs[0].shape[0], axis=0)
-        return [example, *self._runner.run(x)]
+    def __call__(self, example: Tensors) -> list[Array]:
+        """The values for one example, in the order of `names`.
+
+        Args:
+            example: By input name, [...] without the batch.
+        """
+        values = self._run(example)
+        return [values[place] for place in self._places]
 
 
-def tap(content: bytes, threads: int = 2) -> Tapped | None:
-    """The model with all activations that depend on its input among its outputs.
+def tap(content: bytes) -> FloatActivations | None:
+    """The model with all activations that depend on its inputs.
 
     Returns:
         None for a quantized model: its activations show the ranges it was calibrated with, not those of the data.
     """
-    model = flatbuffer.read(content)
-    graph = model.subgraphs[0]
-    reached = set(graph.inputs)
-    for operator in graph.operators:
-        if reached & set(operator.inputs):
-            reached |= set(operator.outputs)
-    floats = [
-        index for index in sorted(reached - set(graph.inputs)) if graph.tensors[index].type == schema.TensorType.FLOAT32
-    ]
-    if not floats or any(flatbuffer.quantization(graph.tensors[index]) is not None for index in reached):
+    run = Activations(content, "xnnpack")
+    if any(spec.scale is not None for spec in run.specs):
         return None
-    graph.outputs = floats
-    model.signatureDefs = []
-    return Tapped(
-        [flatbuffer.tensor_name(graph.tensors[index]) for index in floats], flatbuffer.serialize(model), threads
-    )
+    places = [place for place, spec in enumerate(run.specs) if spec.dtype == np.float32]
+    if all(run.listed[place].index < 0 for place in places):
+        return None
+    return FloatActivations(run, places)
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Ranges over some examples. A is the number of activations, the input included."""
+    """Ranges over some examples. A is the number of activations, the inputs included."""
 
     names: tuple[str, ...]
     examples: int
+    inputs: int
+    """How many of the names, from the first, are inputs."""
     low: NDArray[np.float64]
     """[parts, A]: the examples dealt out in turn to at most PARTS parts."""
     high: NDArray[np.float64]
@@ -109,20 +99,26 @@ def short(name: str) -> str:
     return name.split(";")[0]
 
 
-def measure(tapped: Tapped, batches: Iterable[Batch]) -> Measured:
+def each_example(batch: Batch) -> Iterator[Tensors]:
+    """The inputs of each example of a batch, without the batch."""
+    for place in range(len(batch)):
+        yield {name: array[place] for name, array in batch.inputs.items()}
+
+
+def measure(tapped: FloatActivations, batches: Iterable[Batch]) -> Measured:
     """The ranges of all activations, in running extremes."""
     low = np.full((PARTS, len(tapped.names)), np.inf)
     high = np.full((PARTS, len(tapped.names)), -np.inf)
     count = 0
     for batch in batches:
-        for example in batch.x:
+        for example in each_example(batch):
             values = tapped(example)
             part = count % PARTS
             low[part] = np.minimum(low[part], [value.min() for value in values])  # NaN stays NaN
             high[part] = np.maximum(high[part], [value.max() for value in values])
             count += 1
     used = min(count, PARTS)
-    return Measured(tapped.names, count, low[:used], high[:used])
+    return Measured(tapped.names, count, tapped.inputs, low[:used], high[:used])
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +138,7 @@ class Outside:
         return self.measured.examples
 
 
-def outside(tapped: Tapped, ranges: Measured, batches: Iterable[Batch]) -> Outside:
+def outside(tapped: FloatActivations, ranges: Measured, batches: Iterable[Batch]) -> Outside:
     """Count what falls outside the ranges that calibration measured."""
     low, high = ranges.ends
     names = tapped.names
@@ -150,7 +146,7 @@ def outside(tapped: Tapped, ranges: Measured, batches: Iterable[Batch]) -> Outsi
     below, above, share = np.zeros(len(names), np.int64), np.zeros(len(names), np.int64), np.zeros(len(names))
     count = 0
     for batch in batches:
-        for example in batch.x:
+        for example in each_example(batch):
             for index, value in enumerate(tapped(example)):
                 least, most = float(value.min()), float(value.max())
                 own_low[index], own_high[index] = min(own_low[index], least), max(own_high[index], most)
@@ -159,5 +155,5 @@ def outside(tapped: Tapped, ranges: Measured, batches: Iterable[Batch]) -> Outsi
                     above[index] += most > high[index]
                     share[index] += np.mean((value < low[index]) | (value > high[index]))
             count += 1
-    own = Measured(names, count, own_low[None], own_high[None])
+    own = Measured(names, count, tapped.inputs, own_low[None], own_high[None])
     return Outside(own, below, above, share / max(count, 1))

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import Batch, Dataset
+from pipeline.data import Dataset
+from pipeline.tensors import Batch
 
 READ = 32
 """Examples read at a time."""

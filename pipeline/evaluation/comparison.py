@@ -1,22 +1,24 @@
 """The one way to compare models: what each answers to the same examples, judged by a task and against another model.
 
-A :class:`Record` sums up one model's answers while they stream by; :func:`compare` holds two records against each
-other. Calibration's choice, sensitivity, search, the ladder, parity and the evaluation all use these two.
+A :class:`Record` sums up one model's answers while they stream by, and how they differ from another model's; two
+records give a :class:`Comparison`. Calibration's choice, sensitivity, search, the ladder, parity and the evaluation all
+use these two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.fidelity import FidelityMeter, OutputFidelity, lowest
-from pipeline.evaluation.statistics import Difference, paired_bootstrap, paired_difference
+from pipeline.evaluation.statistics import Difference, bootstrap_difference, finite_or_none, paired_difference
 from pipeline.tasks.task import Metric, Task
-from pipeline.tensors import Batch, Outputs, Tensors, bind
+from pipeline.tensors import Batch, Outputs, Tensors
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,6 @@ class Comparison:
         return max((output.differing for output in self.fidelity.values()), default=0.0)
 
     def to_json(self) -> dict[str, Any]:
-        from pipeline.evaluation.fidelity import finite_or_none
-
         return {
             "against": self.against,
             "n": self.n,
@@ -94,7 +94,10 @@ class Record:
         """
         self.n += len(outputs)
         if targets and self.task.metrics:
-            self._statistics.append(self.task.statistics(outputs.real, targets))
+            try:
+                self._statistics.append(self.task.statistics(outputs.real, targets))
+            except PipelineError as error:
+                raise type(error)(f"The model '{self.name}': {error}") from error
 
     def hold_against(self, other: str, own: Outputs, others: Outputs) -> None:
         """Note how these answers differ from another model's to the same examples.
@@ -109,8 +112,8 @@ class Record:
 
     @property
     def statistics(self) -> NDArray[Any] | None:
-        """Of all examples, [n, …]; None without labels."""
-        return np.concatenate(self._statistics) if self._statistics else None
+        """Of all examples, finalized, [n, …]; None without labels."""
+        return self._first(self.n)
 
     @property
     def values(self) -> dict[str, float]:
@@ -127,14 +130,18 @@ class Record:
         if other.name not in self._agreed:
             raise InputError(f"'{self.name}' was not held against '{other.name}'.")
         agreed = np.concatenate(self._agreed[other.name])
-        own, others = self.statistics, other.statistics
-        difference = None
-        if own is not None and others is not None:
-            count = min(len(own), len(others))
-            difference = metric_difference(self.task, own[:count], others[:count])
+        # A model may have been asked fewer examples than the other.
+        count = min(self.n, other.n)
+        own, others = self._first(count), other._first(count)
+        difference = None if own is None or others is None else metric_difference(self.task, own, others)
         return Comparison(
             other.name, len(agreed), float(agreed.mean()), difference, self._meters[other.name].result(), agreed
         )
+
+    def _first(self, count: int) -> NDArray[Any] | None:
+        if not self._statistics:
+            return None
+        return self.task.finalize(np.concatenate(self._statistics)[:count])
 
 
 def metric_difference(task: Task, own: NDArray[Any], others: NDArray[Any]) -> Difference:
@@ -142,8 +149,8 @@ def metric_difference(task: Task, own: NDArray[Any], others: NDArray[Any]) -> Di
     hits, other_hits = task.hits(own), task.hits(others)
     if hits is not None and other_hits is not None:
         return paired_difference(hits, other_hits)
-    name = first_metric(task).name
-    return paired_bootstrap(own, others, lambda statistics: task.reduce(statistics)[name])
+    first_metric(task)
+    return bootstrap_difference(len(own), own.nbytes, task.resampling(own), task.resampling(others))
 
 
 def first_metric(task: Task) -> Metric:
@@ -172,11 +179,7 @@ def same_outputs(own: Outputs, others: Outputs, name: str, other: str) -> Output
                 f"{name} gives {len(own.stored)} outputs ({', '.join(own.stored)}) and {other} {len(others.stored)} "
                 f"({', '.join(others.stored)}): they are not forms of the same model."
             )
-        names = dict(zip(others.stored, own.stored, strict=True))
-        others = Outputs(
-            {names[key]: array for key, array in others.stored.items()},
-            {names[key]: spec for key, spec in others.specs.items() if key in names},
-        )
+        others = renamed(others, list(own.stored))
     for key, array in own.stored.items():
         if array.shape[1:] != others.stored[key].shape[1:]:
             raise InputError(
@@ -186,17 +189,17 @@ def same_outputs(own: Outputs, others: Outputs, name: str, other: str) -> Output
     return others
 
 
+def renamed(outputs: Outputs, names: Sequence[str]) -> Outputs:
+    """Outputs under other names, in order; as they are where the names are the same or are not as many."""
+    if set(outputs.stored) == set(names) or len(outputs.stored) != len(names):
+        return outputs
+    new = dict(zip(outputs.stored, names, strict=True))
+    return Outputs(
+        {new[name]: array for name, array in outputs.stored.items()},
+        {new[name]: outputs.specs[name] for name in outputs.stored},
+    )
+
+
 def targets_of(batch: Batch, task: Task) -> Tensors:
-    """The targets that the task judges by; empty where it judges by none."""
-    return batch.targets if task.metrics else {}
-
-
-__all__ = [
-    "Comparison",
-    "Record",
-    "bind",
-    "first_metric",
-    "metric_difference",
-    "same_outputs",
-    "targets_of",
-]
+    """What the task judges a batch by; empty where it judges by nothing."""
+    return task.targets_of(batch) if task.metrics else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, did_you_mean
-from pipeline.evaluation.comparison import Comparison, Record, targets_of
-from pipeline.evaluation.statistics import bootstrap_interval, wilson_interval
+from pipeline.evaluation.comparison import Comparison, Record, renamed, targets_of
+from pipeline.evaluation.statistics import bootstrap_ends, finite_or_none, wilson_interval
 from pipeline.progress import Track, quiet
 from pipeline.tasks.task import Task
 from pipeline.tensors import Batch, Predictor
 from pipeline.tflite.kernels import Kernels, open_runner
+
+Model = Path | bytes | Predictor
 
 
 @dataclass(frozen=True)
@@ -37,33 +39,39 @@ class Evaluation:
     """The first metric's name."""
     statistics: NDArray[Any] | None = field(repr=False, compare=False)
     """The task's statistics of each example, [n, …]; not part of the JSON."""
+    besides: dict[str, Comparison] = field(default_factory=dict, repr=False)
+    """Against other models, by name, where that was asked for; not part of the JSON."""
 
     @property
     def agreement(self) -> float | None:
         return self.compared.agreement if self.compared else None
 
     def to_json(self) -> dict[str, Any]:
-        """The metrics by name, `n`, `agreement`, `size_bytes`, `<first metric>_interval`, `difference`, `outputs`."""
+        """The metrics by name, `n`, `agreement`, `size_bytes`, `<first metric>_interval`, `difference`, `outputs`.
+
+        What is not known is None: a metric that is NaN or infinite, agreement without a reference.
+        """
         compared = self.compared
         content: dict[str, Any] = {
-            **self.values,
+            **{name: finite_or_none(value) for name, value in self.values.items()},
             "n": self.n,
             "agreement": self.agreement,
             "size_bytes": self.size_bytes,
         }
         if self.metric is not None and self.interval is not None:
-            content[f"{self.metric}_interval"] = list(self.interval)
+            content[f"{self.metric}_interval"] = [finite_or_none(end) for end in self.interval]
         content["difference"] = compared.difference.to_json() if compared and compared.difference else None
         content["outputs"] = {name: one.to_json() for name, one in compared.fidelity.items()} if compared else None
         return content
 
 
 def evaluate(
-    models: Mapping[str, Path | Predictor],
+    models: Mapping[str, Model],
     batches: Iterable[Batch],
     task: Task,
     reference: str | None = None,
     *,
+    pairs: Sequence[tuple[str, str]] = (),
     threads: int = 2,
     batch_size: int = 8,
     track: Track = quiet,
@@ -72,10 +80,11 @@ def evaluate(
     """Judge models in one pass over the data.
 
     Args:
-        models: .tflite files, or anything that answers batches, by name.
+        models: .tflite files or their content, or anything that answers batches, by name.
         batches: The examples; taken once, one batch at a time, never all in memory.
         task: How outputs are judged.
         reference: The name of the model that the others are compared with. It is not compared with itself.
+        pairs: Further pairs of models, the first of which is compared with the second.
         threads: CPU threads of each file's interpreter.
         batch_size: Examples in one call of the runtime; a model that fixes its batch runs with its own.
         track: Follows the batches.
@@ -93,18 +102,21 @@ def evaluate(
         raise InputError(f"The reference '{reference}' is not among the models.{did_you_mean(reference, models)}")
     kernels: Kernels = "xnnpack" if xnnpack else "builtin"
     predictors = {
-        name: open_runner(model, kernels, batch_size, threads=threads) if isinstance(model, Path) else model
+        name: open_runner(model, kernels, batch_size, threads=threads) if isinstance(model, Path | bytes) else model
         for name, model in models.items()
     }
+    compared = [(name, reference) for name in models if reference is not None and name != reference]
+    names = [spec.name for spec in predictors[reference or next(iter(models))].signature.outputs]
     records = {name: Record(name, task) for name in models}
     for batch in track(batches, "evaluate"):
         if len(batch) == 0:
             continue
-        answers = {name: predictor(batch.inputs) for name, predictor in predictors.items()}
+        answers = {name: renamed(predictor(batch.inputs), names) for name, predictor in predictors.items()}
+        targets = targets_of(batch, task)
         for name, record in records.items():
-            record.add(answers[name], targets_of(batch, task))
-            if reference is not None and name != reference:
-                record.hold_against(reference, answers[name], answers[reference])
+            record.add(answers[name], targets)
+        for name, other in dict.fromkeys([*compared, *pairs]):
+            records[name].hold_against(other, answers[name], answers[other])
     if any(record.n == 0 for record in records.values()):
         raise InputError("There are no examples to evaluate on. Look at the data's splits.")
     return {
@@ -112,24 +124,41 @@ def evaluate(
             record,
             records[reference] if reference is not None and name != reference else None,
             models[name],
+            [records[other] for own, other in pairs if own == name],
         )
         for name, record in records.items()
     }
 
 
-def result(record: Record, reference: Record | None, model: Path | Predictor | None = None) -> Evaluation:
-    """What a finished record amounts to."""
+def result(
+    record: Record, reference: Record | None, model: Model | None = None, besides: Sequence[Record] = ()
+) -> Evaluation:
+    """What a finished record amounts to.
+
+    Args:
+        record: Of the model.
+        reference: What it was held against.
+        model: For its size.
+        besides: What else it was held against.
+    """
     statistics, task = record.statistics, record.task
     return Evaluation(
         task=task.name,
         values={} if statistics is None else task.reduce(statistics),
         n=record.n,
-        size_bytes=model.stat().st_size if isinstance(model, Path) else None,
+        size_bytes=_size(model),
         interval=None if statistics is None else metric_interval(task, statistics),
         compared=None if reference is None else record.against(reference),
         metric=task.metrics[0].name if task.metrics else None,
         statistics=statistics,
+        besides={other.name: record.against(other) for other in besides},
     )
+
+
+def _size(model: Model | None) -> int | None:
+    if isinstance(model, bytes):
+        return len(model)
+    return model.stat().st_size if isinstance(model, Path) else None
 
 
 def metric_interval(task: Task, statistics: NDArray[Any]) -> tuple[float, float]:
@@ -137,5 +166,4 @@ def metric_interval(task: Task, statistics: NDArray[Any]) -> tuple[float, float]
     hits = task.hits(statistics)
     if hits is not None:
         return wilson_interval(int(np.sum(hits)), len(hits))
-    name = task.metrics[0].name
-    return bootstrap_interval(statistics, lambda sample: task.reduce(sample)[name])
+    return bootstrap_ends(len(statistics), statistics.nbytes, task.resampling(statistics))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.evaluation.statistics import finite_or_none as finite_or_none
 from pipeline.tensors import Outputs
 
 _SMALL = 1e-30
@@ -72,11 +73,6 @@ def _dot(first: NDArray[Any], second: NDArray[Any]) -> float:
         return value
     with np.errstate(invalid="ignore"):
         return float(np.vdot(first.astype(np.float64), second.astype(np.float64)))
-
-
-def finite_or_none(decibels: float) -> float | None:
-    """For JSON, which has no infinity."""
-    return decibels if math.isfinite(decibels) else None
 
 
 @dataclass(frozen=True)

@@ -10,40 +10,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.tasks.class_scores import top_k_hits as top_k_hits  # TEMPORARY: for rooms that still import it from here
+
 Z95 = 1.959963984540054
 """The standard normal quantile that leaves 2.5 % above."""
-RESAMPLES = 1000
+RESAMPLES, FEWEST = 1000, 200
+"""Samples that a bootstrap draws, and for large statistics."""
+_MOST_BYTES = 2**27
+"""Of all samples' statistics together; larger ones are drawn fewer times."""
+
+OfSample = Callable[[NDArray[np.int64]], float]
+"""A metric of a sample, from how often each example is in it, [n]."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two accuracies with its 95 % interval, all fractions in −1..1."""
+    """A metric of one model minus another's, with its 95 % interval; of shares as fractions, −1..1."""
 
     value: float
     low: float
     high: float
 
-    def to_json(self) -> dict[str, float]:
-        return {"value": self.value, "low": self.low, "high": self.high}
+    def to_json(self) -> dict[str, float | None]:
+        return {name: finite_or_none(value) for name, value in vars(self).items()}
 
 
-def top_k_hits(scores: NDArray[Any], labels: NDArray[Any], k: int) -> NDArray[np.bool_]:
-    """Whether each example's label is among its k highest scores.
-
-    Equal scores, which int8 outputs have often, rank in class order, so that k = 1 is `argmax`.
-
-    Args:
-        scores: real [B, C], higher is likelier; no NaN.
-        labels: integer [B], 0..C−1.
-
-    Returns:
-        bool [B].
-    """
-    own = np.take_along_axis(scores, labels[:, None], axis=1)
-    earlier = np.arange(scores.shape[1]) < labels[:, None]
-    ahead = (scores > own) | ((scores == own) & earlier)
-    hits: NDArray[np.bool_] = ahead.sum(axis=1) < k
-    return hits
+def finite_or_none(value: float) -> float | None:
+    """For JSON, which has neither infinity nor NaN."""
+    return value if math.isfinite(value) else None
 
 
 def agreement(first: NDArray[Any], second: NDArray[Any]) -> float:
@@ -115,22 +109,36 @@ def paired_bootstrap(first: NDArray[Any], second: NDArray[Any], metric: Callable
 
     Examples are drawn with replacement, the same ones for both models, so that what makes an example hard for both
     cancels (B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13). The same data give the same
-    interval.
+    interval. 1,000 samples are drawn, of statistics of many bytes fewer, at least 200.
 
     Args:
         first: A statistic of each example, [n, …]; n > 0.
         second: The same for the second model.
-        metric: From statistics to a number.
+        metric: From statistics to a number. Samples for which it is NaN (one class only has no AUC) do not count.
     """
-    value = metric(first) - metric(second)
-    draws = [metric(first[sample]) - metric(second[sample]) for sample in _samples(len(first))]
-    low, high = _ends(draws, value)
-    return Difference(value, low, high)
+    return bootstrap_difference(len(first), first.nbytes, _repeated(first, metric), _repeated(second, metric))
 
 
 def bootstrap_interval(statistics: NDArray[Any], metric: Callable[[NDArray[Any]], float]) -> tuple[float, float]:
     """95 % percentile interval of a metric over examples; see :func:`paired_bootstrap`."""
-    return _ends([metric(statistics[sample]) for sample in _samples(len(statistics))], metric(statistics))
+    return bootstrap_ends(len(statistics), statistics.nbytes, _repeated(statistics, metric))
+
+
+def bootstrap_difference(n: int, size: int, first: OfSample, second: OfSample) -> Difference:
+    """As :func:`paired_bootstrap`, of n > 0 examples whose statistics take `size` bytes."""
+    draws = [_minus(first(counts), second(counts)) for counts in _samples(n, size)]
+    once = np.ones(n, np.int64)
+    value = _minus(first(once), second(once))
+    return Difference(value, *_ends(draws, value))
+
+
+def bootstrap_ends(n: int, size: int, metric: OfSample) -> tuple[float, float]:
+    """As :func:`bootstrap_interval`, of n > 0 examples whose statistics take `size` bytes."""
+    return _ends([metric(counts) for counts in _samples(n, size)], metric(np.ones(n, np.int64)))
+
+
+def _repeated(statistics: NDArray[Any], metric: Callable[[NDArray[Any]], float]) -> OfSample:
+    return lambda counts: metric(np.repeat(statistics, counts, axis=0))
 
 
 def paired_mean_difference(first: NDArray[Any], second: NDArray[Any]) -> Difference:
@@ -140,15 +148,26 @@ def paired_mean_difference(first: NDArray[Any], second: NDArray[Any]) -> Differe
     return paired_bootstrap(first, second, lambda values: float(np.mean(values)))
 
 
-def _samples(n: int) -> Iterator[NDArray[np.int64]]:
+def resamples(size: int) -> int:
+    """How many samples a bootstrap draws of statistics of so many bytes."""
+    return max(FEWEST, min(RESAMPLES, _MOST_BYTES // max(size, 1)))
+
+
+def _samples(n: int, size: int) -> Iterator[NDArray[np.int64]]:
+    """How often each of n examples is in a sample of n, drawn with replacement."""
     generator = np.random.default_rng(0)
-    for _ in range(RESAMPLES):
-        yield generator.integers(0, n, n)
+    for _ in range(resamples(size)):
+        yield np.bincount(generator.integers(0, n, n), minlength=n)
+
+
+def _minus(first: float, second: float) -> float:
+    return 0.0 if first == second else first - second  # of two that are infinite too
 
 
 def _ends(draws: Sequence[float], value: float) -> tuple[float, float]:
-    finite = np.array([draw for draw in draws if np.isfinite(draw)])  # a sample of one class has no AUC
-    if not len(finite):
+    known = np.array([draw for draw in draws if not np.isnan(draw)])
+    if not len(known):
         return value, value
-    low, high = np.percentile(finite, [2.5, 97.5])
-    return float(low), float(high)
+    # By order, not between two: where some are infinite, a mean of both ends would be NaN.
+    low = np.percentile(known, 2.5, method="lower")
+    return float(low), float(np.percentile(known, 97.5, method="higher"))

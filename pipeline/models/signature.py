@@ -1,88 +1,68 @@
-"""What a Keras model takes and gives: its signature, and how its outputs end."""
+"""What a Keras model takes and gives, and what its last operator does to each output."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from pipeline.models.backend import quiet_tensorflow
+from pipeline.models.named_function import NamedFunction, named_function
+from pipeline.tasks.task import Endings
+from pipeline.tensors import Signature
 
-from pipeline.errors import InputError
-from pipeline.models.backend import tf_keras
-from pipeline.tensors import OPEN, Signature, TensorSpec
-from pipeline.tflite.endings import Ending
-
-_ENDINGS: dict[str, Ending] = {"softmax": "softmax", "sigmoid": "sigmoid"}
-_THROUGH = ("Reshape", "Flatten", "Dropout", "InputLayer")
-"""Layers that leave every value what it is."""
+_THROUGH = (
+    *("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "Cast", "StopGradient"),
+    *("FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel", "FakeQuantWithMinMaxArgs"),
+)
+"""Operations that leave every value what it is, but for rounding."""
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
 def signature_of(model: Any) -> Signature:
-    """Names, shapes and dtypes of a built `tf_keras` model, in its order; `OPEN` for open dimensions.
+    """Inputs and outputs of a model of `tf_keras` or Keras 3, or of a SavedModel's signature.
+
+    The names are those that its flatbuffer has too.
 
     Raises:
-        InputError: a subclassed model that was never called: it has no inputs yet.
+        InputError: as :func:`~pipeline.models.named_function.named_function`.
+
+    >>> signature_of(tf_keras.Sequential([tf_keras.Input((4,), name="x"), tf_keras.layers.Dense(2, name="y")]))
+    ... # doctest: +SKIP
+    Signature(inputs=(TensorSpec(name='x', shape=(-1, 4), …),), outputs=(TensorSpec(name='y', shape=(-1, 2), …),))
     """
-    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
-        raise InputError(
-            f"The model '{model.name}' has no known inputs: it is subclassed, or was not built. Write a function that "
-            "builds it with the functional API and name it with --set model.function=module:function."
-        )
-    return Signature(_specs(model.input_names, model.inputs), _specs(model.output_names, model.outputs))
+    return _function(model).signature
 
 
-def endings_of(model: Any) -> dict[str, Ending]:
-    """By output name: whether the model's last operator is a softmax or a sigmoid.
+def endings_of(model: Any) -> Endings:
+    """Whether each output is a softmax's, a sigmoid's or neither's, by output name.
 
-    Seen through reshapes, nested models and tfmot's wrappers; of a subclassed model "none" is said of every output.
+    Reshapes and fake-quantization behind it do not count. It is read off the graph that TensorFlow computes, so a
+    layer, an activation, a function and a subclassed model's code are the same to it.
+
+    Raises:
+        InputError: as :func:`signature_of`.
     """
-    outputs = model.outputs or []
-    return {name: _ending(tensor) for name, tensor in zip(model.output_names, outputs, strict=True)}
+    function = _function(model)
+    traced, names = function.trace()
+    makers = [_final_operation(tensor) for tensor in traced.outputs]
+    if any(kind in _CALLS for kind in makers):  # functions in the graph, as a SavedModel has them
+        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+        with quiet_tensorflow():
+            inlined = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+        makers = [_final_operation(tensor) for tensor in inlined.outputs]
+    kinds = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+    return {name: kinds.get(kind, "none") for name, kind in zip(names, makers, strict=True)}  # type: ignore[misc]
 
 
-def _specs(names: list[str], tensors: list[Any]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(name, tuple(OPEN if side is None else int(side) for side in tensor.shape), _dtype(tensor))
-        for name, tensor in zip(names, tensors, strict=True)
-    )
+def _function(model: Any) -> NamedFunction:
+    return model if isinstance(model, NamedFunction) else named_function(model)
 
 
-def _dtype(tensor: Any) -> np.dtype[Any]:
-    dtype: np.dtype[Any] = np.dtype(tensor.dtype.as_numpy_dtype)
-    return dtype
-
-
-def _ending(tensor: Any) -> Ending:
-    history = getattr(tensor, "_keras_history", None)
-    if history is None:
-        return "none"
-    layer = history.layer
-    if isinstance(layer, tf_keras.Model):
-        return _ending(layer.outputs[history.tensor_index])
-    found = _of_layer(getattr(layer, "layer", layer))  # inside tfmot's wrapper, or TimeDistributed
-    if found is not None:
-        return found
-    before = layer.inbound_nodes[history.node_index].keras_inputs
-    return _ending(before[0]) if len(before) == 1 and before[0] is not tensor else "none"
-
-
-def _of_layer(layer: Any) -> Ending | None:
-    """None where the layer before it decides."""
-    if isinstance(layer, tf_keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    activation = getattr(activation, "activation", activation)  # tfmot's QuantizeAwareActivation
-    if isinstance(activation, tf_keras.layers.Softmax):
-        return "softmax"
-    function = str(getattr(activation, "__name__", "") or getattr(layer, "symbol", "") or _function(layer))
-    ending = _ENDINGS.get(function.rpartition(".")[2])
-    if ending is not None:
-        return ending
-    moves = isinstance(layer, tuple(getattr(tf_keras.layers, name) for name in _THROUGH))
-    identity = isinstance(layer, tf_keras.layers.Activation) and function == "linear"
-    return None if moves or identity or type(layer).__name__ == "QuantizeLayer" else "none"
-
-
-def _function(layer: Any) -> str:
-    """The function that a layer around one TensorFlow operator calls."""
-    name = getattr(layer, "function", "")
-    return name if isinstance(name, str) else ""
+def _final_operation(tensor: Any) -> str:
+    """The type of the operation that decides what the values of a graph's tensor are."""
+    operation = tensor.op
+    while operation.type in _THROUGH:
+        place = tensor.value_index if operation.type == "IdentityN" else 0
+        tensor = operation.inputs[place]
+        operation = tensor.op
+    return str(operation.type)

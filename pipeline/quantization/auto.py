@@ -7,30 +7,33 @@ learned rounding pays where weights lose more than activations do.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError, PipelineError
-from pipeline.evaluation.statistics import paired_difference
+from pipeline.errors import PipelineError
+from pipeline.evaluation.comparison import Comparison, Record
+from pipeline.evaluation.fidelity import finite_or_none
+from pipeline.evaluation.statistics import paired_mean_difference
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate_many
 from pipeline.quantization.float_reference import Reference
 from pipeline.quantization.observers import Estimator, describe, make
-from pipeline.quantization.ptq import FloatModel, Inputs, Quantizer, Settings, prepare
-from pipeline.quantization.tap import BATCH
-from pipeline.tflite import flatbuffer
-from pipeline.tflite.runner import Runner
+from pipeline.quantization.ptq import FloatModel, Quantizer, Settings, prepare
+from pipeline.quantization.tap import BATCH, Inputs
+from pipeline.tasks.task import Task
+from pipeline.tensors import Outputs, Tensors, batch_size, take
+from pipeline.tflite.endings import before_activations
+from pipeline.tflite.kernels import open_runner
 
 ESTIMATORS: tuple[Estimator, ...] = ("min_max", "mse", "percentile", "entropy")
 HELD_OUT = 0.25
 """Share of the calibration examples that candidates are compared on."""
 FEWEST_HELD_OUT, MOST_HELD_OUT = 8, 128
 MARGIN_DB = 0.5
-_SQUASHING = ("SOFTMAX", "LOGISTIC")
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,20 @@ class Trial:
 
     settings: Settings
     agreement: float
-    """Share of the answers that are the float model's."""
+    """The task's agreement with the float model, 0..1: for classifiers the share of equal answers."""
     sqnr_db: float
-    """Signal to quantization noise of the output (of the logits, where it ends in a softmax), in decibels."""
+    """Signal to quantization noise of the output that is worst off (of what comes before a last softmax or sigmoid), in
+    decibels."""
     seconds: float
+    agreed: NDArray[np.float64] = field(repr=False, compare=False)
+    """The agreement of each held-out example, [n]; not part of the JSON."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "name": str(self.settings),
             "settings": self.settings.to_json(),
             "agreement": self.agreement,
-            "sqnr_db": self.sqnr_db,
+            "sqnr_db": finite_or_none(self.sqnr_db),
             "seconds": self.seconds,
         }
 
@@ -79,6 +85,7 @@ def choose(
     inputs: Inputs,
     examples: int,
     *,
+    task: Task,
     base: Settings = Settings(),
     equalizing: bool = True,
     learning: bool = True,
@@ -88,14 +95,14 @@ def choose(
 ) -> Choice:
     """Try the range estimators, then equalization and learned rounding on top of the best; keep what answers best.
 
-    The best agreement with the float model wins. Agreements that cannot be told apart on so few examples (paired
-    difference, 95 %) are decided by the outputs' signal to noise ratio, which every example informs; what gains less
-    than `MARGIN_DB` is not worth a change to the network.
+    The best agreement with the float model wins; see :func:`best_of`. Models are compared before a last softmax or
+    sigmoid, whose rounding to 1/256 would hide most of what quantization does.
 
     Args:
         content: A float .tflite file's content.
         inputs: The calibration examples; the last quarter is held out.
         examples: How many there are.
+        task: What counts as the same answer.
         base: What is not tried stays as it is here.
         equalizing: Whether to try channel equalization.
         learning: Whether to try learned rounding.
@@ -112,12 +119,12 @@ def choose(
     started = time.monotonic()
     seen = examples - held
 
-    def fit() -> Iterator[NDArray[np.float32]]:
+    def fit() -> Iterator[Tensors]:
         return _slice(inputs(), 0, seen)
 
     reference = Reference(content, fit, threads=threads)
-    judge = _Judge(content, list(_slice(inputs(), seen, examples)), threads)
-    trials: list[tuple[Trial, NDArray[np.bool_]]] = []
+    held_out = _HeldOut(content, list(_slice(inputs(), seen, examples)), task, threads)
+    trials: list[Trial] = []
     refusals: list[str] = []
 
     def attempt(settings: Settings, prepared: FloatModel | None = None) -> None:
@@ -128,11 +135,11 @@ def choose(
             ready = prepared or prepare(content, fit, settings, threads=threads)
             own = reference if ready.content == content else None
             written, _ = Quantizer(ready, fit, settings, threads=threads, reference=own)("int8")
-            agreed, noise = judge(written)
+            found = held_out.compare(written)
         except PipelineError as error:
             refusals.append(str(error))
             return
-        trials.append((Trial(settings, float(agreed.mean()), noise, time.monotonic() - begun), agreed))
+        trials.append(Trial(settings, found.agreement, found.sqnr_db, time.monotonic() - begun, found.agreed))
 
     first = [replace(base, estimator=estimator) for estimator in ESTIMATORS]
     makers = {str(s): (make(s.estimator, **_options(s)), describe(s.estimator, **_options(s))) for s in first}
@@ -142,104 +149,69 @@ def choose(
     if not trials:
         raise PipelineError(f"The model cannot be written as int8: {refusals[0]}")
     if equalizing:
-        attempt(replace(_best(trials).settings, equalize=True))
+        attempt(replace(best_of(trials).settings, equalize=True))
     if learning:
-        attempt(replace(_best(trials).settings, rounding="learned"))
-    best = _best(trials)
-    return Choice(
-        best.settings, tuple(trial for trial, _ in trials), held, _reason(best, trials, held, budget, started)
-    )
+        attempt(replace(best_of(trials).settings, rounding="learned"))
+    best = best_of(trials)
+    return Choice(best.settings, tuple(trials), held, _reason(best, trials, held, budget, started))
+
+
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """The first one that no later, less simple one beats.
+
+    A later one beats the best so far where it agrees better with the float model by more than chance (the 95 % interval
+    of the paired difference lies above 0), or where its signal to noise ratio, which every example informs, is higher
+    by at least `MARGIN_DB` and its agreement is not worse by more than chance. Less is not worth a change to the
+    network.
+    """
+    best = trials[0]
+    for trial in trials[1:]:
+        difference = paired_mean_difference(trial.agreed, best.agreed)
+        clearer = best.sqnr_db < trial.sqnr_db and trial.sqnr_db >= best.sqnr_db + MARGIN_DB
+        if difference.low > 0 or (clearer and difference.high >= 0):
+            best = trial
+    return best
 
 
 def _options(settings: Settings) -> dict[str, float]:
     return {"percentile": settings.percentile} if settings.estimator == "percentile" else {}
 
 
-def _best(trials: list[tuple[Trial, NDArray[np.bool_]]]) -> Trial:
-    """The first one that no later, less simple one beats."""
-    best, answers = trials[0]
-    for trial, agreed in trials[1:]:
-        difference = paired_difference(agreed, answers)
-        clearer = trial.sqnr_db >= best.sqnr_db + MARGIN_DB and difference.high >= 0
-        if difference.low > 0 or clearer:
-            best, answers = trial, agreed
-    return best
-
-
-def _reason(
-    best: Trial, trials: list[tuple[Trial, NDArray[np.bool_]]], held: int, budget: float, started: float
-) -> str:
+def _reason(best: Trial, trials: Sequence[Trial], held: int, budget: float, started: float) -> str:
     text = f"{100 * best.agreement:.1f} % agreement with float and {best.sqnr_db:.1f} dB on {held} held-out examples"
     text += f", the best of {len(trials)} candidates"
-    if best.agreement < max(trial.agreement for trial, _ in trials):
+    if best.agreement < max(trial.agreement for trial in trials):
         text += " (a higher agreement is within chance; the signal to noise ratio decided)"
     if time.monotonic() - started > budget:
         text += f"; the budget of {budget:g} s ended the search"
     return text
 
 
-def open_predictor(content: bytes, threads: int) -> Runner:
-    """The model at a batch that it takes."""
-    try:
-        return Runner(content, threads=threads, batch=BATCH)
-    except InputError:  # its graph fixes the batch
-        return Runner(content, threads=threads)
-
-
-class _Judge:
+class _HeldOut:
     """Compares quantized models with the float one on held-out examples."""
 
-    def __init__(self, content: bytes, batches: list[NDArray[np.float32]], threads: int) -> None:
-        self._batches, self._threads = batches, threads
-        self._expected = self._outputs(content)
+    def __init__(self, content: bytes, batches: list[Tensors], task: Task, threads: int) -> None:
+        self._batches, self._task, self._threads = batches, task.before_activation(), threads
+        self._expected = list(self._answers(content))
 
-    def __call__(self, written: bytes) -> tuple[NDArray[np.bool_], float]:
-        """Which answers agree, bool [answers], and the signal to noise ratio in decibels."""
-        found = self._outputs(written)
-        noise = float(np.mean((found - self._expected) ** 2, dtype=np.float64))
-        signal = float(np.var(self._expected, dtype=np.float64))
-        decibels = 10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30))
-        if self._expected.shape[-1] == 1:  # one unit: two classes, whichever side of their mean
-            middle = self._expected.mean()
-            return ((found > middle) == (self._expected > middle)).reshape(-1), float(decibels)
-        return (found.argmax(axis=-1) == self._expected.argmax(axis=-1)).reshape(-1), float(decibels)
+    def compare(self, written: bytes) -> Comparison:
+        own, others = (Record(name, self._task) for name in ("int8", "float"))
+        for answers, expected in zip(self._answers(written), self._expected, strict=True):
+            own.hold_against(others.name, answers, expected)
+        return own.against(others)
 
-    def _outputs(self, content: bytes) -> NDArray[np.float32]:
-        runner = open_predictor(before_squashing(content), self._threads)
-        return np.concatenate([runner.predict(batch) for batch in self._batches])
+    def _answers(self, content: bytes) -> Iterator[Outputs]:
+        runner = open_runner(before_activations(content), "xnnpack", BATCH, threads=self._threads)
+        return (runner(batch) for batch in self._batches)
 
 
-def before_squashing(content: bytes) -> bytes:
-    """The model up to its logits, where its first output comes from a softmax or a sigmoid; else with that output only.
-
-    An int8 softmax rounds probabilities to 1/256, which hides most of what quantization does.
-    """
-    model = flatbuffer.read(content)
-    graph = model.subgraphs[0]
-    makers = flatbuffer.producers(graph)
-    end = int(graph.outputs[0])
-    while end in makers:
-        operator = graph.operators[makers[end]]
-        name = flatbuffer.operator_name(model, operator)
-        if name in _SQUASHING:
-            end = int(operator.inputs[0])
-            break
-        if name not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE"):
-            break
-        end = int(operator.inputs[0])
-    else:
-        end = int(graph.outputs[0])
-    graph.outputs, model.signatureDefs = [end], []
-    return flatbuffer.serialize(model)
-
-
-def _slice(batches: Iterable[NDArray[np.float32]], start: int, stop: int) -> Iterator[NDArray[np.float32]]:
+def _slice(batches: Iterable[Tensors], start: int, stop: int) -> Iterator[Tensors]:
     """Examples start to stop of a stream of batches."""
     place = 0
     for batch in batches:
-        piece = batch[max(start - place, 0) : max(stop - place, 0)]
-        if len(piece):
+        piece = take(batch, slice(max(start - place, 0), max(stop - place, 0)))
+        if batch_size(piece):
             yield piece
-        place += len(batch)
+        place += batch_size(batch)
         if place >= stop:
             return

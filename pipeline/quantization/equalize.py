@@ -12,7 +12,6 @@ A ReLU6 stays one: a channel that never reaches 6 is scaled up to it at most; wh
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +20,11 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import ActivationFunctionType, ModelT
 from numpy.typing import NDArray
 
+from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
-from pipeline.quantization.tap import Tapped, check_finite
+from pipeline.quantization.tap import TappedModel, check_finite, first_pieces, with_outputs
 from pipeline.quantization.weighted_operators import Layer, constant, layers
+from pipeline.tensors import Tensors
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.tflite.prune import prune
@@ -63,26 +64,26 @@ class _Pair:
 
 
 def equalize(
-    content: bytes, inputs: Iterable[NDArray[np.float32]], *, threads: int = 2, track: Track = quiet
+    content: bytes, batches: Iterable[Tensors], *, threads: int = 2, track: Track = quiet
 ) -> tuple[bytes, tuple[Equalized, ...]]:
     """Equalize the channels of every tensor between two layers.
 
     Args:
-        content: A float .tflite file's content; one input.
-        inputs: float32 [B, ...] batches of calibration examples, of which the first `EXAMPLES` are used.
+        content: A float .tflite file's content.
+        batches: Calibration examples, [B, ...] arrays by the model's input names; the first `EXAMPLES` are used.
 
     Returns:
         The float model, which answers the same on what the examples are like, and what was scaled. The content itself
         where no tensor can be.
 
     Raises:
-        InputError: examples that are not finite, or a model with several inputs.
+        InputError: no examples, such as are not finite, or inputs that the model does not take.
     """
     model = flatbuffer.read(content)
     pairs = _pairs(model)
     if not pairs:
         return content, ()
-    peaks = _channel_peaks(content, [pair.first for pair in pairs], inputs, threads, track)
+    peaks = _channel_peaks(content, [pair.first for pair in pairs], batches, threads, track)
     editor = Editor(model)
     report = []
     for pair in pairs:
@@ -166,20 +167,24 @@ def _input_channels(model: ModelT, layer: Layer) -> int | None:
 
 
 def _channel_peaks(
-    content: bytes, firsts: list[Layer], inputs: Iterable[NDArray[np.float32]], threads: int, track: Track
+    content: bytes, firsts: list[Layer], batches: Iterable[Tensors], threads: int, track: Track
 ) -> dict[int, NDArray[np.float32]]:
     """The largest magnitude of every channel, float32 [channels] by output tensor."""
     model = flatbuffer.read(content)
-    model.subgraphs[0].outputs, model.signatureDefs = [layer.output for layer in firsts], []
-    tapped = Tapped(flatbuffer.serialize(model), threads)
+    with_outputs(model, [layer.output for layer in firsts])
+    tapped = TappedModel(flatbuffer.serialize(model), threads)
     peaks: dict[int, NDArray[np.float32]] = {}
-    pieces = itertools.islice(tapped.pieces(inputs), EXAMPLES // tapped.batch)
-    for number, piece in enumerate(track(pieces, "equalizing", EXAMPLES // tapped.batch)):
-        check_finite(piece, number * len(piece))
+    seen = 0
+    pieces = first_pieces(tapped.pieces(batches), EXAMPLES)
+    for piece in track(pieces, "equalizing", EXAMPLES // tapped.batch):
+        check_finite(piece, seen)
         for layer, values in zip(firsts, tapped.views(piece), strict=True):
             peak = np.abs(values.reshape(-1, values.shape[-1])).max(axis=0)
             peaks[layer.output] = np.maximum(peaks.get(layer.output, peak), peak)
             del values
+        seen += piece.examples
+    if not seen:
+        raise InputError("The representative dataset is empty: give at least one example, better some hundred.")
     return peaks
 
 

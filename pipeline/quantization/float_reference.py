@@ -5,20 +5,16 @@ Measured once for all the corrections of a model.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable
-
 import numpy as np
 from ai_edge_litert.schema_py_generated import ModelT
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
 from pipeline.quantization.layerwise import add_mean, mean_of_last
-from pipeline.quantization.tap import Tapped, check_finite
+from pipeline.quantization.tap import Inputs, Piece, TappedModel, check_finite, first_pieces, with_outputs
 from pipeline.quantization.weighted_operators import layers
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
-from pipeline.tflite.runner import Runner
 
 EXAMPLES = 200
 """Means snap within some hundred examples; more only take time."""
@@ -31,23 +27,20 @@ class Reference:
     """The first examples, and the means of a float model's layers on them.
 
     Args:
-        content: A float .tflite file's content; one input.
-        inputs: float32 [B, ...] batches of calibration examples; the first `EXAMPLES` are used, fewer of models with
-            large activations.
+        content: A float .tflite file's content.
+        inputs: The calibration examples; the first `EXAMPLES` are used, fewer of models with large activations.
         threads: Interpreter threads.
     """
 
-    def __init__(
-        self, content: bytes, inputs: Callable[[], Iterable[NDArray[np.float32]]], *, threads: int = 2
-    ) -> None:
+    def __init__(self, content: bytes, inputs: Inputs, *, threads: int = 2) -> None:
         self.content, self.threads = content, threads
         self._inputs = inputs
         self._live = _live_elements(flatbuffer.read(content))
-        self._pieces: list[NDArray[np.float32]] = []
+        self._pieces: list[Piece] = []
         self._measured: list[dict[str, NDArray[np.float64]]] = []
 
-    def pieces(self, kept_bytes: int) -> list[NDArray[np.float32]]:
-        """The examples, float32 [B, ...], in pieces of one shape that the graph can run.
+    def pieces(self, kept_bytes: int) -> list[Piece]:
+        """The examples, in pieces of the same number of examples that the graph can run.
 
         Args:
             kept_bytes: That each value of an activation will take while all examples' are kept.
@@ -57,7 +50,7 @@ class Reference:
         """
         if not self._pieces:
             self._pieces = self._take()
-        batch = len(self._pieces[0])
+        batch = self._pieces[0].examples
         affordable = max(FEWEST, MEMORY // max(self._live * kept_bytes, 1))
         return self._pieces[: -(-affordable // batch)]
 
@@ -68,18 +61,18 @@ class Reference:
         first = self._measured[:pieces]
         return {name: np.mean([found[name] for found in first], axis=0) for name in first[0]}
 
-    def _take(self) -> list[NDArray[np.float32]]:
-        model = Tapped(self.content, self.threads)
-        pieces = list(itertools.islice(model.pieces(self._inputs()), -(-EXAMPLES // model.batch)))
+    def _take(self) -> list[Piece]:
+        model = TappedModel(self.content, self.threads)
+        pieces = list(first_pieces(model.pieces(self._inputs()), EXAMPLES))
         if not pieces:
             raise InputError("The representative dataset is empty: give at least one example, better some hundred.")
-        kept = [piece for piece in pieces if piece.shape == pieces[0].shape]
+        kept = [piece for piece in pieces if piece.examples == pieces[0].examples]
         for number, piece in enumerate(kept):
-            check_finite(piece, number * len(piece))
+            check_finite(piece, number * piece.examples)
         return kept
 
 
-def _measure(content: bytes, pieces: list[NDArray[np.float32]], threads: int) -> list[dict[str, NDArray[np.float64]]]:
+def _measure(content: bytes, pieces: list[Piece], threads: int) -> list[dict[str, NDArray[np.float64]]]:
     model = flatbuffer.read(content)
     editor = Editor(model)
     found = layers(model)[::-1]  # from the end, as splitting moves the places behind
@@ -88,10 +81,15 @@ def _measure(content: bytes, pieces: list[NDArray[np.float32]], threads: int) ->
         before = editor.split_activation(layer.place)
         ends.append(layer.output if before is None else before)
     tapped = [add_mean(editor, tensor, f"mean_{number}") for number, tensor in enumerate(ends)]
-    editor.graph.outputs, model.signatureDefs = tapped, []
-    runner = Runner(flatbuffer.serialize(model), threads=threads, shapes=[pieces[0].shape])
+    with_outputs(model, tapped)
+    runs = TappedModel(flatbuffer.serialize(model), threads)
     names = [layer.name for layer in found]
-    return [dict(zip(names, map(mean_of_last, runner.run(piece)), strict=True)) for piece in pieces]
+    measured = []
+    for piece in pieces:
+        views = runs.views(piece)
+        measured.append(dict(zip(names, map(mean_of_last, views), strict=True)))
+        del views  # LiteRT refuses to run while a view of its memory is held
+    return measured
 
 
 def _live_elements(model: ModelT) -> int:

@@ -72,7 +72,7 @@ def write(
     else:
         content, kept, names = _keep(content, target, io_type, keep) if keep else (content, [], [])
         quantized = quantize(content, [*of_format(target, io_type), *kept], statistics(content, ranges))
-        quantized = use_more_kernels(fit_biases(quantized, content), ranges, names)
+        quantized = use_more_kernels(fit_biases(quantized, content), ranges, names, float_outputs=io_type == "float32")
     return metadata.write(quantized, described) if described else quantized
 
 

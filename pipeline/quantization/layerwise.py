@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import BuiltinOperator, ModelT, OperatorT, TensorType
 from numpy.typing import NDArray
 
+from pipeline.quantization.tap import Piece
 from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor, cut_out
@@ -42,14 +43,14 @@ class LayerwiseRunner:
     Args:
         model: The float model. Fill its weights and biases with what the quantized one has before each step.
         scales: Scale and zero point of the activations that are int8, by name; the others stay float.
-        pieces: Inputs, float32 [B, ...], all of one shape that the graph takes.
+        pieces: Examples in shapes that the graph takes.
     """
 
     def __init__(
         self,
         model: ModelT,
         scales: Mapping[str, tuple[float, int]],
-        pieces: Sequence[NDArray[np.float32]],
+        pieces: Sequence[Piece],
         threads: int,
     ) -> None:
         self.model, self._scales, self._threads = model, scales, threads
@@ -57,10 +58,14 @@ class LayerwiseRunner:
         self._count = len(pieces)
         readers = flatbuffer.consumers(self._graph)
         self._last = {tensor: max(places) for tensor, places in readers.items()}
-        entry = self._graph.inputs[0]
-        scale, point = self._affine(entry)
-        spec = TensorSpec("", (), np.dtype(np.float32 if scale is None else np.int8), scale, point)
-        self._kept = {entry: Kept([spec.quantize(piece) for piece in pieces], scale, point)}
+        self._kept: dict[int, Kept] = {}
+        for place, index in enumerate(map(int, self._graph.inputs)):
+            scale, point = self._affine(index)
+            arrays = [piece.arrays[place] for piece in pieces]
+            if scale is not None:
+                spec = TensorSpec("", (), np.dtype(np.int8), scale, point)
+                arrays = [spec.quantize(array) for array in arrays]
+            self._kept[index] = Kept(arrays, scale, point)
 
     def __getitem__(self, tensor: int) -> Kept:
         return self._kept[tensor]
@@ -113,11 +118,17 @@ class LayerwiseRunner:
 
     def _run(self, model: ModelT, fed: Sequence[int]) -> list[list[NDArray[np.generic]]]:
         """The cut-out operator's outputs, piece by piece."""
-        shapes = [self._kept[index].pieces[0].shape for index in fed]
-        runner = Runner(flatbuffer.serialize(model), threads=self._threads, shapes=shapes)
+        content = flatbuffer.serialize(model)
         if not fed:  # computed from constants alone
-            return [runner.run()] * self._count
-        return [runner.run(*(self._kept[index].pieces[i] for index in fed)) for i in range(self._count)]
+            return [Runner(content, threads=self._threads).run()] * self._count
+        found, runner, shapes = [], None, None
+        for number in range(self._count):
+            arrays = [self._kept[index].pieces[number] for index in fed]
+            if runner is None or shapes != [array.shape for array in arrays]:
+                shapes = [array.shape for array in arrays]
+                runner = Runner(content, threads=self._threads, shapes=shapes)
+            found.append(runner.run(*arrays))
+        return found
 
 
 def activation_scales(written: bytes) -> dict[str, tuple[float, int]]:

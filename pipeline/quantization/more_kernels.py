@@ -33,13 +33,20 @@ class Kernel:
     """Whether it takes int16 too."""
     own_scale: bool = False
     """Whether a constant operand has a scale of its own; else it has the input's."""
+    places: bool = False
+    """Whether it gives places (indices), which are no values and stay as they are."""
+    table: bool = False
+    """Whether it only takes rows out of a constant, which has the output's scale then."""
 
 
 KERNELS: dict[str, Kernel] = {
     "ABS": Kernel(2, int16=True),
+    "ARG_MAX": Kernel(2, places=True),
+    "ARG_MIN": Kernel(2, places=True),
     "BATCH_TO_SPACE_ND": Kernel(2, same_scale=True),
     "DEPTH_TO_SPACE": Kernel(1, same_scale=True),
     "ELU": Kernel(1),
+    "EMBEDDING_LOOKUP": Kernel(1, table=True),
     "EXP": Kernel(2, int16=True),
     "EXPAND_DIMS": Kernel(1, same_scale=True, int16=True),
     "LEAKY_RELU": Kernel(2, int16=True),
@@ -56,13 +63,17 @@ _FLOAT32 = schema.TensorType.FLOAT32
 _INTEGERS = {schema.TensorType.INT8: 127, schema.TensorType.INT16: 32767}
 
 
-def use_more_kernels(written: bytes, ranges: Ranges, kept: Collection[str] = ()) -> bytes:
+def use_more_kernels(
+    written: bytes, ranges: Ranges, kept: Collection[str] = (), *, float_outputs: bool = False
+) -> bytes:
     """Let every operator of `KERNELS` whose inputs are integers compute in integers.
 
     Args:
         written: A .tflite with integer activations.
         ranges: (min, max) of the activations, by the names that they have in the float model.
         kept: Outputs of the operators that shall stay in float.
+        float_outputs: Whether the model shall give its outputs as floats. Otherwise one that ai-edge-quantizer left so,
+            because an operator in float reads it too, becomes the integers behind it.
 
     Returns:
         The model; the same bytes where there is no such operator.
@@ -75,7 +86,7 @@ def use_more_kernels(written: bytes, ranges: Ranges, kept: Collection[str] = ())
             work.take(operator, kernel)
     if not work.taken:
         return written
-    work.simplify()
+    work.simplify(float_outputs)
     prune(model)
     return flatbuffer.serialize(model)
 
@@ -102,12 +113,20 @@ class _Work:
         floats = [int(index) for index in operator.inputs if index >= 0 and tensors[int(index)].type == _FLOAT32]
         constants = [index for index in floats if flatbuffer.is_constant(self.model, tensors[index])]
         sources = [self._stored.get(index) for index in floats if index not in constants]
-        if tensors[after].type != _FLOAT32 or not sources or None in sources:
+        if kernel.table:
+            self._take_table(operator, kernel, constants, after)
+            return
+        if (tensors[after].type != _FLOAT32 and not kernel.places) or not sources or None in sources:
             return
         first = tensors[sources[0]]
         if len({tensors[source].type for source in sources if source is not None}) > 1 or (
             first.type == schema.TensorType.INT16 and (not kernel.int16 or constants)
         ):
+            return
+        if kernel.places:
+            operator.inputs = [self._stored.get(int(index), int(index)) for index in operator.inputs]
+            self._raise_version(operator, kernel.version)
+            self.taken.add(after)
             return
         if kernel.same_scale and any(_parameters(tensors[source]) != _parameters(first) for source in sources):
             return
@@ -116,9 +135,31 @@ class _Work:
             return
         stored = {index: self._constant(index, first, kernel) for index in constants}
         operator.inputs = [stored.get(int(i), self._stored.get(int(i), int(i))) for i in operator.inputs]
+        self._give_integers(operator, kernel, after, first.type, parameters)
+
+    def _take_table(self, operator: OperatorT, kernel: Kernel, constants: list[int], after: int) -> None:
+        """Store the rows as the int8 that their reader asks for."""
+        readers = [other for other in self.graph.operators if after in other.inputs]
+        wanted = {
+            self.graph.tensors[int(other.outputs[0])].type
+            for other in readers
+            if flatbuffer.operator_name(self.model, other) == "QUANTIZE"
+        }
+        parameters = self._output_parameters(after, schema.TensorType.INT8)
+        if wanted != {schema.TensorType.INT8} or len(constants) != 1 or parameters is None:
+            return
+        output = self._give_integers(operator, kernel, after, schema.TensorType.INT8, parameters)
+        stored = self._constant(constants[0], self.graph.tensors[output], kernel)
+        operator.inputs = [stored if index == constants[0] else int(index) for index in operator.inputs]
+
+    def _give_integers(
+        self, operator: OperatorT, kernel: Kernel, after: int, dtype: int, parameters: tuple[float, int]
+    ) -> int:
+        """Let an operator write integers, with a DEQUANTIZE behind them; the integers' index."""
+        tensors = self.graph.tensors
         name = flatbuffer.tensor_name(tensors[after])
         output = self._editor.like(after, name)
-        tensors[output].type = first.type
+        tensors[output].type = dtype
         _set(tensors[output], *parameters)
         tensors[after].name = f"{name}/dequantized".encode()
         operator.outputs = [output]
@@ -127,8 +168,9 @@ class _Work:
         self._editor.operator(schema.BuiltinOperator.DEQUANTIZE, [output], [after], place=place + 1)
         self._stored[after] = output
         self.taken.add(after)
+        return output
 
-    def simplify(self) -> None:
+    def simplify(self, float_outputs: bool) -> None:
         """Drop the detours through float that nobody needs any more."""
         same: dict[int, int] = {}
         kept: list[OperatorT] = []
@@ -142,6 +184,9 @@ class _Work:
                     same[target] = source
                     continue
             kept.append(operator)
+        if not float_outputs:
+            outputs = [int(index) for index in self.graph.outputs if int(index) in self._stored]
+            same |= {index: self._as_an_output(self._stored[index]) for index in outputs}
         self.graph.outputs = [same.get(int(index), int(index)) for index in self.graph.outputs]
         for signature in self.model.signatureDefs or []:
             for entry in signature.outputs:
@@ -152,6 +197,16 @@ class _Work:
             for operator in kept
             if flatbuffer.operator_name(self.model, operator) != "DEQUANTIZE" or int(operator.outputs[0]) in used
         ]
+
+    def _as_an_output(self, integers: int) -> int:
+        """What ai-edge-quantizer wrote as the output and then did not name as one (uint8), else the integers."""
+        readers = flatbuffer.consumers(self.graph)
+        for place in readers.get(integers, []):
+            operator = self.graph.operators[place]
+            after = int(operator.outputs[0])
+            if flatbuffer.operator_name(self.model, operator) == "QUANTIZE" and after not in readers:
+                return after
+        return integers
 
     def _output_parameters(self, index: int, dtype: int) -> tuple[float, int] | None:
         """Those that a reader asks for, else those of the range."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
@@ -21,12 +18,9 @@ from pipeline.quantization.layerwise import activation_scales
 from pipeline.quantization.observers import Estimator
 from pipeline.quantization.quantized_weights import WeightScales
 from pipeline.quantization.ranges import Ranges
-from pipeline.quantization.tap import activations
+from pipeline.quantization.tap import Inputs, activations
 from pipeline.quantization.write_weights import place
 from pipeline.recipe import Format, IoType, Keep, Quantize
-
-Inputs = Callable[[], Iterable[NDArray[np.float32]]]
-"""Goes through the calibration examples once a call: float32 [B, ...] batches."""
 
 Activations = Literal["asymmetric", "symmetric"]
 
@@ -107,7 +101,7 @@ def prepare(
     """Equalize a float flatbuffer where the settings say so, and measure its activation ranges.
 
     Args:
-        content: A float .tflite file's content; one input.
+        content: A float .tflite file's content.
         inputs: The calibration examples.
         settings: How.
         given: Ranges that are known already; of the model before equalization.

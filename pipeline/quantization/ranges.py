@@ -12,10 +12,6 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.files import write_text
-from pipeline.workflow.run_folder import newest, root
-
-FILE = "ranges.json"
-"""Its name in a run."""
 
 
 def holding_zero(low: float, high: float) -> tuple[float, float]:
@@ -37,20 +33,6 @@ def holding_zero(low: float, high: float) -> tuple[float, float]:
             candidates.append((scale, -below))
     scale, first = min(candidates)
     return first * scale, (first + 255) * scale
-
-
-def find(path: Path | None) -> Path:
-    """The ranges file that is meant: a file itself, or that of a run; None: of the newest run.
-
-    Raises:
-        InputError: it is a folder without ranges.
-    """
-    given = path if path is not None else newest(root()).folder
-    if not given.is_dir():
-        return given
-    if not (given / FILE).is_file():
-        raise InputError(f"'{given}' holds no {FILE}: give a run that has been exported, or a ranges file.")
-    return given / FILE
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def layers(model: ModelT) -> list[Layer]:
         bias = operator.inputs[kind.bias] if len(operator.inputs) > kind.bias else -1
         if bias >= 0 and not flatbuffer.is_constant(model, graph.tensors[bias]):
             continue
-        [output] = operator.outputs
+        output = int(operator.outputs[0])
         label = flatbuffer.tensor_name(graph.tensors[output])
         found.append(Layer(place, label, name, source, weights, bias if bias >= 0 else None, output))
     return found

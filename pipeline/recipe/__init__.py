@@ -1,12 +1,11 @@
 """The recipe: one YAML file that says what a run does, checked before anything heavy starts."""
 
+from pipeline.recipe.data_schema import Audio, Augment, Data, Input, Preprocess, SplitBy, Target, TargetKind, Window
 from pipeline.recipe.reading import available, find, lay_over, load, parse, search_path
 from pipeline.recipe.schema import (
-    Augment,
     Benchmark,
     Calibration,
     Compute,
-    Data,
     Distill,
     Evaluate,
     Format,
@@ -14,7 +13,6 @@ from pipeline.recipe.schema import (
     Keep,
     LossName,
     Model,
-    Preprocess,
     Qat,
     Quantize,
     Recipe,
@@ -26,6 +24,7 @@ from pipeline.recipe.schema import (
 )
 
 __all__ = [
+    "Audio",
     "Augment",
     "Benchmark",
     "Calibration",
@@ -34,6 +33,7 @@ __all__ = [
     "Distill",
     "Evaluate",
     "Format",
+    "Input",
     "IoType",
     "Keep",
     "LossName",
@@ -44,9 +44,13 @@ __all__ = [
     "Recipe",
     "RungName",
     "RungPromise",
+    "SplitBy",
     "Strategy",
+    "Target",
+    "TargetKind",
     "Train",
     "Verify",
+    "Window",
     "available",
     "find",
     "lay_over",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -132,13 +132,23 @@ def _explain(error: ValidationError) -> str:
 
 
 def _keys_at(where: list[str]) -> list[str]:
+    """The keys of the section at a place of the recipe; places in lists and names in mappings lead through."""
     section: type[BaseModel] = Recipe
+    named = False
     for part in where:
-        if part.isdigit():  # a place in a list
+        if named or part.isdigit():
+            named = False
             continue
         field = section.model_fields.get(part)
         if field is None:
             return []
-        inner = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
-        section = next((t for t in inner if issubclass(t, BaseModel)), section)
+        named = "dict[" in str(field.annotation)
+        section = next((t for t in _types(field.annotation) if issubclass(t, BaseModel)), section)
     return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _types(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _types(inner)

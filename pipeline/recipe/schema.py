@@ -17,7 +17,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from pipeline.recipe.data_schema import Data, Fraction, Positive, Section, Share
 
 Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16", "float32"]
 """A .tflite format: what the weights are stored in and what the operators compute in."""
@@ -44,25 +46,25 @@ RungName = Literal[
 ]  # fmt: skip
 """A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
 
-Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Points = Annotated[float, Field(ge=0)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Model(_Section):
+class Model(Section):
     """Which network, and where its weights come from. Exactly one of `name`, `path`, `function`."""
 
     name: str | None = Field(None, description="A model of tf_keras.applications, for example MobileNetV2.")
     path: Path | None = Field(None, description="A .keras file (Keras 2 or 3), an .h5 file or a SavedModel.")
+    signature: str | None = Field(
+        None, description="Which signature of a SavedModel or .tflite; serving_default, else the only one, by default."
+    )
     function: str | None = Field(None, description="module:function that returns a tf_keras model.")
     alpha: float | None = Field(None, gt=0, description="Width multiplier of the MobileNets.")
     weights: str | None = Field(None, description="none (random), 'imagenet' (downloaded) or a weights file.")
     input_shape: tuple[int, ...] | None = Field(None, description="Without the batch; the data's by default.")
+    input_sizes: dict[str, tuple[Positive, ...]] = Field(
+        {}, description="Where there are several inputs: name → [height, width, channels], without the batch."
+    )
     classes: Positive | None = Field(None, description="The data's number of classes by default.")
 
     @model_validator(mode="after")
@@ -70,62 +72,17 @@ class Model(_Section):
         given = [key for key in ("name", "path", "function") if getattr(self, key) is not None]
         if len(given) > 1:
             raise ValueError(f"takes one of name, path and function, not {' and '.join(given)}")
+        if self.input_shape is not None and self.input_sizes:
+            raise ValueError("takes input_shape for one input or input_sizes for several, not both")
         return self
 
-
-class Preprocess(_Section):
-    """What happens to a stored example before the model sees it; the same in training, calibration, evaluation."""
-
-    size: tuple[Positive, Positive] | None = Field(None, description="[height, width]; as stored by default.")
-    resize: Literal["nearest", "bilinear", "bicubic", "lanczos", "area"] = "bilinear"
-    fit: Literal["stretch", "crop", "pad"] = Field(
-        "stretch", description="What keeps the target's shape: stretch, centre crop, or pad with black."
-    )
-    channels: Literal[1, 3] | None = Field(None, description="Grey to RGB or back; as stored by default.")
-    scale: Literal["-1..1", "0..1", "raw", "mean_std"] = Field(
-        "raw", description="x/127.5 − 1, x/255, x, or (x − mean)/std with mean and std in stored units."
-    )
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-    @model_validator(mode="after")
-    def _mean_and_std(self) -> Preprocess:
-        if (self.scale == "mean_std") != (self.mean is not None and self.std is not None):
-            raise ValueError("mean and std go with scale: mean_std, and it needs both")
-        if self.std is not None and any(value <= 0 for value in self.std):
-            raise ValueError("std must be positive")
-        return self
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """At which sizes open dimensions are exported, as `import_float` takes them: by input name."""
+        return {"input": self.input_shape} if self.input_shape is not None else dict(self.input_sizes)
 
 
-class Augment(_Section):
-    """Random changes to training images only."""
-
-    flip: bool = Field(False, description="Left–right, half of the time.")
-    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="Up to this share of the size.")
-
-
-class Data(_Section):
-    """Where the examples are and how they are split."""
-
-    source: str = Field(
-        "digits",
-        description="digits | keras:NAME | tfds:NAME | folder | csv | npz | module:function",
-    )
-    path: Path | None = Field(None, description="The folder, CSV or NPZ file.")
-    labels: Path | None = Field(None, description="A text file with one class name a line.")
-    preprocess: Preprocess = Preprocess()
-    augment: Augment = Augment()
-    test: Fraction = Field(0.2, description="Share held out for the test where the source has no test split.")
-    validation: Fraction = Field(0.1, description="Share of the training examples.")
-    calibration: Positive = Field(
-        200, description="Training examples set aside as the representative dataset (at most a fifth of them)."
-    )
-    limit: Positive | None = Field(None, description="Use at most so many examples of each split.")
-    seed: int = 0
-    on_corrupt: Literal["fail", "skip"] = "fail"
-
-
-class Train(_Section):
+class Train(Section):
     """Float training."""
 
     epochs: Annotated[int, Field(ge=0)] = 10
@@ -150,7 +107,7 @@ class Train(_Section):
     )
 
 
-class Distill(_Section):
+class Distill(Section):
     """Learning from the float model's outputs beside the targets."""
 
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="The teacher's share of the loss.")
@@ -159,7 +116,7 @@ class Distill(_Section):
     )
 
 
-class Qat(_Section):
+class Qat(Section):
     """Quantization-aware fine-tuning of the trained model."""
 
     epochs: Positive = 4
@@ -196,7 +153,7 @@ class Qat(_Section):
     strategy: Strategy = Field("none", description="As train.strategy.")
 
 
-class Keep(_Section):
+class Keep(Section):
     """Operators of an int8 or int16x8 model that compute in another type than the rest."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -219,7 +176,7 @@ class Keep(_Section):
         return f"{' '.join(filter(None, what))}={self.to}"
 
 
-class Quantize(_Section):
+class Quantize(Section):
     """What is written as .tflite."""
 
     formats: tuple[Format, ...] = ("int8",)
@@ -252,14 +209,14 @@ class Quantize(_Section):
         return self
 
 
-class Evaluate(_Section):
+class Evaluate(Section):
     """Accuracy on the test split."""
 
     batch_size: Positive = 8
     threads: Positive = 2
 
 
-class Benchmark(_Section):
+class Benchmark(Section):
     """Latency on this host."""
 
     runs: Positive = 50
@@ -268,34 +225,48 @@ class Benchmark(_Section):
     xnnpack: bool = True
 
 
-class RungPromise(_Section):
+def _rung_names(rungs: Any) -> Any:
+    """`hub` is what `prepared` was called before."""
+    if not isinstance(rungs, dict) or "hub" not in rungs or "prepared" in rungs:
+        return rungs
+    return {"prepared" if name == "hub" else name: promise for name, promise in rungs.items()}
+
+
+MAX_DROP = "What it may lose of the task's first metric, in its points: percentage points of a share such as top-1."
+
+
+class RungPromise(Section):
     """What one rung of the ladder must keep of what it is compared with, the rung above it."""
 
-    min_agreement: Share | None = Field(None, description="Share of examples with the same top-1 answer.")
-    max_drop: Share | None = Field(None, description="Top-1 accuracy it may lose, as a fraction.")
+    min_agreement: Share | None = Field(
+        None, description="Mean agreement, 0 to 1; of classifiers the share of examples with the same answer."
+    )
+    max_drop: Points | None = Field(None, description=MAX_DROP)
     max_lsb: Annotated[int, Field(ge=0)] | None = Field(
         None, description="Largest difference of two integer outputs, in steps of their scale."
     )
-    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the outputs.")
+    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the output that is worst off.")
 
 
-class Verify(_Section):
+class Verify(Section):
     """Promises that `pipeline verify` holds the int8 model to."""
 
     min_agreement: Share | None = Field(
         None, description="Of the int8 model under XNNPACK, as a phone runs it, with the float .tflite."
     )
-    max_drop: Share | None = Field(None, description="Top-1 that it may lose against the float .tflite, as a fraction.")
-    rungs: dict[RungName, RungPromise] = Field({}, description="Promises of single rungs, by name.")
+    max_drop: Points | None = Field(None, description=f"{MAX_DROP} Against the float .tflite.")
+    rungs: Annotated[dict[RungName, RungPromise], BeforeValidator(_rung_names)] = Field(
+        {}, description="Promises of single rungs, by name."
+    )
     tensor_sqnr_db: float = Field(
-        20.0, description="An int8 activation parts from the float one below this signal to noise ratio."
+        20.0, description="An int8 activation diverges from the float one below this signal to noise ratio."
     )
     tensor_lsb: Annotated[int, Field(ge=0)] = Field(
-        1, description="An activation parts from that of other kernels beyond so many steps."
+        1, description="An activation diverges from that of other kernels beyond so many steps."
     )
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole run."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

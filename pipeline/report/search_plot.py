@@ -9,7 +9,7 @@ from pipeline.files import replacing
 from pipeline.report.sensitivity_plot import SUFFIXES, check
 
 if TYPE_CHECKING:
-    from pipeline.quantization.search.search_result import Found, Step
+    from pipeline.quantization.search.search_result import Found
 
 __all__ = ["SUFFIXES", "check", "plot"]
 _CHOSEN, _OTHER, _TEXT, _FLOAT = "#c8442b", "#5b7691", "#333333", "#8a8a8a"
@@ -48,18 +48,21 @@ def _draw(found: Found) -> Any:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     front = [found.steps[index] for index in found.front]
-    axes.plot([s.latency_ratio for s in front], [_points(s) for s in front], color=_OTHER, linewidth=1, zorder=1)
+    axes.plot(
+        [s.latency_ratio for s in front], [found.gain(s).value for s in front], color=_OTHER, linewidth=1, zorder=1
+    )
     named = {0, *found.front, *([] if found.chosen is None else [found.chosen])}
     for index, step in enumerate(found.steps):
         colour = _CHOSEN if index == found.chosen else _OTHER
-        value = _points(step)
+        gain = found.gain(step)
+        value = gain.value
         if index not in named:
             axes.plot(step.latency_ratio, value, marker=_MARKERS[step.compute], color=colour, alpha=0.3, markersize=5)
             continue
         axes.errorbar(
             step.latency_ratio,
             value,
-            [[value - 100 * step.difference.low], [100 * step.difference.high - value]],
+            [[value - gain.low], [gain.high - value]],
             marker=_MARKERS[step.compute],
             color=colour,
             elinewidth=0.8,
@@ -71,7 +74,7 @@ def _draw(found: Found) -> Any:
         step = found.steps[index]
         axes.annotate(
             f"{len(step.kept)} in {step.compute}" if step.kept else "all int8",
-            (step.latency_ratio, _points(step)),
+            (step.latency_ratio, found.gain(step).value),
             xytext=(8, 6),
             textcoords="offset points",
             fontsize=8,
@@ -87,10 +90,10 @@ def _draw(found: Found) -> Any:
         fontsize=8,
         color=_TEXT,
     )
-    axes.axhline(-100 * found.max_drop, color=_CHOSEN, linewidth=0.8, linestyle="--", zorder=0)
+    axes.axhline(-found.max_drop, color=_CHOSEN, linewidth=0.8, linestyle="--", zorder=0)
     axes.annotate(
-        f"budget −{100 * found.max_drop:g}",
-        (1, -100 * found.max_drop),
+        f"budget −{found.max_drop:g}",
+        (1, -found.max_drop),
         xycoords=("axes fraction", "data"),
         xytext=(-3, 3),
         textcoords="offset points",
@@ -105,7 +108,7 @@ def _draw(found: Found) -> Any:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
     axes.set_xlabel("latency on this host, ratio to all int8", fontsize=9, color=_TEXT)
-    axes.set_ylabel("top-1 against float, points (95 % interval)", fontsize=9, color=_TEXT)
+    axes.set_ylabel(f"{found.metric.label} against float, points (95 % interval)", fontsize=9, color=_TEXT)
     axes.set_title(
         f"Operators kept out of int8: accuracy and latency ({found.examples} {found.split} examples)",
         fontsize=11,
@@ -118,7 +121,3 @@ def _draw(found: Found) -> Any:
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
     return figure
-
-
-def _points(step: Step) -> float:
-    return 100 * step.difference.value

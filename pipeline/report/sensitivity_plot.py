@@ -121,8 +121,8 @@ def _note(operator: OperatorError) -> str:
     value, parts = operator.output_sqnr_db, []
     if math.isfinite(value) or value < 0:
         parts.append(f"{value:.1f}" if math.isfinite(value) else "lost")
-    if operator.top1_changed:
-        parts.append(f"{100 * operator.top1_changed:.0f} % other answers")
+    if operator.changed:
+        parts.append(f"{100 * operator.changed:.0f} % other answers")
     return ", ".join(parts) or "no change"
 
 

@@ -6,7 +6,7 @@ A statistic an example and one `reduce` over them give a paired bootstrap for an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,9 +58,12 @@ class Task(ABC):
 
     name: str
     """As a recipe's `task` names it."""
-    metrics: tuple[Metric, ...]
-    """The first decides: the best epoch, the budget, the promise. Empty: there is nothing to judge without a reference
-    (`fidelity` alone)."""
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[Metric, ...]:
+        """The first decides: the best epoch, the budget, the promise. Empty: there is nothing to judge without a
+        reference (`fidelity` alone)."""
 
     @abstractmethod
     def check(self, model: Signature, targets: Mapping[str, TensorSpec]) -> None:
@@ -86,7 +89,7 @@ class Task(ABC):
 
         Args:
             outputs: Real values by output name, [B, …].
-            targets: By target name, [B, …].
+            targets: What `targets_of` gives, [B, …].
 
         Returns:
             [B, …] of any type; `object` where examples differ in size.
@@ -96,6 +99,16 @@ class Task(ABC):
             PipelineError: NaN.
         """
 
+    def finalize(self, statistics: NDArray[Any]) -> NDArray[Any]:
+        """Statistics that need all the examples at once: whether the nearest other example is of the same class.
+
+        Called once over all N examples, in order, before `hits` and `reduce`.
+
+        Returns:
+            [N, …], an entry for each example still.
+        """
+        return statistics
+
     @abstractmethod
     def reduce(self, statistics: NDArray[Any]) -> dict[str, float]:
         """The metrics by name, of the statistics of N > 0 examples (a sample of them may hold one twice)."""
@@ -103,6 +116,20 @@ class Task(ABC):
     @abstractmethod
     def agreement(self, reference: Tensors, other: Tensors) -> NDArray[np.float64]:
         """How far two models give each example the same answer, 0..1, [B]; needs no labels. For a classifier 0 or 1."""
+
+    def resampling(self, statistics: NDArray[Any]) -> Callable[[NDArray[np.int64]], float]:
+        """The first metric of samples of the examples, for the bootstrap.
+
+        To be overridden where something can be prepared that is the same for every sample.
+
+        Args:
+            statistics: Finalized, of N examples.
+
+        Returns:
+            A function of how often each example is in the sample, [N].
+        """
+        name = self.metrics[0].name
+        return lambda counts: self.reduce(np.repeat(statistics, counts, axis=0))[name]
 
     def hits(self, statistics: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Whether each example counts as right, [N], where the first metric is the share of those; else None.
@@ -126,7 +153,15 @@ class Task(ABC):
         return {}
 
     def training_targets(self, targets: Tensors) -> dict[str, NDArray[Any]]:
-        """By output name, what the losses compare the outputs with: one-hot classes, values; [B, …] float32."""
+        """By output name, what the losses compare the outputs with.
+
+        Args:
+            targets: What `targets_of` gives, [B, …].
+
+        Returns:
+            [B, …]: one-hot classes or values as float32; class numbers as int32 for `triplet` and `ctc` (there padded
+            with −1).
+        """
         return {}
 
     def describe(self) -> dict[str, Any]:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tensors import TensorSpec
+from pipeline.tensors import Tensors, TensorSpec, bind
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.kernels import Kernels, open_runner
+from pipeline.tflite.signature import input_names
 
-_TYPES = {"float32", "int8", "uint8", "int16"}
+INPUT = "INPUT"
+"""The operator of what no operator makes."""
+_TYPES = {"float32", "float16", "int8", "uint8", "int16"}
+"""Of the operators' outputs that are compared; shapes and indices are not. Inputs are, of any type."""
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An output of an operator, or the model's input."""
+    """An output of an operator, or an input of the model."""
 
     name: str
+    """The tensor's."""
     operator: str
-    """Its kind, `CONV_2D`; `INPUT` for the model's input."""
+    """Its kind, `CONV_2D`; `INPUT` for an input of the model."""
     index: int
-    """The operator's place in the graph; −1 for the input."""
+    """The operator's place in the graph; −1 for an input."""
     shape: tuple[int, ...]
-    """Without the batch."""
+    """Without the first dimension, the batch; as the file has it, 1 where a dimension is open."""
     sources: tuple[str, ...]
     """The activations that the operator reads."""
 
@@ -33,8 +38,10 @@ class Activation:
 class Activations:
     """Runs one example at a time and gives every activation that depends on it.
 
+    Open dimensions take the sizes of the example.
+
     Args:
-        content: A .tflite file's content; one input.
+        content: A .tflite file's content.
         kernels: What computes it.
 
     Raises:
@@ -42,24 +49,40 @@ class Activations:
     """
 
     def __init__(self, content: bytes, kernels: Kernels) -> None:
-        self.listed, tapped = _tap(content)
-        self._runner = open_runner(tapped, kernels, 1)
+        self.listed, self._content, self._names = _tap(content)
+        self._runner = open_runner(self._content, kernels, 1)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The model's, as it runs now; named by its signature, where it has one."""
+        return tuple(replace(spec, name=name) for spec, name in zip(self._runner.inputs, self._names, strict=True))
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:
         """Types and scales, in the order of `listed`."""
-        return (*self._runner.inputs, *self._runner.outputs)
+        return (*self.inputs, *self._runner.outputs)
 
-    def __call__(self, example: NDArray[np.float32]) -> list[NDArray[Any]]:
-        """The stored values for one example [...], in the order of `listed`."""
-        # Where the graph fixes a batch, it is filled with the same example.
-        x = np.repeat(example[None], self._runner.inputs[0].shape[0], axis=0)
-        stored = self._runner.inputs[0].quantize(x)
-        return [stored, *self._runner.run(stored)]
+    def __call__(self, example: Tensors | NDArray[Any]) -> list[NDArray[Any]]:
+        """The stored values for one example, in the order of `listed`, [1, ...] each.
+
+        Args:
+            example: By input name, [...] without the batch, in the units that the model was trained on; or the array of
+                the one input.
+
+        Raises:
+            InputError: names, shapes or values that the model does not take.
+            PipelineError: it fails while it runs.
+        """
+        arrays = {self._names[0]: example} if isinstance(example, np.ndarray) else example
+        given = bind(arrays, self.inputs)
+        # LiteRT knows the inputs of the tapped model by their tensors' names.
+        named = zip(self._runner.inputs, self._names, strict=True)
+        (call,) = self._runner.calls({spec.name: np.asarray(given[name])[None] for spec, name in named})
+        return [_first(array, call.batch) for array in (*call.arrays, *self._runner.run(*call.arrays))]
 
 
 def listed(content: bytes) -> tuple[Activation, ...]:
-    """The activations of a model that depend on its input, the input first.
+    """The activations of a model that depend on its inputs, the inputs first.
 
     Raises:
         InputError: corrupt content.
@@ -67,10 +90,16 @@ def listed(content: bytes) -> tuple[Activation, ...]:
     return _tap(content)[0]
 
 
-def _tap(content: bytes) -> tuple[tuple[Activation, ...], bytes]:
-    """The activations, the input first, and the model whose outputs they are."""
+def _first(array: NDArray[Any], batch: int) -> NDArray[Any]:
+    """Where the graph fixes a batch, it was filled with the same example."""
+    return array[:1] if batch > 1 and array.shape[:1] == (batch,) else array
+
+
+def _tap(content: bytes) -> tuple[tuple[Activation, ...], bytes, list[str]]:
+    """The activations, the inputs first; the model whose outputs the others are; and its signature's input names."""
     model = flatbuffer.read(content)
     graph = model.subgraphs[0]
+    names = input_names(model)
 
     def name(index: int) -> str:
         return flatbuffer.tensor_name(graph.tensors[index])
@@ -87,9 +116,11 @@ def _tap(content: bytes) -> tuple[tuple[Activation, ...], bytes]:
             tensor = graph.tensors[output]
             if flatbuffer.tensor_type(tensor) in _TYPES:
                 found[output] = Activation(name(output), kind, place, flatbuffer.tensor_shape(tensor)[1:], read)
-    source = graph.tensors[graph.inputs[0]]
-    entry = Activation(name(graph.inputs[0]), "INPUT", -1, flatbuffer.tensor_shape(source)[1:], ())
+    sources = [
+        Activation(name(index), INPUT, -1, flatbuffer.tensor_shape(graph.tensors[index])[1:], ())
+        for index in graph.inputs
+    ]
     # LiteRT gives outputs in the order that is written here.
     graph.outputs = list(found)
     model.signatureDefs = []
-    return (entry, *found.values()), flatbuffer.serialize(model)
+    return (*sources, *found.values()), flatbuffer.serialize(model), names

@@ -19,6 +19,7 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator, ModelT, Operator
 
 from pipeline.errors import InputError, PipelineError
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.example_shapes import example_shapes
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import is_float
 
@@ -146,7 +147,8 @@ def _open(model: ModelT, operator: OperatorT) -> bool:
 
 def _answer(path: Path) -> None:
     try:
-        count, partitions = Runner(path).partitions
+        known = example_shapes(path)
+        count, partitions = Runner(path, shapes=known.shapes if known else None).partitions
     except PipelineError as error:
         print(error)
         sys.exit(1)

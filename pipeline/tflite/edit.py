@@ -147,7 +147,7 @@ def cut_out(model: ModelT, operator: OperatorT) -> tuple[ModelT, list[int]]:
         if flatbuffer.is_constant(model, source.tensors[index]):
             alone.buffers.append(model.buffers[source.tensors[index].buffer])
             tensor.buffer = len(alone.buffers) - 1
-        elif index in operator.inputs:
+        elif index in operator.inputs and not tensor.isVariable:  # a state is the operator's own
             graph.inputs.append(moved[index])
             fed.append(index)
         graph.tensors.append(tensor)

@@ -11,6 +11,8 @@ from pipeline.tflite.verdict import is_float
 if TYPE_CHECKING:
     from pipeline.tflite.inspect import Inspection, Operator
 
+HALF = frozenset({"float16", "bfloat16"})
+"""Types of inputs and outputs that no format retypes."""
 _REASONS_SHOWN = 5
 _ACTIVATIONS = {"int8": "int8", "int16x8": "int16", "float16": "float32", "float32": "float32"}
 _WEIGHTS = {"int8": "int8", "int16x8": "int8", "float16": "float16", "float32": "float32"}
@@ -38,7 +40,7 @@ def require_hybrid(inspection: Inspection, kept: Mapping[str, str], promise: str
         coarse = promise == "int8_per_tensor" and operator.output not in kept
         reasons += _breaks(operator, asked, coarse=coarse, kept=operator.output in kept)
     for port in (*inspection.inputs, *inspection.outputs):
-        if (is_float(port.dtype) or port.scale is not None) and port.dtype != ports:
+        if (is_float(port.dtype) or port.scale is not None) and port.dtype not in (ports, *HALF):
             reasons.append(f"'{port.name}' is {port.dtype}, not {ports}")
     if not reasons:
         return

@@ -10,8 +10,10 @@ from typing import Any
 
 from ai_edge_litert.schema_py_generated import ActivationFunctionType, ModelT, OperatorT, SubGraphT, TensorT
 
+from pipeline.text_table import size, text_table
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.metadata import Metadata
+from pipeline.tflite.signature import input_names, output_names
 from pipeline.tflite.verdict import CONVERSIONS, Verdict, is_float, verdict
 
 # Where an operator keeps its weights and its bias among its inputs, and the weights' axis of output channels.
@@ -24,6 +26,9 @@ _WEIGHTED = {
 }
 _READS_NO_VALUES = {"SHAPE", "RANK"}
 _INTEGER_ACTIVATIONS = {"int8", "uint8", "int16"}
+_VALUES = _INTEGER_ACTIVATIONS | {"float32", "float64"}
+"""Types of activations. A CAST of others (counts, flags, halves) is a conversion: what computes with its outcome is
+counted."""
 _FUSED = {code: name for name, code in vars(ActivationFunctionType).items() if isinstance(code, int)}
 
 
@@ -32,12 +37,15 @@ class Port:
     """An input or output of the model."""
 
     name: str
+    """The signature's, else the tensor's."""
     shape: tuple[int, ...]
     shape_signature: tuple[int, ...]
     """The shape with −1 for every dynamic dimension."""
     dtype: str
     scale: float | None
     zero_point: int | None
+    tensor: str = ""
+    """The tensor's name."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,8 @@ class Operator:
     """Types of the constants it reads as they are stored (weights, bias, axes, paddings)."""
     outputs: tuple[str, ...]
     compute: str | None
-    """The type it computes in; None for QUANTIZE, DEQUANTIZE and arithmetic on shapes and indices."""
+    """The type it computes in; None for conversions (QUANTIZE, DEQUANTIZE, CAST of counts, flags or halves) and for
+    arithmetic on shapes and indices."""
     boundary: bool
     """It reads an input or writes an output of its graph."""
     weights: Weights | None
@@ -132,6 +141,32 @@ class Inspection:
         """How many of each operator, the most frequent first."""
         return dict(Counter(op.name for op in self.operators).most_common())
 
+    def __str__(self) -> str:
+        """What it is, its inputs and outputs, and its operators by kind."""
+        ports = [
+            (
+                side,
+                port.name,
+                "x".join("?" if length < 0 else str(length) for length in port.shape_signature),
+                port.dtype,
+                "–" if port.scale is None else f"{port.scale:.6g}",
+            )
+            for side, ports in (("input", self.inputs), ("output", self.outputs))
+            for port in ports
+        ]
+        kinds = Counter((op.name, op.compute or "–") for op in self.operators)
+        return "\n".join(
+            [
+                f"{self.file or 'model'}: {self.verdict.text}, {size(self.size_bytes)}",
+                *(f"not so: {reason}" for reason in self.verdict.breaks),
+                text_table(["", "name", "shape", "type", "scale"], ports),
+                text_table(
+                    ["operator", "computes in", "count"],
+                    [(name, compute, str(count)) for (name, compute), count in kinds.most_common()],
+                ),
+            ]
+        )
+
     def to_json(self) -> dict[str, Any]:
         """What `json.dumps` takes. `verdict` is the sentence; `kind` its short name, `breaks` its reasons."""
         fields = dataclasses.asdict(self)
@@ -165,8 +200,8 @@ def inspect(source: Path | bytes) -> Inspection:
         for number, subgraph in enumerate(model.subgraphs)
         for i in range(len(subgraph.operators))
     )
-    inputs = tuple(_port(main.tensors[i]) for i in main.inputs)
-    outputs = tuple(_port(main.tensors[i]) for i in main.outputs)
+    inputs = tuple(_port(n, main.tensors[i]) for n, i in zip(input_names(model), main.inputs, strict=True))
+    outputs = tuple(_port(n, main.tensors[i]) for n, i in zip(output_names(model), main.outputs, strict=True))
     return Inspection(
         file=str(source) if isinstance(source, Path) else None,
         size_bytes=len(data),
@@ -190,16 +225,17 @@ def inspect(source: Path | bytes) -> Inspection:
     )
 
 
-def _port(tensor: TensorT) -> Port:
+def _port(name: str, tensor: TensorT) -> Port:
     shape, quantized = flatbuffer.tensor_shape(tensor), flatbuffer.quantization(tensor)
     signature = tensor.shapeSignature
     return Port(
-        name=flatbuffer.tensor_name(tensor),
+        name=name,
         shape=shape,
         shape_signature=tuple(int(n) for n in signature) if signature is not None and len(signature) else shape,
         dtype=flatbuffer.tensor_type(tensor),
         scale=float(quantized.scales[0]) if quantized else None,
         zero_point=int(quantized.zero_points[0]) if quantized else None,
+        tensor=flatbuffer.tensor_name(tensor),
     )
 
 
@@ -232,7 +268,7 @@ def _operator(model: ModelT, subgraph: SubGraphT, number: int, index: int) -> Op
 
 
 def _compute(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> str | None:
-    if name in CONVERSIONS or name in _READS_NO_VALUES:
+    if name in CONVERSIONS or name in _READS_NO_VALUES or (name == "CAST" and not {*inputs} & _VALUES):
         return None
     # Outputs first: an int8 LSTM reads an int16 cell state, an ARG_MAX of int8 writes int64.
     types = [*outputs, *inputs]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from pipeline.errors import InputError
 from pipeline.tflite import flatbuffer, metadata_schema
 from pipeline.tflite.metadata_schema import GRAYSCALE, RGB, ModelMetadata, TensorMetadata
 from pipeline.tflite.prune import prune
+from pipeline.tflite.signature import input_names
 
 STANDARD_BUFFER = "TFLITE_METADATA"
 OUR_BUFFER = "keras-int8-pipeline"
 LABELS_FILE = "labels.txt"
+INPUTS = "inputs"
+"""Key of the preprocessing of several inputs."""
 
 _PIXEL_RANGE = (0.0, 255.0)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: the same model gives the same bytes
@@ -42,9 +46,22 @@ class Metadata:
     labels: tuple[str, ...] = ()
     """One class name per output; empty where there are none."""
     preprocessing: dict[str, Any] = field(default_factory=dict)
-    """How a stored example becomes the model's input. `mean` and `std` are lists, one value per channel or
-    one for all, in stored units (0 to 255): normalized = (pixel − mean) / std."""
+    """How a stored example becomes the model's input, as the data's preprocessor describes it; of several inputs
+    `{"inputs": {name: description}}`. `shape` is an example's. Of an image `mean` and `std` are lists, one value per
+    channel or one for all, in stored units (0 to 255): normalized = (pixel − mean) / std."""
     provenance: dict[str, Any] = field(default_factory=dict)
+    task: dict[str, Any] = field(default_factory=dict)
+    """How the outputs are read, as `Task.describe` says; empty where it is not recorded."""
+
+    def preprocessing_of(self, name: str) -> dict[str, Any]:
+        """How one input is made, by its name in the model; empty where that is not recorded."""
+        inputs = self.preprocessing.get(INPUTS)
+        return self.preprocessing if inputs is None else inputs.get(name, {})
+
+
+def by_input(described: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """`Metadata.preprocessing` from the description of each input, by its name in the model."""
+    return dict(next(iter(described.values()))) if len(described) == 1 else {INPUTS: dict(described)}
 
 
 def write(model: bytes, metadata: Metadata) -> bytes:
@@ -62,7 +79,10 @@ def write(model: bytes, metadata: Metadata) -> bytes:
         name=metadata.name,
         description=metadata.description,
         version=metadata.version,
-        inputs=tuple(_input(main.tensors[i], metadata.preprocessing) for i in main.inputs),
+        inputs=tuple(
+            _input(main.tensors[index], metadata.preprocessing_of(name))
+            for name, index in zip(input_names(tree), main.inputs, strict=True)
+        ),
         outputs=_outputs([main.tensors[i] for i in main.outputs], metadata.labels),
     )
     try:
@@ -107,7 +127,7 @@ def read(source: Path | bytes) -> Metadata | None:
     data = flatbuffer.load(source)
     tree = flatbuffer.read(data)
     where = flatbuffer.label(source)
-    standard = _read_standard(_get_buffer(tree, STANDARD_BUFFER), data, where)
+    standard = _read_standard(_get_buffer(tree, STANDARD_BUFFER), data, where, input_names(tree))
     ours = _get_buffer(tree, OUR_BUFFER)
     if ours is None:
         return standard
@@ -185,7 +205,7 @@ def _append_labels(model: bytes, labels: tuple[str, ...]) -> bytes:
     return packed.getvalue()
 
 
-def _read_standard(encoded: bytes | None, data: bytes, where: str) -> Metadata | None:
+def _read_standard(encoded: bytes | None, data: bytes, where: str, names: list[str]) -> Metadata | None:
     if encoded is None:
         return None
     try:
@@ -193,13 +213,18 @@ def _read_standard(encoded: bytes | None, data: bytes, where: str) -> Metadata |
     except ValueError as error:
         raise InputError(f"The {STANDARD_BUFFER} of {where} cannot be read: {error}. Write it again.") from error
     files = [output.labels_file for output in standard.outputs if output.labels_file]
-    normalized = next((tensor for tensor in standard.inputs if tensor.mean and tensor.std), None)
+    normalized = {
+        name: {"mean": list(tensor.mean), "std": list(tensor.std)}
+        for name, tensor in zip(names, standard.inputs, strict=False)
+        if tensor.mean and tensor.std
+    }
+    several = len(names) > 1
     return Metadata(
         name=standard.name,
         description=standard.description,
         version=standard.version,
         labels=_packed_labels(data, files[0], where) if files else (),
-        preprocessing={"mean": list(normalized.mean), "std": list(normalized.std)} if normalized else {},
+        preprocessing={} if not normalized else {INPUTS: normalized} if several else by_input(normalized),
     )
 
 

@@ -6,11 +6,11 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -18,6 +18,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import InputError, PipelineError
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
+
+
+class Call(NamedTuple):
+    """What one call of a model is given."""
+
+    arrays: tuple[Array, ...]
+    """In the model's own order, types and shapes."""
+    batch: int
+    """Examples that they hold."""
+    kept: int
+    """How many of them are not there to fill the batch; they come first."""
 
 
 class Runner:
@@ -55,7 +66,8 @@ class Runner:
         self._name = f"The model {model}" if isinstance(model, Path) else f"The given model of {len(model)} bytes"
         with without_chatter():
             self._interpreter = self._load(model, threads, _resolver(xnnpack, reference))
-            details = self._interpreter.get_input_details()
+            # Before resizing, which changes what they say of a file that fixes its shapes.
+            details, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
             resized = batch is not None and shapes is None and any(tuple(i["shape"])[:1] != (batch,) for i in details)
             if resized:
                 self._resize(details, [[batch, *entry["shape"][1:]] for entry in details], batch)
@@ -68,8 +80,8 @@ class Runner:
             self._try_batch(batch)
             self._describe()
         self.signature = Signature(
-            _as_in_the_file(self.inputs, self._interpreter.get_input_details()),
-            _as_in_the_file(self.outputs, self._interpreter.get_output_details()),
+            _as_in_the_file(_specs(details, self._names[0]), details),
+            _as_in_the_file(_specs(given, self._names[1]), given),
         )
         """As the file has it: `OPEN` for dimensions that it leaves open."""
 
@@ -142,17 +154,38 @@ class Runner:
                 for each example.
             PipelineError: as `invoke`.
         """
+        return self.gather((self.run(*call.arrays), call) for call in self.calls(inputs))
+
+    def calls(self, inputs: Tensors) -> Iterator[Call]:
+        """What `run` is to be given, call by call, for any number of examples; open dimensions are resized to them.
+
+        For whoever runs the same model elsewhere: an emulated CPU, a phone.
+
+        Raises:
+            InputError: names, shapes or values that the model does not take.
+        """
         given = bind(inputs, self.inputs)
         count = batch_size(given)
         alone = {spec.name for spec in self.inputs if given[spec.name].ndim == len(spec.shape) + 1}
         self._fit(given, alone)
         batch = 1 if alone or not self.inputs else self.inputs[0].shape[0]
-        parts: dict[str, list[Array]] = {spec.name: [] for spec in self.outputs}
         for start in range(0, count, batch):
-            kept = min(batch, count - start)
-            arrays = [self._piece(spec, given[spec.name], start, batch, spec.name in alone) for spec in self.inputs]
-            for spec, stored in zip(self.outputs, self.run(*arrays), strict=True):
-                parts[spec.name].append(self._examples(spec, stored, batch)[:kept])
+            yield Call(
+                tuple(self._piece(spec, given[spec.name], start, batch, spec.name in alone) for spec in self.inputs),
+                batch,
+                min(batch, count - start),
+            )
+
+    def gather(self, answers: Iterable[tuple[Sequence[Array], Call]]) -> Outputs:
+        """The outputs of single calls, in the model's order, as answers to all of the examples.
+
+        Raises:
+            InputError: an output that does not hold one entry for each example.
+        """
+        parts: dict[str, list[Array]] = {spec.name: [] for spec in self.outputs}
+        for answer, call in answers:
+            for spec, stored in zip(self.outputs, answer, strict=True):
+                parts[spec.name].append(self._examples(spec, stored, call.batch)[: call.kept])
         specs = {spec.name: spec for spec in self.outputs}
         empty = {spec.name: np.empty((0, *spec.shape[1:]), spec.dtype) for spec in self.outputs}
         return Outputs({name: np.concatenate(found) if found else empty[name] for name, found in parts.items()}, specs)

@@ -82,6 +82,24 @@ def sign_outputs(model: schema.ModelT, names: Sequence[str]) -> None:
     model.signatureDefs = [signature]
 
 
+def named_as(content: bytes, other: bytes) -> bytes:
+    """A model whose signature calls inputs and outputs as another form of the same model does, in the graphs' order.
+
+    Tensors keep their names. Fake-quantization's wrappers rename layers, and with them the outputs.
+    """
+    model, reference = read(content), read(other)
+    names = input_names(reference), output_names(reference)
+    graph = model.subgraphs[0]
+    if (len(graph.inputs), len(graph.outputs)) != tuple(map(len, names)):
+        return content
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = KEY, 0
+    signature.inputs = [_entry(name, index) for name, index in zip(names[0], graph.inputs, strict=True)]
+    signature.outputs = [_entry(name, index) for name, index in zip(names[1], graph.outputs, strict=True)]
+    model.signatureDefs = [signature]
+    return serialize(model)
+
+
 def _names(model: schema.ModelT, indices: np.ndarray, side: str) -> list[str]:
     graph = model.subgraphs[0]
     signatures = [one for one in model.signatureDefs or [] if one.subgraphIndex == 0]

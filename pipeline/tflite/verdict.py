@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
+_NO_VALUES = frozenset({"int32", "int64", "bool"})
+"""Types of inputs that are indices, counts or flags: they have no scale and are never quantized."""
 _INTEGER_WEIGHTS = ("int8", "int4", "int2", "uint8")
 _REASONS_SHOWN = 5
 
@@ -179,6 +181,8 @@ def _integer_verdict(
         text = f"int8 with {floats}" + ("" if not reasons else f", {text.removeprefix('full int8, ')}")
     elif unsigned := _io_text(inputs, outputs, "uint8"):
         text += f", {unsigned}"
+    if unquantized := sorted({port.dtype for port in inputs if port.dtype in _NO_VALUES}):
+        text += f", {' and '.join(unquantized)} inputs as they are"
     return Verdict(kind, text, (*reasons, *io))
 
 

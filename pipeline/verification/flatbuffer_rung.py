@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.tensors import Outputs, Signature, Tensors
 from pipeline.tflite.kernels import Kernels, open_runner
-from pipeline.verification.rung import Float, Outputs
 
 
 class FlatbufferRung:
@@ -38,5 +38,9 @@ class FlatbufferRung:
         self.kernels: Kernels = kernels
         self._runner = open_runner(path, kernels, batch)
 
-    def run(self, batch: Float) -> Outputs:
-        return Outputs(self._runner.answer(batch), self._runner.outputs[0])
+    @property
+    def signature(self) -> Signature:
+        return self._runner.signature
+
+    def __call__(self, inputs: Tensors) -> Outputs:
+        return self._runner(inputs)

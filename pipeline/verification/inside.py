@@ -1,10 +1,11 @@
-"""Look inside a rung: the first activation that parts from the rung above beyond tolerance."""
+"""Look inside a rung: the first activation that diverges from the rung above beyond tolerance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,11 +13,10 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.fidelity import Noise
 from pipeline.progress import Track, quiet
-from pipeline.tensors import TensorSpec
+from pipeline.tensors import Batch, Tensors, TensorSpec
 from pipeline.tflite.activations import Activation, Activations
 from pipeline.tflite.match import matched
 from pipeline.tflite.operator_names import short_names
-from pipeline.verification.rung import Float
 
 
 class Tapped(Protocol):
@@ -24,14 +24,14 @@ class Tapped(Protocol):
 
     @property
     def listed(self) -> Sequence[Activation]:
-        """What they are, the input first."""
+        """What they are, the inputs first."""
 
     @property
     def specs(self) -> Sequence[TensorSpec]:
         """Their types and scales, in that order."""
 
-    def __call__(self, example: Float) -> list[NDArray[Any]]:
-        """Their stored values for one example [...], in that order."""
+    def __call__(self, example: Tensors) -> list[NDArray[Any]]:
+        """Their stored values for one example, by input name and without the batch, in that order: [1, ...] each."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class TensorGap:
     """By the layer, as tables show it."""
     operator: str
     index: int
-    """The operator's place in the lower file; −1 for the model's input."""
+    """The operator's place in the lower file; −1 for an input of the model."""
     sqnr_db: float
     """10·log10(Σ upper² / Σ (upper − lower)²); infinite where they are the same."""
     added: float
     """Noise that its own operator adds, as a share of the activation's energy: its own share minus the largest among
-    what it reads; at least 0. The input, which is only rounded, adds none."""
+    what it reads; at least 0. An input, which is only rounded, adds none."""
     max_lsb: int | None
     """Largest difference in steps; None unless both hold integers of the same scale."""
     rms_lsb: float | None
@@ -100,7 +100,7 @@ def look_inside(
     above: str,
     upper: Tapped,
     lower: Activations,
-    examples: Iterable[Float],
+    examples: Iterable[Tensors],
     *,
     sqnr_db: float,
     lsb: int,
@@ -113,9 +113,9 @@ def look_inside(
         above: The upper one's.
         upper: Its activations.
         lower: The lower rung's: the same model in another format, or on other kernels.
-        examples: float32 [...] each.
-        sqnr_db: Where the scales differ, an activation parts below this ratio.
-        lsb: Where both hold integers of the same scale, it parts beyond so many steps.
+        examples: One after the other, by input name, [...] each without the batch.
+        sqnr_db: Where the scales differ, an activation diverges below this ratio.
+        lsb: Where both hold integers of the same scale, it diverges beyond so many steps.
         track: Follows the examples.
 
     Raises:
@@ -132,7 +132,7 @@ def look_inside(
         count += 1
     tensors = _tensors(lower.listed, pairs, gaps)
     # Steps say more than ratios where they can be counted.
-    parted = [gap for gap in tensors if (gap.max_lsb > lsb if gap.max_lsb is not None else gap.sqnr_db < sqnr_db)]
+    diverged = [gap for gap in tensors if (gap.max_lsb > lsb if gap.max_lsb is not None else gap.sqnr_db < sqnr_db)]
     in_steps = any(gap.max_lsb is not None for gap in tensors)
     return Inside(
         rung=rung,
@@ -141,8 +141,14 @@ def look_inside(
         unmatched=len(lower.listed) - len(pairs),
         tolerance=f"{lsb} LSB" if in_steps else f"{sqnr_db:g} dB",
         tensors=tensors,
-        first=parted[0] if parted else None,
+        first=diverged[0] if diverged else None,
     )
+
+
+def single_examples(batches: Iterable[Batch], count: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """The first so many examples of a stream, one after the other, by input name and without the batch."""
+    places = ((batch.inputs, place) for batch in batches for place in range(len(batch)))
+    return islice(({name: array[place] for name, array in inputs.items()} for inputs, place in places), count)
 
 
 class _Gap:
@@ -150,11 +156,7 @@ class _Gap:
 
     def __init__(self, upper: TensorSpec, lower: TensorSpec) -> None:
         self._upper, self._lower = upper, lower
-        self._same = upper.scale is not None and (upper.dtype, upper.scale, upper.zero_point) == (
-            lower.dtype,
-            lower.scale,
-            lower.zero_point,
-        )
+        self._same = upper.scale is not None and upper.same_steps(lower)
         self.noise = Noise()
         self._squares, self._values = 0.0, 0
         self._most = 0
@@ -178,11 +180,10 @@ class _Gap:
         return math.sqrt(self._squares / self._values) / self._lower.scale
 
 
-def _real(spec: TensorSpec, stored: NDArray[Any]) -> Float:
-    """Integers without a scale (counts, indices) stand for themselves."""
-    if spec.dtype.kind != "f" and spec.scale is None:
-        return stored.astype(np.float32)
-    return spec.dequantize(stored)
+def _real(spec: TensorSpec, stored: NDArray[Any]) -> NDArray[Any]:
+    """Integers and booleans without a scale (token ids, flags) stand for themselves, exactly."""
+    real = spec.dequantize(stored)
+    return real if real.dtype.kind == "f" else real.astype(np.float64)
 
 
 def _tensors(listed: tuple[Activation, ...], pairs: list[tuple[int, int]], gaps: list[_Gap]) -> tuple[TensorGap, ...]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.errors import InputError, did_you_mean
-from pipeline.evaluation.classify import check_labels, class_scores
-from pipeline.evaluation.statistics import agreement, paired_difference, top_k_hits, wilson_interval
+from pipeline.errors import InputError, PipelineError, did_you_mean
+from pipeline.evaluation.comparison import Comparison, Record, renamed, targets_of
+from pipeline.evaluation.evaluator import metric_interval
+from pipeline.evaluation.statistics import finite_or_none
 from pipeline.progress import Track, quiet
-from pipeline.tensors import Batch
-from pipeline.verification.compare import Comparison, Distance
-from pipeline.verification.rung import Float, Outputs, Rung
+from pipeline.tasks.task import Metric, Task
+from pipeline.tensors import Batch, Outputs, take
+from pipeline.verification.rung import Rung
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,34 @@ class Step:
     title: str
     source: str
     n: int
-    top1: float
-    interval: tuple[float, float]
-    """95 % interval of top1 (Wilson)."""
+    metrics: tuple[Metric, ...]
+    """The task's, whose `values` are known; the first decides. Empty without labels."""
+    values: dict[str, float]
+    """The task's metrics by name, shares as 0..1; empty without labels."""
+    interval: tuple[float, float] | None
+    """95 % interval of the first metric: Wilson's for a share of right answers, else a bootstrap's."""
     above: Comparison | None
     """None for the first rung."""
     overall: Comparison | None
     """Against the ladder's reference, usually the float .tflite; None for that one and what stands before it."""
 
+    @property
+    def metric(self) -> Metric | None:
+        """The one that decides; None without labels."""
+        return self.metrics[0] if self.metrics else None
+
     def to_json(self) -> dict[str, Any]:
-        return {
+        """The metrics by name, `<first metric>_interval`, and both comparisons."""
+        content: dict[str, Any] = {
             "rung": self.name,
             "title": self.title,
             "model": self.source,
             "n": self.n,
-            "top1": self.top1,
-            "top1_interval": list(self.interval),
+            **{name: finite_or_none(value) for name, value in self.values.items()},
+        }
+        if self.metric is not None and self.interval is not None:
+            content[f"{self.metric.name}_interval"] = [finite_or_none(end) for end in self.interval]
+        return content | {
             "above": self.above.to_json() if self.above else None,
             "overall": self.overall.to_json() if self.overall else None,
         }
@@ -51,6 +63,7 @@ class Step:
 def climb(
     rungs: Sequence[Rung],
     batches: Iterable[Batch],
+    task: Task,
     *,
     reference: str | None = None,
     threads: int = 2,
@@ -59,8 +72,10 @@ def climb(
     """Run all rungs over the same examples, one pass, a batch at a time.
 
     Args:
-        rungs: From the top; a rung that names what it is compared with names one before it.
-        batches: The examples.
+        rungs: From the top, at least one; a rung that names what it is compared with names one before it.
+        batches: The examples. Without targets, rungs are compared and not judged.
+        task: How outputs are judged, by the names that the reference (else the first rung) gives them; outputs of other
+            names are taken in order.
         reference: The rung that `Step.overall` compares with; those before it are not.
         threads: Rungs that run at the same time, each on a thread of its own.
         track: Follows the batches.
@@ -69,28 +84,35 @@ def climb(
         A step a rung, in their order.
 
     Raises:
-        InputError: no examples, labels outside the classes, outputs that are no scores, models of different numbers of
-            classes, or a rung that is compared with one that does not stand before it.
+        InputError: no examples, targets or outputs that the task cannot judge, models of other outputs, two rungs of
+            one name, or a rung that is compared with one that does not stand before it.
         PipelineError: a model gives NaN or fails.
     """
-    places = _pairs(rungs, reference)
-    logs = [_Log() for _ in rungs]
+    pairs = _pairs(rungs, reference)
+    records = [Record(rung.name, task) for rung in rungs]
+    judged = next((rung for rung in rungs if rung.name == reference), rungs[0])
+    names = [spec.name for spec in judged.signature.outputs]
     seen = 0
     with ThreadPoolExecutor(max(1, threads), "rung") as pool:
         for batch in track(batches, "verify"):
-            given, labels = np.asarray(batch.x, np.float32), batch.y
-            if len(given) == 0:
+            if len(batch) == 0:
                 continue
-            outputs = list(pool.map(lambda rung, x=given, first=seen: _answer(rung, x, first), rungs))
-            for place, (rung, log) in enumerate(zip(rungs, logs, strict=True)):
-                log.add(rung, outputs[place], np.asarray(labels))
-                for distance, other in ((log.above, places[place].above), (log.overall, places[place].overall)):
-                    if other is not None:
-                        _measure(distance, outputs[place], outputs[other], rung, rungs[other])
-            seen += len(given)
+            answers = list(pool.map(lambda rung, given=batch, first=seen: _answer(rung, given, first), rungs))
+            # The task knows the outputs by the names of the reference.
+            answers = [None if answer is None else renamed(answer, names) for answer in answers]
+            for place, answer in enumerate(answers):
+                if answer is None:
+                    continue
+                _judge(records[place], rungs[place], answer, batch, task)
+                # Both comparisons may be with the same rung, which is to be counted once.
+                for other in dict.fromkeys((pairs[place].above, pairs[place].overall)):
+                    reached = None if other is None else answers[other]
+                    if other is not None and reached is not None:
+                        records[place].hold_against(rungs[other].name, answer, reached)
+            seen += len(batch)
     if seen == 0:
         raise InputError("There are no examples to verify on. Look at the data's splits.")
-    return tuple(_step(rung, log, pair, rungs, logs) for rung, log, pair in zip(rungs, logs, places, strict=True))
+    return tuple(_step(rung, place, pairs[place], records) for place, rung in enumerate(rungs))
 
 
 @dataclass(frozen=True)
@@ -101,27 +123,11 @@ class _Pair:
     overall: int | None
 
 
-@dataclass
-class _Log:
-    """One rung's answers so far."""
-
-    predicted: list[NDArray[np.int64]] = field(default_factory=list)
-    right: list[NDArray[np.bool_]] = field(default_factory=list)
-    above: Distance = field(default_factory=Distance)
-    overall: Distance = field(default_factory=Distance)
-
-    def add(self, rung: Rung, outputs: Outputs | None, labels: NDArray[Any]) -> None:
-        if outputs is None:
-            return
-        scores = class_scores(outputs.scores, len(outputs.stored), rung.source)
-        own = labels[: len(scores)]
-        check_labels(own, scores.shape[1], rung.source)
-        self.predicted.append(scores.argmax(axis=1))
-        self.right.append(top_k_hits(scores, own, 1))
-
-
 def _pairs(rungs: Sequence[Rung], reference: str | None) -> list[_Pair]:
     names = [rung.name for rung in rungs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"Two rungs of the ladder are called '{twice[0]}': give each a name of its own.")
     if reference is not None and reference not in names:
         raise InputError(f"There is no rung '{reference}' to compare with.{did_you_mean(reference, names)}")
     start = None if reference is None else names.index(reference)
@@ -139,49 +145,46 @@ def _pairs(rungs: Sequence[Rung], reference: str | None) -> list[_Pair]:
     return pairs
 
 
-def _answer(rung: Rung, examples: Float, seen: int) -> Outputs | None:
+def _answer(rung: Rung, batch: Batch, seen: int) -> Outputs | None:
     """None where the rung has had all that it is given."""
-    left = len(examples) if rung.limit is None else max(0, rung.limit - seen)
-    return rung.run(examples[:left]) if left else None
+    left = len(batch) if rung.limit is None else min(len(batch), max(0, rung.limit - seen))
+    if not left:
+        return None
+    outputs = rung(take(batch.inputs, slice(left)))
+    if len(outputs) != left:
+        raise PipelineError(f"{rung.source} (rung {rung.name}) answered {len(outputs)} of {left} examples.")
+    return outputs
 
 
-def _measure(distance: Distance, own: Outputs | None, other: Outputs | None, rung: Rung, against: Rung) -> None:
-    if own is None or other is None:
-        return
-    if own.stored.shape[1:] != other.stored.shape[1:]:
-        raise InputError(
-            f"{rung.source} gives {list(own.stored.shape[1:])} for an example and {against.source} "
-            f"{list(other.stored.shape[1:])}: they are not forms of the same model."
-        )
-    count = min(len(own.stored), len(other.stored))
-    distance.add(Outputs(own.stored[:count], own.spec), Outputs(other.stored[:count], other.spec))
+def _judge(record: Record, rung: Rung, outputs: Outputs, batch: Batch, task: Task) -> None:
+    for name, values in outputs.stored.items():
+        missing = _with_nan(values)
+        if missing:
+            raise PipelineError(
+                f"{rung.source} gives NaN as '{name}' for {missing} of {len(values)} examples (rung {rung.name}): its "
+                "weights are broken, or it overflows."
+            )
+    record.add(outputs, take(targets_of(batch, task), slice(len(outputs))))
 
 
-def _step(rung: Rung, log: _Log, pair: _Pair, rungs: Sequence[Rung], logs: Sequence[_Log]) -> Step:
-    right = np.concatenate(log.right)
-    hits, n = int(right.sum()), len(right)
+def _with_nan(values: np.ndarray[Any, Any]) -> int:
+    """How many examples hold NaN."""
+    if values.dtype.kind != "f":
+        return 0
+    return int(np.isnan(values).reshape(len(values), -1).any(axis=1).sum())
 
-    def compared(place: int | None, distance: Distance) -> Comparison | None:
-        if place is None:
-            return None
-        count = min(n, sum(map(len, logs[place].right)))
-        other = np.concatenate(logs[place].right)[:count]
-        return Comparison(
-            against=rungs[place].name,
-            agreement=agreement(np.concatenate(log.predicted)[:count], np.concatenate(logs[place].predicted)[:count]),
-            difference=paired_difference(right[:count], other),
-            max_lsb=distance.max_lsb,
-            differing=distance.differing,
-            sqnr_db=distance.sqnr_db,
-        )
 
+def _step(rung: Rung, place: int, pair: _Pair, records: Sequence[Record]) -> Step:
+    record = records[place]
+    statistics = record.statistics
     return Step(
         name=rung.name,
         title=rung.title,
         source=rung.source,
-        n=n,
-        top1=hits / n,
-        interval=wilson_interval(hits, n),
-        above=compared(pair.above, log.above),
-        overall=compared(pair.overall, log.overall),
+        n=record.n,
+        metrics=() if statistics is None else record.task.metrics,
+        values={} if statistics is None else record.task.reduce(statistics),
+        interval=None if statistics is None else metric_interval(record.task, statistics),
+        above=None if pair.above is None else record.against(records[pair.above]),
+        overall=None if pair.overall is None else record.against(records[pair.overall]),
     )

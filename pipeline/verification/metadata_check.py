@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from pipeline import recipe
 from pipeline.data import Dataset
 from pipeline.diagnosis.checks import metadata_agreement
+from pipeline.tensors import TensorSpec, bind
 from pipeline.tflite import golden
 from pipeline.tflite.inspect import Inspection
 from pipeline.tflite.metadata import Metadata
-from pipeline.workflow.run_folder import MANIFEST, Run, versions
 
 State = Literal["ok", "note", "broken"]
 """broken: the file is not what it says. note: something else is, which may be meant."""
@@ -40,12 +44,13 @@ class Check:
         return asdict(self)
 
 
-def check(inspection: Inspection, data: Dataset) -> tuple[Check, ...]:
+def check(inspection: Inspection, data: Dataset, of_run: Mapping[str, Any] | None = None) -> tuple[Check, ...]:
     """Hold a file to its metadata.
 
     Args:
         inspection: The file's, read from disk.
         data: The data that it is verified on.
+        of_run: The recipe of the run that the file lies in, as its manifest holds it; None for a file in no run.
 
     Returns:
         Nothing for a file without metadata: there is nothing to hold it to.
@@ -63,7 +68,7 @@ def check(inspection: Inspection, data: Dataset) -> tuple[Check, ...]:
         *_format(inspection, facts),
         *_labels(described, data),
         *_preprocessing(inspection, described, data),
-        *_recipe(path, facts),
+        *_recipe(of_run, facts),
         *_data(facts, data),
         *_golden(path, facts),
     ]
@@ -97,8 +102,20 @@ def _labels(described: Metadata, data: Dataset) -> list[Check]:
 def _preprocessing(inspection: Inspection, described: Metadata, data: Dataset) -> list[Check]:
     if not described.preprocessing:
         return []
-    integer = not inspection.inputs[0].dtype.startswith("float")
-    findings = metadata_agreement.preprocessing(described, data.preprocessor.describe(), integer_input=integer)
+    dtypes = {port.name: np.dtype(port.dtype) for port in inspection.inputs}
+    specs = [TensorSpec(port.name, port.shape, dtypes[port.name]) for port in inspection.inputs]
+    names = bind({name: name for name in data.inputs}, specs)
+    findings = [
+        finding
+        for own, name in names.items()
+        if name in data.preprocessors
+        for finding in metadata_agreement.preprocessing(
+            described,
+            data.preprocessors[name].describe(),
+            integer_input=dtypes[own].kind != "f",
+            name=own if len(names) > 1 else "",
+        )
+    ]
     if not findings:
         return [Check("preprocessing", "ok", "the data is prepared as the file says")]
     return [
@@ -107,14 +124,13 @@ def _preprocessing(inspection: Inspection, described: Metadata, data: Dataset) -
     ]
 
 
-def _recipe(path: Path, facts: dict[str, Any]) -> list[Check]:
+def _recipe(of_run: Mapping[str, Any] | None, facts: dict[str, Any]) -> list[Check]:
     said = facts.get("recipe_sha256")
-    manifest = Run(path.parent).manifest if (path.parent / MANIFEST).is_file() else {}
-    if said is None or "recipe" not in manifest:
+    if said is None or of_run is None:
         return []
     # As `Recipe.digest` counts it, over the recipe as it was written, and with the keys that this program knows too.
-    own = hashlib.sha256(json.dumps(manifest["recipe"], sort_keys=True).encode()).hexdigest()
-    if said in (own, recipe.parse(manifest["recipe"], f"the recipe in {path.parent / MANIFEST}").digest()):
+    own = hashlib.sha256(json.dumps(of_run, sort_keys=True).encode()).hexdigest()
+    if said in (own, recipe.parse(dict(of_run), "the run's recipe").digest()):
         return [Check("recipe", "ok", f"the run's own, {said[:12]}")]
     return [
         Check("recipe", "note", f"written by the recipe {said[:12]}; the run's is {own[:12]} now, it was changed since")
@@ -134,8 +150,8 @@ def _golden(path: Path, facts: dict[str, Any]) -> list[Check]:
     said = golden.of(facts)
     if said is None:
         return []
-    found = golden.pair(path, said.examples)
-    written, now = facts.get("versions", {}).get(_RUNTIME, "unknown"), versions()[_RUNTIME]
+    found = golden.pair(path, said.examples, said.version)
+    written, now = facts.get("versions", {}).get(_RUNTIME, "unknown"), version(_RUNTIME)
     if found is None or found.input_sha256 != said.input_sha256:
         return [Check("golden pair", "broken", "the golden inputs are others: the model's input was changed")]
     if found.output_sha256 == said.output_sha256:

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pipeline.data.loader import Dataset
-from pipeline.evaluation.classify import Evaluation
-from pipeline.evaluation.statistics import agreement
+from pipeline.evaluation.evaluator import Evaluation
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
 from pipeline.tflite.activations import Activations
-from pipeline.verification.inside import TensorGap, look_inside
+from pipeline.verification.inside import TensorGap, look_inside, single_examples
 
 PROMISED = 0.99
-"""Share of the answers that are to be the same."""
+"""Agreement that is to be reached."""
 LOOKED_AT = 16
 
 
@@ -30,9 +28,9 @@ class Parity:
 
     n: int
     agreement: float
-    """Share of the examples with the same top-1."""
+    """By the task, 0..1: of a classifier the share of the examples with the same top-1."""
     first: TensorGap | None
-    """The first activation that parts beyond tolerance, looked for below `PROMISED`."""
+    """The first activation that diverges beyond tolerance, looked for below `PROMISED`."""
     steepest: TensorGap | None = None
     """Where one operator adds most noise, looked for there too."""
 
@@ -41,14 +39,14 @@ class Parity:
         return self.agreement >= PROMISED
 
     def __str__(self) -> str:
-        text = f"int8 against the fake-quant model: {100 * self.agreement:.1f} % of {self.n} answers are the same"
+        text = f"int8 agrees with the fake-quant model on {100 * self.agreement:.1f} % of {self.n} examples"
         if self.kept:
             return text
         where = ""
         if self.first is not None:
-            where = f"; they part first at '{self.first.tensor}' ({self.first.operator})"
+            where = f"; they diverge first at '{self.first.tensor}' ({self.first.operator})"
         elif self.steepest is not None:  # many small differences, none of them wrong
-            where = f"; no activation parts beyond tolerance, most noise comes in at '{self.steepest.tensor}'"
+            where = f"; no activation diverges beyond tolerance, most noise comes in at '{self.steepest.tensor}'"
         return f"{text}, less than {100 * PROMISED:g} %{where}. `pipeline verify` shows every step"
 
     def to_json(self) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def compare(
 
     Args:
         files: `qat`, the converted QAT model, float with fake-quant; and `int8`, what was quantized from it.
-        scores: What both answered on the test split.
+        scores: What both answered on the test split, `int8` compared with `qat` too.
         data: The recipe's.
         track: Follows the look inside.
 
@@ -76,17 +74,16 @@ def compare(
         InputError: the data or a model cannot be used.
         PipelineError: a model fails while it runs.
     """
-    same = agreement(scores["int8"].predicted, scores["qat"].predicted)
+    same = scores["int8"].besides["qat"].agreement
     if same >= PROMISED:
         return Parity(scores["int8"].n, same, None)
-    examples = islice((x for batch in data.batches("test", LOOKED_AT) for x in batch.x), LOOKED_AT)
     tolerance = Verify()
     found = look_inside(
         "int8",
         "fake-quant",
         Activations(files["qat"].read_bytes(), "xnnpack"),
         Activations(files["int8"].read_bytes(), "xnnpack"),
-        examples,
+        single_examples(data.batches("test", LOOKED_AT), LOOKED_AT),
         sqnr_db=tolerance.tensor_sqnr_db,
         lsb=tolerance.tensor_lsb,
         track=track,

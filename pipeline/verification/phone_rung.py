@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.device import adb, binary
 from pipeline.device.devices import choose
 from pipeline.device.facts import describe
+from pipeline.device.golden_check import split
 from pipeline.device.native import NativeRunner
 from pipeline.device.settings import Settings
 from pipeline.errors import PipelineError
 from pipeline.progress import Track
+from pipeline.tensors import Array, Outputs, Tensors
 from pipeline.tflite.kernels import open_runner
-from pipeline.verification.rung import Float, Outputs
+from pipeline.tflite.runner import Call
 
 ONCE = Settings(runs=1, min_secs=0.0, warmup_runs=0, warmup_min_secs=0.0, affinity="all")
 
@@ -38,29 +38,33 @@ class PhoneRung:
         self.name = "phone" if kind == "native" else kind
         self.title, self.source, self.limit = f"int8 on {where}", str(model), limit
         self._device, self._model, self._track = runner, model, track
-        host = open_runner(model, "xnnpack", 1)
-        self._input, self._spec = host.inputs[0], host.outputs[0]
+        self._host = open_runner(model, "xnnpack", 1)
+        self.signature = self._host.signature
 
-    def run(self, batch: Float) -> Outputs:
+    def __call__(self, inputs: Tensors) -> Outputs:
         """
         Raises:
-            InputError: the program cannot give a model's outputs.
+            InputError: the model does not take the examples, or the program cannot give a model's outputs.
             PipelineError: the device was lost, or the program failed or gave something else than the outputs.
         """
-        stored = self._input.quantize(batch)
-        answers = []
-        for example in self._track(stored, f"asking the {self.name}", len(stored)):
-            one = example[None]
-            found = np.frombuffer(
-                self._device.answer(self._model, [one.tobytes()], [one.shape], ONCE), self._spec.dtype
+        calls = list(self._host.calls(inputs))
+        return self._host.gather(
+            (self._asked(call), call) for call in self._track(calls, f"asking the {self.name}", len(calls))
+        )
+
+    def _asked(self, call: Call) -> list[Array]:
+        answer = self._device.answer(
+            self._model, [array.tobytes() for array in call.arrays], [array.shape for array in call.arrays], ONCE
+        )
+        # The host's answer to the same inputs tells where one output ends and the next begins.
+        like = self._host.run(*call.arrays)
+        expected = sum(array.nbytes for array in like)
+        if len(answer) != expected:
+            raise PipelineError(
+                f"The {self.name} gave {len(answer)} bytes of outputs for a call, the model has {expected}: the file "
+                "on the device may be another, or was cut off."
             )
-            if found.size != np.prod(self._spec.shape):
-                raise PipelineError(
-                    f"The {self.name} gave {found.size} values for an example, the model has "
-                    f"{int(np.prod(self._spec.shape))}: the file on the device may be another, or was cut off."
-                )
-            answers.append(found.reshape(self._spec.shape)[0])
-        return Outputs(np.stack(answers), self._spec)
+        return split(answer, like)
 
 
 @contextmanager

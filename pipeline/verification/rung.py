@@ -1,49 +1,18 @@
 """A rung of the ladder: one form of the model, or one set of kernels, that answers examples.
 
-Whatever answers float examples can be a rung: the ladder knows nothing of how. A rung that answers slowly (an emulator,
-a phone) says with `limit` how many examples it is given.
+Whatever answers batches can be a rung: the ladder knows nothing of how. A rung that answers slowly (an emulator, a
+phone) says with `limit` how many examples it is given.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.tensors import TensorSpec
-
-Float = NDArray[np.float32]
+from pipeline.tensors import Predictor
 
 
-@dataclass(frozen=True, eq=False)
-class Outputs:
-    """What a rung answers to a batch."""
-
-    stored: NDArray[Any]
-    """[B, C] in the model's own type: float32 scores, or integers with a scale."""
-    spec: TensorSpec | None
-    """The output tensor's type and scale; None for a model that is no .tflite, whose `stored` is float32."""
-
-    @property
-    def scores(self) -> Float:
-        """float32 [B, C]."""
-        return np.asarray(self.stored, np.float32) if self.spec is None else self.spec.dequantize(self.stored)
-
-    def comparable(self, other: Outputs) -> bool:
-        """Whether both hold integers of the same type, scale and zero point, so that steps can be counted."""
-        if self.spec is None or other.spec is None or self.spec.scale is None:
-            return False
-        return (self.spec.dtype, self.spec.scale, self.spec.zero_point) == (
-            other.spec.dtype,
-            other.spec.scale,
-            other.spec.zero_point,
-        )
-
-
-class Rung(Protocol):
-    """One rung."""
+class Rung(Predictor, Protocol):
+    """A :class:`~pipeline.tensors.Predictor` with a name and a place on the ladder."""
 
     @property
     def name(self) -> str:
@@ -64,11 +33,3 @@ class Rung(Protocol):
     @property
     def limit(self) -> int | None:
         """It is given the first so many examples; None: all."""
-
-    def run(self, batch: Float) -> Outputs:
-        """Answer examples, float32 [B, ...] in the units that the model was trained on. B may vary.
-
-        Raises:
-            InputError: the model does not take them.
-            PipelineError: it fails on them.
-        """

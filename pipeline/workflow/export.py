@@ -90,12 +90,7 @@ def _from_run(run: Run, request: Request, track: Track, say: Callable[[str], Non
 
 
 def _from_file(context: stages.RunContext, target: Path, request: Request) -> dict[Format, Path]:
-    stages.describe(context)
-    if target.suffix == ".tflite":
-        stages.take_flatbuffer(context, target)
-    else:
-        stages.train(context)
-        stages.flatbuffers(context, with_qat=False)
+    stages.make_float_model(context, with_qat=False)
     return stages.formats(context, request.formats, _io(request, context.recipe), _keep(request, context.recipe))
 
 
@@ -106,7 +101,12 @@ def _recipe_for(target: Path, request: Request) -> Recipe:
     else:
         base = recipes.parse(_content_for_data(target, request), "--data")
     name = request.run or target.stem
-    model = {"path": None if target.suffix == ".tflite" else str(target)}
+    kept = {
+        "signature": base.model.signature,
+        "input_shape": base.model.input_shape,
+        "input_sizes": base.model.input_sizes,
+    }
+    model = {"path": str(target), **kept}
     content = base.model_dump(mode="json") | {"name": name, "model": model, "train": None, "qat": None}
     return recipes.parse(content, f"the recipe for {target}")
 
@@ -119,8 +119,7 @@ def _content_for_data(target: Path, request: Request) -> dict[str, Any]:
     if source == "folder" and not request.data.is_dir():
         raise InputError(f"--data takes a folder of images, a .csv or an .npz file, not '{request.data}'.")
     content: dict[str, Any] = {"name": "data", "model": {}, "data": {"source": source, "path": str(request.data)}}
-    for override in request.overrides:
-        recipes.lay_over(content, override)
+    _with_settings(content, request)
     preprocess = content["data"].setdefault("preprocess", {})
     if "scale" not in preprocess:
         raise InputError(
@@ -131,6 +130,12 @@ def _content_for_data(target: Path, request: Request) -> dict[str, Any]:
     if len(shape) == 3 and None not in shape:
         preprocess.setdefault("size", list(shape[:2]))
         preprocess.setdefault("channels", shape[2])
+    return content
+
+
+def _with_settings(content: dict[str, Any], request: Request) -> dict[str, Any]:
+    for override in request.overrides:
+        recipes.lay_over(content, override)
     return content
 
 
@@ -145,10 +150,9 @@ def _input_shape(target: Path) -> tuple[int | None, ...]:
 
 
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
+    from pipeline.conversion.import_float import import_float
     from pipeline.quantization.formats import NEEDS_RANGES, write
-    from pipeline.quantization.learned import take_out_fake_quant
-    from pipeline.tflite import flatbuffer, metadata
-    from pipeline.tflite.constant_reshapes import constant_reshapes
+    from pipeline.tflite import metadata
 
     starving = [name for name in request.formats if name in NEEDS_RANGES]
     if starving:
@@ -156,15 +160,10 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
             f"{' and '.join(starving)} needs a representative dataset to measure activation ranges on: give "
             f"--recipe RECIPE, or --data FOLDER with --set data.preprocess.scale=…, beside '{target}'."
         )
-    if target.suffix == ".tflite":
-        content, described = metadata.take_out(flatbuffer.load(target))
-        content, _ = take_out_fake_quant(constant_reshapes(content))
-        content = metadata.write(content, described) if described else content
-    else:
-        from pipeline.conversion.convert import to_flatbuffer
-        from pipeline.models.load import load_file
-
-        content, _ = take_out_fake_quant(to_flatbuffer(load_file(target)))
+    sizes = recipes.parse(_with_settings({"name": "sizes", "model": {"path": str(target)}}, request), "--set").model
+    described = metadata.read(target) if target.suffix == ".tflite" else None
+    content = import_float(target, signature=sizes.signature, sizes=sizes.sizes).content
+    content = metadata.write(content, described) if described else content
     written = {name: run.path(f"{name}.tflite") for name in request.formats}
     for name, path in written.items():
         write_bytes(path, write(content, name))

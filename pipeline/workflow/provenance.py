@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pipeline.bundle.read_contract import readings
 from pipeline.recipe import Keep, Recipe
+from pipeline.tensors import TensorSpec, bind
 from pipeline.tflite import golden
-from pipeline.tflite.inspect import inspect
-from pipeline.tflite.metadata import Metadata, write
-from pipeline.workflow.run_folder import versions
+from pipeline.tflite.inspect import Inspection, inspect
+from pipeline.tflite.metadata import Metadata, by_input, write
+from pipeline.versions import versions
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset
+    from pipeline.tasks.task import Task
 
 GOLDEN: frozenset[str] = frozenset({"int8", "int8_per_tensor"})
 """Formats whose answers are the same bytes on every device, so that a golden pair can be checked."""
@@ -26,18 +31,31 @@ def with_metadata(
     ranges: str | None = None,
     keep: Sequence[Keep] = (),
     how: str | None = None,
+    *,
+    task: Task,
 ) -> bytes:
-    """A .tflite with the recipe's labels, preprocessing and provenance inside."""
-    pair = golden.pair(content) if target in GOLDEN and not keep else None
+    """A .tflite with the recipe's labels, preprocessing, task and provenance inside.
 
+    Raises:
+        InputError: the data's inputs are not the model's.
+    """
+    pair = golden.pair(content) if target in GOLDEN and not keep else None
+    found = inspect(content)
+    specs = [TensorSpec(port.name, port.shape_signature, np.dtype(np.float32)) for port in found.inputs]
+    described = {
+        name: preprocessor.describe() | {"shape": list(data.inputs[name].shape[1:])}
+        for name, preprocessor in data.preprocessors.items()
+    }
+    said = task.describe()
     return write(
         content,
         Metadata(
             name=recipe.name,
             description=recipe.description,
             version=versions()["keras-int8-pipeline"],
-            labels=_labels(content, data.class_names),
-            preprocessing=data.preprocessor.describe(),
+            labels=_labels(found, data.class_names, said),
+            preprocessing=by_input(bind(described, specs)),
+            task=said,
             provenance={
                 "format": target,
                 "recipe_sha256": recipe.digest(),
@@ -52,9 +70,15 @@ def with_metadata(
     )
 
 
-def _labels(content: bytes, names: tuple[str, ...]) -> tuple[str, ...]:
-    """A name for every class the model answers: the data may show fewer, those are named by their number."""
-    classes = inspect(content).outputs[0].shape[-1]
-    if classes < len(names):
-        return ()  # one sigmoid unit for two classes
+def _labels(found: Inspection, names: tuple[str, ...], task: dict[str, Any]) -> tuple[str, ...]:
+    """A name for every class that the model answers: the data may show fewer, those are named by their number.
+
+    None for an output of numbers, and for one sigmoid unit that tells two classes apart.
+    """
+    outputs = {port.name: port for port in found.outputs}
+    meant = readings(task, list(outputs))
+    sizes = [(outputs[name].shape or (1,))[-1] for name, reading in meant.items() if reading != "values"]
+    classes = next((size for size in sizes if size >= len(names)), 0)
+    if not names or not classes:
+        return ()
     return (*names, *(str(index) for index in range(len(names), classes)))

@@ -13,27 +13,24 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline import recipe
 from pipeline.errors import InputError
-from pipeline.files import copy, write_text
-from pipeline.recipe import Recipe
+from pipeline.files import copy, sha256, write_text
+from pipeline.versions import versions
 
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 LABELS = "labels.txt"
-_PACKAGES = (
-    "keras-int8-pipeline",
-    "tensorflow",
-    "tf_keras",
-    "tensorflow-model-optimization",
-    "ai-edge-litert",
-    "ai-edge-quantizer",
-    "numpy",
-)
+FLOAT_KERAS = "float.keras"
+QAT_KERAS = "qat.h5"
+"""HDF5, the one format that tfmot's layers survive: Keras 2 builds its QuantizeLayer twice from a .keras file."""
+FLOAT, QAT, PREPARED = "float.tflite", "qat.tflite", "prepared.tflite"
+"""As it was converted; what QAT computes, in float; and what every format is written from."""
+RANGES = "ranges.json"
+CALIBRATION = "calibration.json"
+"""How PTQ was done: the settings, what else was tried, what was scaled. Not written for QAT, which learned its own."""
 
 
 @dataclass(frozen=True)
@@ -133,29 +130,12 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def identity(path: Path | None) -> Any:
     """What stands for a file or folder in a key, without reading it: path, sizes and times of change."""
     if path is None or not path.exists():
         return str(path)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide what a model looks like."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def newest(root: Path) -> Run:
@@ -176,63 +156,6 @@ def newest(root: Path) -> Run:
 def root() -> Path:
     """The folder of all runs: `runs` here, or what PIPELINE_RUNS names."""
     return Path(os.environ.get("PIPELINE_RUNS", "runs"))
-
-
-def model_file(target: Path | None) -> Path:
-    """The .tflite file meant by a path: itself, or the int8 model of a run (the newest one by default).
-
-    Raises:
-        InputError: there is no run yet, or the run has no int8 model.
-    """
-    folder = newest(root()).folder if target is None else target
-    if not (folder / MANIFEST).is_file():
-        return folder
-    if (folder / "int8.tflite").is_file():
-        return folder / "int8.tflite"
-    raise InputError(f"The run '{folder}' has no int8.tflite: make it with `pipeline export --int8 {folder}`.")
-
-
-def model_files(targets: list[Path]) -> dict[str, Path]:
-    """Files by the name that they get in tables: given ones, or those of a run (the newest one by default).
-
-    Of a run, the float model comes first; QAT's simulation and the prepared float model are left out.
-
-    Raises:
-        InputError: there is no run yet, or a run holds no models.
-    """
-    if not targets:
-        targets = [newest(root()).folder]
-    files: dict[str, Path] = {}
-    for target in targets:
-        if (target / MANIFEST).is_file():
-            found = [path for path in sorted(target.glob("*.tflite")) if path.stem not in ("qat", "prepared")]
-            found.sort(key=lambda path: path.stem != "float")
-            if not found:
-                raise InputError(f"The run '{target}' has no .tflite files: run its recipe to the end.")
-        else:
-            found = [target]
-        for path in found:
-            # "host" is the machine's own block beside the models' in the JSON.
-            name = path.stem if path.stem not in files and path.stem != "host" else str(path)
-            files[name] = path
-    return files
-
-
-def recipe_of(name: str | None, overrides: list[str], files: list[Path]) -> Recipe:
-    """The recipe by name, or the one of the run that the first file lies in.
-
-    Raises:
-        InputError: no name is given and the file is in no run.
-    """
-    if name is not None:
-        return recipe.load(name, overrides)
-    run = Run(files[0].parent)
-    content = run.manifest.get("recipe")
-    if content is None:
-        raise InputError(f"'{files[0]}' is in no run folder: say whose data to use with --recipe RECIPE.")
-    for override in overrides:
-        recipe.lay_over(content, override)
-    return recipe.parse(content, f"the recipe in {run.path(MANIFEST)}")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

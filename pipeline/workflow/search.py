@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.benchmarking.latency import benchmark
 from pipeline.data import Batch
 from pipeline.errors import InputError, PipelineError
-from pipeline.evaluation.classify import Answers, answer
-from pipeline.evaluation.statistics import agreement, paired_difference
+from pipeline.evaluation.comparison import Comparison, Record, targets_of
+from pipeline.evaluation.evaluator import evaluate
+from pipeline.evaluation.statistics import Difference
 from pipeline.files import write_bytes
 from pipeline.quantization.correct import Corrected
 from pipeline.quantization.rules import takes_int8
 from pipeline.quantization.search.pass_through import pass_through_operators
-from pipeline.quantization.search.search_result import Found, Step
+from pipeline.quantization.search.search_result import Found, Step, gain, show_points
 from pipeline.quantization.search.subset import fewest
 from pipeline.quantization.sensitivity.algorithm import analyze
 from pipeline.quantization.sensitivity.probe import MOVES_VALUES
 from pipeline.quantization.sensitivity.sensitivity_result import OperatorError
 from pipeline.recipe import Compute, Keep
+from pipeline.tasks.task import Metric, Task
+from pipeline.tensors import Outputs, Predictor, first_examples
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.kernels import open_runner
 from pipeline.workflow import stages
 from pipeline.workflow.provenance import with_metadata
 
 MEMORY = 512 * 2**20
-"""Bytes of preprocessed examples that are held; of a larger split the images are read again for each model."""
+"""Bytes of examples and float answers that are held; of a larger split both are made again for each model."""
 RANKED_ON = 32
 """Calibration examples of the sensitivity analysis."""
 OTHERS: tuple[Compute, ...] = ("float32", "float16", "int16x8")
 """Each is tried for the set that was found."""
-_EXACT = 1e-9
+_EXACT = 1e-7
+"""Points that rounding may make of nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Budget:
     """What is searched for, and how long."""
 
     max_drop: float
-    """Accuracy that may be lost, 0..1."""
+    """What may be lost, in points of the task's first metric: of a share percentage points."""
     split: str | None = None
     """Where it is measured; None: validation, or calibration where there is none."""
     compute: Compute = "float16"
@@ -63,13 +65,17 @@ class _Tried:
     kept: tuple[OperatorError, ...]
     compute: Compute
     path: Path
-    answers: Answers
+    value: float
+    """Of the task's first metric."""
+    difference: Difference
+    """Of it to the float model's."""
+    compared: Comparison
     rules: tuple[Keep, ...]
     corrected: Corrected | None
 
 
 def search(context: stages.RunContext, budget: Budget, folder: Path, *, threads: int = 2) -> tuple[Found, Path | None]:
-    """Find the fewest operators that must leave int8 so that the accuracy drops by no more than the budget.
+    """Find the fewest operators that must leave int8 so that the metric drops by no more than the budget.
 
     The candidates are ranked by the noise that each alone brings to the output of the model with corrected weights
     (:mod:`pipeline.quantization.sensitivity`). Every set that is tried is written as a whole, its biases corrected as
@@ -81,17 +87,18 @@ def search(context: stages.RunContext, budget: Budget, folder: Path, *, threads:
             model.
         budget: What is asked for.
         folder: Where the models are written, one a step.
-        threads: Interpreter threads of accuracy and sensitivity; latency is measured as the recipe says.
+        threads: Interpreter threads of evaluation and sensitivity; latency is measured as the recipe says.
 
     Returns:
         What was tried, and the file of the answer; None where no model keeps to the budget.
 
     Raises:
-        InputError: a budget below 0, a split that is not there or not enough, or what `analyze` refuses.
+        InputError: a budget below 0, a task without a metric, a split that is not there or not enough, or what
+            `analyze` refuses.
         PipelineError: the int8 model cannot be written.
     """
     if budget.max_drop < 0:
-        raise InputError(f"The budget is an accuracy drop of 0 points or more, not {100 * budget.max_drop:g}.")
+        raise InputError(f"The budget is a drop of 0 points or more, not {budget.max_drop:g}.")
     if budget.compute == "int8":
         raise InputError("Operators that leave int8 compute in float32, float16 or int16x8, not in int8.")
     return _Search(context, budget, folder, threads).run()
@@ -101,13 +108,19 @@ class _Search:
     def __init__(self, context: stages.RunContext, budget: Budget, folder: Path, threads: int) -> None:
         self._context, self._budget, self._folder, self._threads = context, budget, folder, threads
         self._began = time.monotonic()
+        float_model = context.run.path(stages.FLOAT)
+        self._task = context.task
+        self._metric = _metric(self._task)
         self._split = _split(context, budget.split)
-        self._examples = _Examples(context, self._split)
-        run = context.run
+        self._examples = _Examples(context, self._split, float_model, threads)
         self._quantizer = stages.open_quantizer(context)
         self._prepared = self._quantizer.prepared
         self._model = flatbuffer.read(self._prepared.content)
-        self._float = self._ask(run.path(stages.FLOAT))
+        self._float = Record("float", self._task)
+        for batch, answers in self._examples():
+            self._float.add(answers, targets_of(batch, self._task))
+        if self._float.statistics is None:
+            raise InputError(f"There are no {self._split} examples to measure on. Look at the data's splits.")
         self._tried: list[_Tried] = []
 
     def run(self) -> tuple[Found, Path | None]:
@@ -116,43 +129,49 @@ class _Search:
         ranked: list[OperatorError] = []
         ended_early = False
         try:
-            if not self._within(self._tried[0].answers):
+            if not self._within(self._tried[0]):
                 self._warn_of_too_few()
                 ranked = self._ranked(corrected)
                 kept = fewest(ranked, self._enough)
         except _TimeIsUpError:
             ended_early = True
-            kept = min((t.kept for t in self._tried if self._within(t.answers)), key=len, default=None)
+            kept = min((t.kept for t in self._tried if self._within(t)), key=len, default=None)
         if kept:
             for compute in OTHERS:
                 if compute != self._budget.compute:
                     self._try_another(kept, compute)
-        chosen = next((i for i, t in enumerate(self._tried) if t.kept == kept and self._within(t.answers)), None)
+        chosen = next((i for i, t in enumerate(self._tried) if t.kept == kept and self._within(t)), None)
         return self._found(chosen, len(ranked), ended_early), None if chosen is None else self._tried[chosen].path
 
     def _ranked(self, corrected: Corrected | None) -> list[OperatorError]:
         # What the corrections take back needs no operator in float: the rounded weights count as exact.
         content = self._prepared.content if corrected is None else corrected.apply(self._prepared.content)
-        inputs = _first(stages.calibration_inputs(self._context), RANKED_ON)
+        first = first_examples(self._context.data.batches("calibration", stages.EVALUATION_CHUNK), RANKED_ON)
         return analyze(
-            content, self._prepared.ranges, inputs, track=self._context.track, threads=self._threads
+            content,
+            self._prepared.ranges,
+            (batch.inputs for batch in first),
+            track=self._context.track,
+            threads=self._threads,
         ).worst_first()
 
     def _warn_of_too_few(self) -> None:
-        examples = len(self._float.right)
-        if examples * self._budget.max_drop < 1:
-            point = 100 / examples
+        statistics = self._float.statistics
+        if statistics is None or self._task.hits(statistics) is None:
+            return
+        point = self._metric.factor / self._float.n
+        if self._budget.max_drop < point:
             self._context.say(
-                f"{examples} {self._split} examples are too few for a budget of {100 * self._budget.max_drop:g} points:"
-                f" one answer is {point:.2g} points, so any loss is over it. Give more examples or a larger --max-drop."
+                f"{self._float.n} {self._split} examples are too few for a budget of {self._budget.max_drop:g} points: "
+                f"one answer is {point:.2g} points, so any loss is over it. Give more examples or a larger --max-drop."
             )
 
     def _enough(self, kept: tuple[OperatorError, ...]) -> bool:
         if not kept:
-            return self._within(self._tried[0].answers)
+            return self._within(self._tried[0])
         if time.monotonic() - self._began > self._budget.seconds:
             raise _TimeIsUpError
-        return self._within(self._try(kept, self._budget.compute).answers)
+        return self._within(self._try(kept, self._budget.compute))
 
     def _try_another(self, kept: tuple[OperatorError, ...], compute: Compute) -> None:
         try:
@@ -165,15 +184,23 @@ class _Search:
         content, corrected = self._quantizer("int8", self._context.recipe.quantize.io, rules)
         path = self._folder / f"{len(self._tried):03d}.tflite"
         method, how = self._prepared.ranges.method, self._quantizer.how
-        write_bytes(path, with_metadata(self._context.recipe, self._context.data, content, "int8", method, rules, how))
-        tried = _Tried(kept, compute, path, self._ask(path), rules, None if self._tried else corrected)
-        self._tried.append(tried)
-        difference = paired_difference(tried.answers.right, self._float.right)
-        self._context.say(
-            f"{len(kept)} operator{'s' * (len(kept) > 1)} in {compute}: {100 * difference.value:+.2f} points"
-            if kept
-            else f"all int8: {100 * difference.value:+.2f} points"
+        write_bytes(
+            path,
+            with_metadata(
+                self._context.recipe, self._context.data, content, "int8", method, rules, how, task=self._task
+            ),
         )
+        record = self._ask(path)
+        compared = record.against(self._float)
+        assert compared.difference is not None  # both have targets
+        value = record.values[self._metric.name]
+        tried = _Tried(
+            kept, compute, path, value, compared.difference, compared, rules, None if self._tried else corrected
+        )
+        self._tried.append(tried)
+        gained = show_points(self._metric, gain(self._metric, compared.difference).value)
+        what = f"{len(kept)} operator{'s' * (len(kept) > 1)} in {compute}" if kept else "all int8"
+        self._context.say(f"{what}: {gained}")
         return tried
 
     def _rules(self, kept: tuple[OperatorError, ...], compute: Compute) -> tuple[Keep, ...]:
@@ -189,14 +216,18 @@ class _Search:
         own = self._context.recipe.quantize.keep
         return (*own, *(Keep.model_validate({"match": name, "as": compute}) for name in names))
 
-    def _ask(self, path: Path) -> Answers:
-        return answer(
-            path, self._examples(), threads=self._threads, batch_size=self._context.recipe.evaluate.batch_size
-        )
+    def _ask(self, path: Path) -> Record:
+        batch_size = self._context.recipe.evaluate.batch_size
+        runner, record = open_runner(path, "xnnpack", batch_size, threads=self._threads), Record(path.stem, self._task)
+        for batch, expected in self._examples():
+            answers = runner(batch.inputs)
+            record.add(answers, targets_of(batch, self._task))
+            record.hold_against(self._float.name, answers, expected)
+        return record
 
-    def _within(self, answers: Answers) -> bool:
-        difference = paired_difference(answers.right, self._float.right)
-        return (difference.low if self._budget.sure else difference.value) >= -self._budget.max_drop - _EXACT
+    def _within(self, tried: _Tried) -> bool:
+        gained = gain(self._metric, tried.difference)
+        return (gained.low if self._budget.sure else gained.value) >= -self._budget.max_drop - _EXACT
 
     def _found(self, chosen: int | None, candidates: int, ended_early: bool) -> Found:
         context, first = self._context, self._tried[0]
@@ -207,22 +238,23 @@ class _Search:
             Step(
                 kept=tuple(operator.short for operator in tried.kept),
                 compute=tried.compute,
-                top1=float(tried.answers.right.mean()),
-                difference=paired_difference(tried.answers.right, self._float.right),
-                agreement=agreement(tried.answers.predicted, self._float.predicted),
+                value=tried.value,
+                difference=tried.difference,
+                agreement=tried.compared.agreement,
                 size_bytes=tried.path.stat().st_size,
                 latency_ms=times[tried.path].percentile_ms(50),
                 latency_ratio=times[tried.path].ratio_to_first,
-                within=self._within(tried.answers),
+                within=self._within(tried),
             )
             for tried in self._tried
         )
         return Found(
+            metric=self._metric,
             max_drop=self._budget.max_drop,
             sure=self._budget.sure,
             split=self._split,
-            examples=len(self._float.right),
-            float_top1=float(self._float.right.mean()),
+            examples=self._float.n,
+            float_value=self._float.values[self._metric.name],
             float_size_bytes=files[1].stat().st_size,
             float_latency_ratio=times[files[1]].ratio_to_first,
             steps=steps,
@@ -237,15 +269,17 @@ class _Search:
         """Every choice fits the split it was made on a little too well; another split tells by how much."""
         if self._split == "test" or "test" not in self._context.data.splits:
             return None
-        from pipeline.evaluation.classify import evaluate_many
-
-        files = {"float": self._context.run.path(stages.FLOAT), "int8": self._tried[0].path}
+        files: dict[str, Path | Predictor] = {
+            "float": self._context.run.path(stages.FLOAT),
+            "int8": self._tried[0].path,
+        }
         if chosen:
             files["chosen"] = self._tried[chosen].path
         recipe = self._context.recipe
-        scores = evaluate_many(
+        scores = evaluate(
             files,
             self._context.data.batches("test", stages.EVALUATION_CHUNK),
+            self._task,
             "float",
             threads=self._threads,
             batch_size=recipe.evaluate.batch_size,
@@ -255,20 +289,39 @@ class _Search:
 
 
 class _Examples:
-    """A split that is gone through once a model: held where it is small."""
+    """A split and what the float model answers to it, gone through once a model: held where both are small."""
 
-    def __init__(self, context: stages.RunContext, split: str) -> None:
-        self._read: Callable[[], Iterable[Batch]] = lambda: context.data.batches(split, stages.EVALUATION_CHUNK)
-        size = 4 * context.data.size(split)
-        for side in context.data.input_shape:
-            size *= side
-        self._held: list[Batch] | None = None
-        self._fits = size <= MEMORY
+    def __init__(self, context: stages.RunContext, split: str, float_model: Path, threads: int) -> None:
+        self._context, self._split = context, split
+        self._float = open_runner(float_model, "xnnpack", context.recipe.evaluate.batch_size, threads=threads)
+        self._held: list[tuple[Batch, Outputs]] | None = None
 
-    def __call__(self) -> Iterable[Batch]:
-        if self._fits and self._held is None:
-            self._held = list(self._read())
+    def __call__(self) -> Iterable[tuple[Batch, Outputs]]:
         return self._read() if self._held is None else self._held
+
+    def _read(self) -> Iterator[tuple[Batch, Outputs]]:
+        held: list[tuple[Batch, Outputs]] = []
+        size = 0
+        for batch in self._context.data.batches(self._split, stages.EVALUATION_CHUNK):
+            answers = self._float(batch.inputs)
+            size += sum(array.nbytes for array in (*batch.inputs.values(), *answers.stored.values()))
+            if size <= MEMORY:
+                held.append((batch, answers))
+            else:
+                held.clear()
+            yield batch, answers
+        if size <= MEMORY:
+            self._held = held
+
+
+def _metric(task: Task) -> Metric:
+    if not task.metrics:
+        raise InputError(
+            f"The search holds a budget on the task's metric, and the task '{task.name}' has none. Give the data "
+            "targets and name the task in the recipe (task: …), or rank the operators without a budget: `pipeline "
+            "sensitivity`."
+        )
+    return task.metrics[0]
 
 
 def _split(context: stages.RunContext, asked: str | None) -> str:
@@ -283,11 +336,3 @@ def _split(context: stages.RunContext, asked: str | None) -> str:
         "fitted to. Name another with --split."
     )
     return "calibration"
-
-
-def _first(batches: Iterable[NDArray[np.float32]], count: int) -> Iterator[NDArray[np.float32]]:
-    for batch in batches:
-        yield batch[:count]
-        count -= len(batch)
-        if count <= 0:
-            return

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.data import Batch, Dataset, load
+from pipeline.data import load
 from pipeline.files import write_text
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Verify
+from pipeline.tasks.task import Task
+from pipeline.tensors import Batch, first_examples
 from pipeline.tflite.activations import Activations
-from pipeline.verification import metadata_check, promises
+from pipeline.tflite.inspect import inspect
+from pipeline.verification import metadata_check, promises, suspects
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
-from pipeline.verification.inside import Inside, Tapped, look_inside
+from pipeline.verification.inside import Inside, Tapped, look_inside, single_examples
 from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.ladder import Step, climb
 from pipeline.verification.metadata_check import Check
-from pipeline.verification.rung import Float, Rung
-from pipeline.workflow.run_folder import versions
+from pipeline.verification.rung import Rung
+from pipeline.versions import versions
+from pipeline.workflow.context import resolve_task
+from pipeline.workflow.given_data import DataSource
+from pipeline.workflow.ladder_rungs import LAST, REFERENCE, rungs
 from pipeline.workflow.stages import EVALUATION_CHUNK, silent
-from pipeline.workflow.verify_target import LAST, REFERENCE, Target, rungs
+from pipeline.workflow.targets import LadderTarget
 
 RESULT = "verify.json"
 LOOKED_AT = 16
@@ -36,10 +41,13 @@ class Verification:
 
     model: Path
     split: str
+    task: Task
+    """By which the rungs were judged."""
     steps: tuple[Step, ...]
     """From the top of the ladder."""
     lost: Step | None
-    """The rung whose loss of top-1 against the one above is more than chance, the largest; None where none is."""
+    """The rung whose loss of the first metric against the one above is more than chance, the largest; None where none
+    is, and without labels, which prove no loss."""
     weakest: Step | None
     """The rung that agrees least with the one above; None where all agree on everything."""
     inside: Inside | None
@@ -62,6 +70,7 @@ class Verification:
         return {
             "model": str(self.model),
             "split": self.split,
+            "task": self.task.describe(),
             "kept": self.kept,
             "broken": list(self.broken),
             "left_out": list(self.left_out),
@@ -76,8 +85,10 @@ class Verification:
 
 
 def verify(
-    target: Target,
+    target: LadderTarget,
     *,
+    data: DataSource | None = None,
+    task: Task | None = None,
     split: str = "test",
     examples: int | None = None,
     batch: int = 8,
@@ -89,7 +100,10 @@ def verify(
     """Prove what the int8 model answers, and find where it loses.
 
     Args:
-        target: See :func:`pipeline.workflow.verify_target.resolve`.
+        target: The models, as :func:`pipeline.workflow.ladder_rungs.open_ladder` finds them.
+        data: The examples, where they are not those of the target's recipe. What the file's metadata say of its data is
+            not checked then.
+        task: How outputs are judged; by default as the recipe says.
         split: Whose examples.
         examples: At most so many of them, the first.
         batch: Examples in one call of a model.
@@ -99,65 +113,59 @@ def verify(
         further: More rungs below the last one, such as emulated or real devices.
 
     Raises:
-        InputError: the data or a model cannot be used.
+        InputError: the data or a model cannot be used, or a promise that the task cannot be held to.
         PipelineError: a model fails while it runs.
     """
     section = target.recipe.verify
-    data = load(target.recipe.data)
+    own = load(target.recipe.data) if data is None else None
+    examined = data or own
+    assert examined is not None
+    if task is None:
+        resolved = resolve_task(target.recipe, examined, target.float_model)
+        task = resolved.task
+        if target.recipe.task == "auto":
+            say(f"task: {resolved.reason}")
+    promises.check(section, task)
     if target.keras or target.keras_qat:
         say("loading TensorFlow for the Keras models (--no-keras leaves them out)")
     ladder = [*rungs(target, batch), *further]
-    steps = climb(ladder, _batches(data, split, examples), reference=REFERENCE, threads=threads, track=track)
+    steps = climb(ladder, _batches(examined, split, examples), task, reference=REFERENCE, threads=threads, track=track)
     broken, left_out = promises.broken(section, steps, LAST)
-    checks = metadata_check.check(target.inspection, data)
+    recorded = target.run.manifest.get("recipe") if target.run else None
+    checks = metadata_check.check(inspect(target.model), own, recorded) if own is not None else ()
     broken += [
         f"{target.model} is not what its metadata say: {check.what}: {check.message}."
         for check in checks
         if check.state == "broken"
     ]
-    suspects = _suspects(steps)
+    looked_at = single_examples(examined.batches(split, LOOKED_AT), min(LOOKED_AT, examples or LOOKED_AT))
     found = Verification(
         model=target.model,
         split=split,
+        task=task,
         steps=steps,
-        lost=next((step for step in suspects if _loses(step)), None),
-        weakest=min(suspects, key=_agreement, default=None),
-        inside=_inside(section, ladder, suspects, _examples(data, split, examples), track),
+        lost=suspects.lost(steps),
+        weakest=suspects.weakest(steps),
+        inside=_inside(section, ladder, suspects.suspects(steps), looked_at, track),
         provenance=checks,
         broken=tuple(broken),
         left_out=tuple(left_out),
-        skipped=dict(data.skipped),
+        skipped=dict(examined.skipped),
     )
     if target.run is not None:
         write_text(target.run.path(RESULT), json.dumps(found.to_json(), indent=1) + "\n")
     return found
 
 
-def _loses(step: Step) -> bool:
-    """Whether the interval of the paired difference lies below zero."""
-    return step.above is not None and step.above.difference.high < 0
-
-
-def _agreement(step: Step) -> float:
-    return step.above.agreement if step.above else 1.0
-
-
-def _suspects(steps: Sequence[Step]) -> list[Step]:
-    """The rungs that answer otherwise than the one above: those that lose first, by how much, then by agreement."""
-    apart = [step for step in steps if step.above is not None and step.above.agreement < 1]
-
-    def order(step: Step) -> tuple[bool, float]:
-        loses = _loses(step) and step.above is not None
-        return not loses, step.above.difference.value if loses and step.above else _agreement(step)
-
-    return sorted(apart, key=order)
-
-
 def _inside(
-    section: Verify, ladder: Sequence[Rung], suspects: Sequence[Step], examples: Iterator[Float], track: Track
+    section: Verify,
+    ladder: Sequence[Rung],
+    suspected: Sequence[Step],
+    examples: Iterable[dict[str, Any]],
+    track: Track,
 ) -> Inside | None:
     by_name = {rung.name: rung for rung in ladder}
-    for step in suspects:
+    for step in suspected:
         assert step.above is not None
         upper, lower = by_name[step.above.against], by_name[step.name]
         # QAT's Keras model has other weights than what stands above it: of course its activations differ.
@@ -183,19 +191,6 @@ def _inside(
     )
 
 
-def _batches(data: Dataset, split: str, limit: int | None) -> Iterator[Batch]:
-    left = limit
-    for batch in data.batches(split, EVALUATION_CHUNK):
-        if left is None:
-            yield batch
-            continue
-        yield batch[:left]
-        left -= len(batch.x)
-        if left <= 0:
-            return
-
-
-def _examples(data: Dataset, split: str, limit: int | None) -> Iterator[Float]:
-    """Single examples for the look inside."""
-    single = (example for batch in data.batches(split, LOOKED_AT) for example in batch.x)
-    return islice(single, min(LOOKED_AT, limit or LOOKED_AT))
+def _batches(data: DataSource, split: str, limit: int | None) -> Iterable[Batch]:
+    batches = data.batches(split, EVALUATION_CHUNK)
+    return batches if limit is None else first_examples(iter(batches), limit)

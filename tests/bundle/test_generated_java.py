@@ -10,11 +10,13 @@ import pytest
 
 from pipeline import recipe as recipes
 from pipeline.bundle.bundle import bundle
-from pipeline.data.preprocess import Preprocessor
-from pipeline.recipe import Preprocess
+from pipeline.data.preprocess import AudioPreprocessor, ImagePreprocessor
+from pipeline.recipe import Audio, Preprocess
 from pipeline.tflite.metadata import Metadata, write
+from tests import tiny_models
 from tests.android import jvm
 from tests.bundle.models import classifier, described
+from tests.bundle.test_named_contract import two_inputs
 from tests.tiny_models import linear
 
 HERE = Path(__file__).parent
@@ -79,6 +81,61 @@ def test_a_model_of_numbers_has_no_image_code(tmp_path: Path) -> None:
     assert java_tests(folder, "com.example.app") == 4
 
 
+NAMED = {
+    "two inputs, two outputs, int8": two_inputs(),
+    "two inputs, two outputs, float": two_inputs("float32"),
+    "tokens": tiny_models.of_tokens(),
+    "several labels": write(
+        linear(np.eye(4), dtype="int8"),
+        Metadata("m", labels=tuple("abcd"), preprocessing={"scale": "raw"}, task={"name": "multilabel"}),
+    ),
+}
+
+
+SOUNDS = {
+    "log-mel energies, standardized by band": (Audio(sample_rate=8000, seconds=0.5, mels=20), 20),
+    "MFCCs on Slaney's scale, an FFT of no power of two, a channel": (
+        Audio(
+            sample_rate=8000,
+            seconds=0.4,
+            features="mfcc",
+            frame_ms=30,
+            hop_ms=10,
+            fft=300,
+            mels=20,
+            mel_scale="slaney",
+            channels=True,
+        ),
+        13,
+    ),
+    "the waveform": (Audio(sample_rate=1000, seconds=0.3, features="waveform"), None),
+}
+
+
+def of_sounds(name: str) -> bytes:
+    """A classifier of one of the `SOUNDS`, with what a run writes into the file."""
+    recipe, width = SOUNDS[name]
+    made = AudioPreprocessor(recipe)
+    standard: dict[str, object] = {"mean": [0.1], "std": [0.5], "axis": None}
+    if width is not None:
+        steps = range(width)
+        standard = {"mean": [-3 - 0.1 * i for i in steps], "std": [1 + 0.1 * i for i in steps], "axis": 1}
+    described = made.describe() | {"standardize": standard}
+    content = tiny_models.of_features(made.output_shape((100,)), scale=0.03)
+    return write(content, Metadata("m", labels=tuple("abc"), preprocessing=described, task={"name": "classification"}))
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_sounds_have_the_host_s_features(name: str, tmp_path: Path) -> None:
+    """1e-4 of the features, a step of the input: another order of sums."""
+    assert java_tests(unpacked(of_sounds(name), tmp_path)) == 8
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_tensors_by_name_meet_the_golden_vectors(name: str, tmp_path: Path) -> None:
+    assert java_tests(unpacked(NAMED[name], tmp_path)) == 5
+
+
 def test_data_of_bytes_that_are_no_pixels(tmp_path: Path) -> None:
     """uint8 vectors are numbers like others; and a name may hold what ends or opens a comment."""
     model, data = tmp_path / "model.tflite", tmp_path / "data.npz"
@@ -119,7 +176,7 @@ def resize_cases(folder: Path, count: int) -> None:
         if number % 4 == 0:
             stored = np.where(stored > 127, 255, 0).astype(np.uint8)  # hard edges: overshoot is clipped
         recipe = Preprocess(size=(to_height, to_width), resize=method, fit=fit, channels=(1, 3, None)[number % 7 % 3])
-        wanted = Preprocessor(recipe)(stored).astype(np.uint8)
+        wanted = ImagePreprocessor(recipe)(stored).astype(np.uint8)
         (folder / f"{number}.stored").write_bytes(stored.tobytes())
         (folder / f"{number}.wanted").write_bytes(wanted.tobytes())
         sizes = (height, width, channels, to_height, to_width, wanted.shape[2])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.android import jvm
-from tests.bundle.test_generated_java import MODELS, resize_cases, unpacked
+from tests.bundle.test_generated_java import MODELS, NAMED, SOUNDS, of_sounds, resize_cases, unpacked
 
 COMPILER = (
     *("kotlin-compiler-embeddable", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect"),
@@ -39,21 +39,15 @@ fun main(arguments: Array<String>) {
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["int8", "one_sigmoid"])
-def test_the_bundle_s_own_tests_pass_in_kotlin(name: str, tmp_path: Path) -> None:
-    jvm.need("java")
-    folder = unpacked(MODELS[name], tmp_path)
-    resize_cases(tmp_path, 300)
-    (folder / "ResizeCases.kt").write_text(RESIZE_CASES)
+def kotlin_classes(folder: Path, *sources: Path) -> Path:
+    """The bundle's Kotlin, compiled; a warning is an error."""
     compiler, classes = [jvm.jar(jar) for jar in COMPILER], folder / "classes"
     libraries = [jvm.jar("kotlin-stdlib"), jvm.jar("junit"), jvm.jar("hamcrest-core")]
     done = subprocess.run(
         [
             *("java", "-Xmx1g", "-cp", jvm.class_path(*compiler), "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"),
             *("-no-stdlib", "-no-reflect", "-Werror", "-jvm-target", "1.8", "-Xsuppress-deprecated-jvm-target-warning"),
-            *("-cp", jvm.class_path(*libraries), "-d", str(classes), str(folder / "kotlin")),
-            str(folder / "ResizeCases.kt"),
+            *("-cp", jvm.class_path(*libraries), "-d", str(classes), str(folder / "kotlin"), *map(str, sources)),
         ],
         capture_output=True,
         text=True,
@@ -61,7 +55,39 @@ def test_the_bundle_s_own_tests_pass_in_kotlin(name: str, tmp_path: Path) -> Non
         timeout=jvm.TIMEOUT_S,
     )
     assert done.returncode == 0, done.stderr
+    return classes
+
+
+def kotlin_tests(folder: Path, classes: Path) -> int:
+    """How many of the bundle's own tests passed; all of them did."""
     tests = [f"dev.kerasint8.contract.{path.stem}" for path in folder.glob("kotlin/test/**/*Test.kt")]
-    assert jvm.junit([classes, folder, jvm.jar("kotlin-stdlib")], tests) == 7
+    return jvm.junit([classes, folder, jvm.jar("kotlin-stdlib")], tests)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["int8", "one_sigmoid"])
+def test_the_bundle_s_own_tests_pass_in_kotlin(name: str, tmp_path: Path) -> None:
+    jvm.need("java")
+    folder = unpacked(MODELS[name], tmp_path)
+    resize_cases(tmp_path, 300)
+    (folder / "ResizeCases.kt").write_text(RESIZE_CASES)
+    classes = kotlin_classes(folder, folder / "ResizeCases.kt")
+    assert kotlin_tests(folder, classes) == 7
     told = jvm.java([classes, jvm.jar("kotlin-stdlib")], "dev.kerasint8.contract.ResizeCasesKt", str(tmp_path))
     assert told == "300 cases, 0 differ\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMED)
+def test_tensors_by_name_meet_the_golden_vectors_in_kotlin(name: str, tmp_path: Path) -> None:
+    jvm.need("java")
+    folder = unpacked(NAMED[name], tmp_path)
+    assert kotlin_tests(folder, kotlin_classes(folder)) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOUNDS)
+def test_sounds_have_the_host_s_features_in_kotlin(name: str, tmp_path: Path) -> None:
+    jvm.need("java")
+    folder = unpacked(of_sounds(name), tmp_path)
+    assert kotlin_tests(folder, kotlin_classes(folder)) == 8

@@ -156,6 +156,52 @@ def test_evaluate_against_a_reference(call: Call, model: Path, capsys: Captured)
     assert json.loads(capsys.readouterr().out)["agreement"] == 1.0
 
 
+def test_evaluate_shows_the_tasks_metrics_and_says_what_it_took(call: Call, model: Path, capsys: Captured) -> None:
+    assert call("evaluate", model, *DATA) == 0
+    shown = capsys.readouterr()
+    assert "classification, since the output 'y' ends in no softmax or sigmoid" in " ".join(shown.err.split())
+    assert {"top-1", "top-5"} <= set(shown.out.split())
+    assert "30 examples of the test split" in " ".join(shown.out.split())
+    assert "agreement" not in shown.out  # with nothing
+    other = model.with_stem("other")
+    other.write_bytes(model.read_bytes())
+    assert call("evaluate", model, "--reference", other, *DATA) == 0
+    shown = capsys.readouterr()
+    assert {"top-1", "agreement", "reference"} <= set(shown.out.split())
+    assert "vs reference in points" in shown.out
+
+
+def test_evaluate_an_autoencoder(call: Call, model: Path, capsys: Captured) -> None:
+    model.write_bytes(tiny_models.same_again(8, 8, 1))
+    assert call("evaluate", model, *DATA, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["mse"] == 0
+    assert call("evaluate", model, *DATA) == 0
+    shown = capsys.readouterr()
+    assert "reconstruction, since" in shown.err
+    assert "squared" in shown.out
+
+
+def test_evaluate_without_labels_is_fidelity_to_a_reference(call: Call, model: Path, capsys: Captured) -> None:
+    other = model.with_stem("other")
+    other.write_bytes(model.read_bytes())
+    assert call("evaluate", model, *DATA, "--set", "task=fidelity") == 2
+    assert "--reference FILE" in " ".join(capsys.readouterr().err.split())
+    assert call("evaluate", model, "--reference", other, *DATA, "--set", "task=fidelity", "--json") == 0
+    block = json.loads(capsys.readouterr().out)
+    assert (block["agreement"], block["outputs"]["y"]["identical"]) == (1, True)
+    assert "top1" not in block
+    assert call("evaluate", model, "--reference", other, *DATA, "--set", "task=fidelity") == 0
+    assert "SQNR" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", ["clasification", "regression", "tests.none:Task"])
+def test_evaluate_with_a_task_that_does_not_fit(call: Call, model: Path, task: str, capsys: Captured) -> None:
+    assert call("evaluate", model, *DATA, "--set", f"task={task}") == 2
+    shown = capsys.readouterr()
+    assert "Error: " in shown.err
+    assert not shown.out
+
+
 @pytest.mark.parametrize("arguments", [["--split", "tset"], ["--reference", "missing.tflite"]], ids=" ".join)
 def test_evaluate_names_what_is_wrong(call: Call, model: Path, arguments: list[str], capsys: Captured) -> None:
     assert call("evaluate", model, *DATA, *arguments) == 2

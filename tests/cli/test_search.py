@@ -49,7 +49,7 @@ def test_the_model_the_report_and_the_rules(call: Call, run: Run, tmp_path: Path
     assert "On the test split, which took no part" in shown.out
     assert files(run) - before == {"search.tflite", "search.json"}
     assert (tmp_path / "search.png").is_file()
-    assert json.loads(run.path("search.json").read_text())["max_drop"] == 0.01
+    assert json.loads(run.path("search.json").read_text())["max_drop"] == 1
     rules = yaml.safe_load(shown.out[shown.out.index("quantize:") :])["quantize"]["keep"]
     assert rules == [{"match": "hidden", "as": "float16"}]
 

@@ -109,8 +109,8 @@ def test_a_loop_has_no_int8_form_and_the_way_out_is_said() -> None:
     x = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float32)
     content = recurrent(unroll=False)
     with pytest.raises(InputError, match=r"WHILE.*unroll=True.*--dynamic"):
-        write(content, "int8", calibrate(content, [x]))
+        write(content, "int8", calibrate(content, [{"x": x}]))
     for target in ("dynamic", "weight_only", "float16"):
         assert np.isfinite(Runner(write(content, target)).predict(x[:1])).all()
     unrolled = recurrent(unroll=True)
-    assert np.isfinite(Runner(write(unrolled, "int8", calibrate(unrolled, [x])), batch=1).predict(x)).all()
+    assert np.isfinite(Runner(write(unrolled, "int8", calibrate(unrolled, [{"x": x}])), batch=1).predict(x)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,3 +41,20 @@ def image_folder(tmp_path: Path, make_image: MakeImage) -> Path:
         make_image(tmp_path / "pets" / "cat" / f"{number}.png", colour=number)
         make_image(tmp_path / "pets" / "dog" / f"{number}.png", colour=100 + number)
     return tmp_path / "pets"
+
+
+@pytest.fixture
+def make_wav() -> Callable[..., Path]:
+    """Write a WAV file of 16 bits: `make_wav(path, samples, rate=8000)`, samples float in −1..1, [samples] or [samples,
+    channels]."""
+
+    def make(path: Path, samples: np.ndarray, rate: int = 8000) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(samples.shape[1] if samples.ndim > 1 else 1)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+        return path
+
+    return make

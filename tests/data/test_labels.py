@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.data.examples import ArrayExamples
-from pipeline.data.labels import class_indices, name_classes, order_classes, read_class_names
+from pipeline.data.labels import Where, class_indices, name_classes, order_classes, read_class_names
 from pipeline.errors import InputError
 
 
@@ -45,8 +44,8 @@ def test_other_labels_are_refused(stored):
         class_indices(stored, where)
 
 
-def examples(*labels: int) -> ArrayExamples:
-    return ArrayExamples(np.zeros(len(labels)), np.array(labels), "x_test")
+def examples(*labels: int) -> tuple[np.ndarray, Where]:
+    return np.array(labels), lambda index: f"x_test[{index}]"
 
 
 def test_names_given_go_before_the_sources_and_those_before_numbers():

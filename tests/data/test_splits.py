@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.data import load
-from pipeline.data.examples import ArrayExamples, Examples
+from pipeline.data.columns import ArrayColumn
+from pipeline.data.examples import Examples
 from pipeline.data.sources.source import Source
 from pipeline.data.splits import split, stratified
 from pipeline.errors import InputError
@@ -19,12 +20,12 @@ def source(**counts: int) -> Source:
     splits = {}
     for name, count in counts.items():
         x = np.array([next(number) for _ in range(count)], np.float32)
-        splits[name] = ArrayExamples(x, (np.arange(count) % 4 == 0).astype(np.int64), name)
-    return Source(splits, ("a", "b"), "fingerprint")
+        splits[name] = Examples({"x": ArrayColumn(x, name)}, classes=(np.arange(count) % 4 == 0).astype(np.int64))
+    return Source(splits)
 
 
 def content(examples: Examples) -> list[float]:
-    return [float(examples[i]) for i in range(len(examples))]
+    return [float(examples[i]["x"]) for i in range(len(examples))]
 
 
 def sizes(splits: dict[str, Examples]) -> dict[str, int]:
@@ -105,3 +106,30 @@ def test_asking_for_a_split_that_is_absent_says_what_to_do(tmp_path):
     dataset = load(Data(source="npz", path=tmp_path / "a.npz"))
     with pytest.raises(InputError, match=r"no calibration split, only test \(4\)\. Add a calibration split"):
         dataset.split("calibration")
+
+
+def test_without_classes_examples_are_drawn_at_random():
+    examples = Examples({"x": ArrayColumn(np.arange(100.0), "x")})
+    splits = split(Source({"train": examples}), Data())
+    everything = list(itertools.chain.from_iterable(content(part) for part in splits.values()))
+    assert sorted(everything) == list(range(100))
+    assert sizes(splits) == {"train": 58, "calibration": 14, "validation": 8, "test": 20}
+    other = split(Source({"train": examples}), Data(seed=1))
+    assert content(splits["test"]) != content(other["test"])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_never_divided_between_test_validation_and_the_rest(seed):
+    groups = np.repeat(np.arange(10), [1, 2, 3, 4, 5, 15, 15, 15, 20, 20])
+    examples = Examples({"x": ArrayColumn(groups.astype(np.float32), "x")}, groups=groups)
+    splits = split(Source({"train": examples}), Data(seed=seed))
+    owners = {name: set(content(part)) for name, part in splits.items()}
+    rest = owners["train"] | owners["calibration"]
+    assert not owners["test"] & owners["validation"]
+    assert not (owners["test"] | owners["validation"]) & rest
+    assert sum(sizes(splits).values()) == 100
+
+
+def test_one_group_cannot_be_divided():
+    examples = Examples({"x": ArrayColumn(np.arange(50.0), "x")}, groups=np.zeros(50, np.int64))
+    assert set(split(Source({"train": examples}), Data())) == {"train", "calibration"}

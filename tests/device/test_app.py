@@ -15,7 +15,7 @@ from pipeline.device.facts import describe
 from pipeline.device.golden_check import golden
 from pipeline.device.settings import Settings
 from pipeline.errors import InputError, PipelineError
-from pipeline.workflow.run_folder import sha256
+from pipeline.files import sha256
 from tests import tiny_models
 from tests.device.standin.standin import StandIn
 

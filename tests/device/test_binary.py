@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.device.binary import fetched, given, source
 from pipeline.errors import InputError, PipelineError
-from pipeline.workflow.run_folder import sha256
+from pipeline.files import sha256
 
 ARM64, ARM32, X86 = ("arm64-v8a",), ("armeabi-v7a",), ("x86_64",)
 PHONE = ("arm64-v8a", "armeabi-v7a", "armeabi")

@@ -14,7 +14,8 @@ from pipeline import cli
 from pipeline.cli.show import size
 from pipeline.device.device import FOLDER
 from pipeline.device.results import read
-from pipeline.workflow.run_folder import Run, sha256
+from pipeline.files import sha256
+from pipeline.workflow.run_folder import Run
 from tests import tiny_models
 from tests.device.conftest import Connect
 from tests.device.standin.standin import StandIn, write_program

@@ -42,7 +42,7 @@ class Scripted:
         )
 
     def parity(self, model: Path, golden: Golden, settings: Settings) -> Parity | None:
-        return golden.parity(golden.outputs)
+        return golden.parity(golden.answer)
 
 
 @pytest.fixture

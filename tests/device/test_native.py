@@ -13,13 +13,13 @@ from pipeline.device.adb import AdbTimeoutError
 from pipeline.device.binary import given
 from pipeline.device.device import FOLDER, Device, DeviceFullError, DeviceLostError
 from pipeline.device.facts import describe
-from pipeline.device.golden_check import Golden, golden
+from pipeline.device.golden_check import Golden, golden, split
 from pipeline.device.native import NativeRunner
 from pipeline.device.results import read
 from pipeline.device.settings import Settings
 from pipeline.errors import InputError, PipelineError
+from pipeline.files import sha256
 from pipeline.tflite.runner import Runner
-from pipeline.workflow.run_folder import sha256
 from tests import tiny_models
 from tests.device.standin.standin import Faults, StandIn, write_program
 
@@ -108,7 +108,7 @@ def test_big_cores_are_what_a_run_is_bound_to(tflite: NativeRunner, model: Path)
 
 def test_outputs_are_compared_byte_for_byte(tflite: NativeRunner, model: Path) -> None:
     ours = golden(model)
-    assert len(ours.outputs) == 10
+    assert [len(content) for content in ours.outputs.values()] == [10]
     parity = tflite.parity(model, ours, QUICK)
     assert parity is not None
     assert (parity.golden, parity.identical, parity.differing_bytes) == (True, True, 0)
@@ -138,11 +138,32 @@ def test_a_byte_that_differs_is_counted(device: Device, tmp_path: Path, model: P
 
 
 def test_missing_and_surplus_bytes_differ() -> None:
-    ours = Golden((), (), b"abcd")
+    ours = Golden((), (), {"y": b"abcd"})
     assert ours.parity(b"abc").differing_bytes == 1
     assert ours.parity(b"xbcdef").differing_bytes == 3
     assert ours.parity(b"").differing_bytes == 4
     assert ours.parity(b"abcd").identical
+
+
+def test_differing_bytes_are_told_by_output() -> None:
+    ours = Golden((), (), {"boxes": b"abcd", "classes": b"xy"})
+    assert ours.answer == b"abcdxy"
+    assert ours.parity(b"abcdxy").differing_by_output == {"boxes": 0, "classes": 0}
+    found = ours.parity(b"aXcdXX")
+    assert (found.identical, found.differing_bytes) == (False, 3)
+    assert found.differing_by_output == {"boxes": 1, "classes": 2}
+    assert ours.parity(b"abcdx").differing_by_output == {"boxes": 0, "classes": 1}
+    assert ours.parity(b"ab").differing_by_output == {"boxes": 2, "classes": 2}
+    surplus = ours.parity(b"abcdxyz")
+    assert (surplus.identical, surplus.differing_bytes) == (False, 1)
+
+
+def test_outputs_are_taken_apart_by_shape_and_type() -> None:
+    like = [np.int8([[1, 2]]), np.float32([3.5]), np.array([[True], [False]])]
+    found = split(b"".join(array.tobytes() for array in like), like)
+    for array, expected in zip(found, like, strict=True):
+        assert array.dtype == expected.dtype
+        np.testing.assert_array_equal(array, expected)
 
 
 def test_litert_gives_no_outputs_to_compare(device: Device, tmp_path: Path, model: Path) -> None:

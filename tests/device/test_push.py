@@ -11,7 +11,7 @@ import pytest
 from pipeline.device.device import FOLDER, Device, DeviceFullError, DeviceLostError
 from pipeline.device.push import clean, holds, push
 from pipeline.errors import InputError, PipelineError
-from pipeline.workflow.run_folder import Run, sha256
+from pipeline.files import sha256
 from tests import tiny_models
 from tests.device.conftest import Connect
 from tests.device.standin.standin import Faults, StandIn
@@ -76,11 +76,9 @@ def test_of_several_files_only_the_new_ones_are_copied(device: Device, model: Pa
     assert [entry.skipped for entry in push(device, [labels, model])] == [False, True]
 
 
-def test_a_file_of_a_run_is_called_after_the_run(device: Device, standin: StandIn, tmp_path: Path) -> None:
-    run = Run(tmp_path / "mine")
-    run.describe()
-    run.path("int8.tflite").write_bytes(tiny_models.digits())
-    assert push(device, [run.path("int8.tflite")])[0].path == f"{FOLDER}/mine-int8.tflite"
+def test_a_file_may_get_another_name_there(device: Device, standin: StandIn, model: Path) -> None:
+    assert push(device, [model], names=["mine-int8.tflite"])[0].path == f"{FOLDER}/mine-int8.tflite"
+    assert "mine-int8.tflite" in files_on(standin)
 
 
 def test_a_connection_that_breaks_leaves_no_half_model_under_its_name(

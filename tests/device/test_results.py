@@ -34,7 +34,7 @@ WRITTEN: dict[str, Any] = {
     "samples_us": [463, 459],
     "latency_us": {"p50": 461, "p90": 462.6, "p95": 462.8, "p99": 463, "min": 459, "max": 463, "mean": 461},
     "memory": {"peak_mb": None},
-    "parity": {"golden": True, "identical": False, "differing_bytes": 3},
+    "parity": {"golden": True, "identical": False, "differing_bytes": 3, "differing_by_output": {"y": 3}},
     "valid": False,
     "why_not_valid": ["gpu was asked for and xnnpack ran"],
     "error": None,

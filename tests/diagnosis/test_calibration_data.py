@@ -1,4 +1,4 @@
-"""The road through all checks: each way to spoil calibration data is named first, and good data is left in peace."""
+"""All checks together: each way to spoil calibration data is named first, and good data is left in peace."""
 
 from __future__ import annotations
 
@@ -9,24 +9,35 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.calibration_data import diagnose
-from pipeline.diagnosis.finding import Diagnosis
+from pipeline import recipe as recipes
+from pipeline.data import load
+from pipeline.diagnosis import calibration_data
 from pipeline.errors import InputError
+from pipeline.finding import Diagnosis
 from pipeline.recipe import Data
 from pipeline.tflite.metadata import Metadata
+from pipeline.workflow.context import resolve_task
 from tests import tiny_models
-from tests.diagnosis import patients
+from tests.diagnosis import trained_classifiers as classifiers
 
-X, Y = patients.digits()
-MODEL = patients.trained(X, Y, "-1..1")
+X, Y = classifiers.digits()
+MODEL = classifiers.trained(X, Y, "-1..1")
 CALIBRATION, TEST = (X[:200], Y[:200]), (X[1000:1300], Y[1000:1300])
 Split = tuple[NDArray[Any], NDArray[np.int64]]
 
 
+def diagnose(model: bytes, data: Data, described: Metadata | None = None, **keys: Any) -> Diagnosis:
+    """With the task that fits the model and the data, as the command does."""
+    if "task" not in keys:
+        recipe = recipes.parse({"name": "x", "model": {}, "data": data.model_dump(mode="json")})
+        keys["task"] = resolve_task(recipe, load(data.model_copy(update={"on_corrupt": "skip"})), model).task
+    return calibration_data.diagnose(model, data, described, **keys)
+
+
 def examined(folder: Path, calibration: Split = CALIBRATION, scale: str = "-1..1", **keys: Any) -> Diagnosis:
     """What is found of this calibration split, with the good test split and the model that expects −1..1."""
-    path = patients.stored(folder, calibration=calibration, test=TEST)
-    return diagnose(MODEL, patients.data(path, scale), **keys)
+    path = classifiers.stored(folder, calibration=calibration, test=TEST)
+    return diagnose(MODEL, classifiers.data(path, scale), **keys)
 
 
 def first(diagnosis: Diagnosis) -> tuple[str, str]:
@@ -59,7 +70,7 @@ def test_the_wrong_scale_comes_first(scale: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", ["0..1", "-1..1"])
 def test_data_that_is_normalised_twice(before: str, tmp_path: Path) -> None:
-    scaled = patients.SCALES[before](CALIBRATION[0].astype(np.float32))
+    scaled = classifiers.SCALES[before](CALIBRATION[0].astype(np.float32))
     diagnosis = examined(tmp_path, (scaled, CALIBRATION[1]))
     assert first(diagnosis) == ("normalisation", "error")
     assert diagnosis.findings[0].message.startswith("Normalised twice")
@@ -117,8 +128,8 @@ def test_images_that_are_too_dark(tmp_path: Path) -> None:
 def test_an_example_with_nan_is_named_not_fatal(on_corrupt: str, severity: str, tmp_path: Path) -> None:
     x = X[:200].astype(np.float32)
     x[7, 2, 2] = np.nan
-    path = patients.stored(tmp_path, calibration=(x, Y[:200]), test=TEST)
-    diagnosis = diagnose(MODEL, patients.data(path, "-1..1").model_copy(update={"on_corrupt": on_corrupt}))
+    path = classifiers.stored(tmp_path, calibration=(x, Y[:200]), test=TEST)
+    diagnosis = diagnose(MODEL, classifiers.data(path, "-1..1").model_copy(update={"on_corrupt": on_corrupt}))
     assert first(diagnosis) == ("readable", severity)
     assert "x_calibration[7]" in diagnosis.findings[0].message
     assert diagnosis.examples["calibration"] == 199
@@ -127,8 +138,8 @@ def test_an_example_with_nan_is_named_not_fatal(on_corrupt: str, severity: str, 
 def test_weights_that_are_nan(tmp_path: Path) -> None:
     weights = np.random.default_rng(0).normal(size=(10, 64))
     weights[3, 5] = np.nan
-    path = patients.stored(tmp_path, calibration=CALIBRATION, test=TEST)
-    diagnosis = diagnose(patients.classifier((8, 8, 1), weights, np.zeros(10)), patients.data(path, "-1..1"))
+    path = classifiers.stored(tmp_path, calibration=CALIBRATION, test=TEST)
+    diagnosis = diagnose(classifiers.classifier((8, 8, 1), weights, np.zeros(10)), classifiers.data(path, "-1..1"))
     assert first(diagnosis) == ("ranges", "error")
     assert "'logits'" in diagnosis.findings[0].message
 
@@ -137,15 +148,15 @@ def test_weights_that_are_nan(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_model_that_learned_nothing_has_no_favourite_scale(scale: str, seed: int, tmp_path: Path) -> None:
     weights = np.random.default_rng(seed).normal(size=(10, 64))
-    path = patients.stored(tmp_path, calibration=CALIBRATION, test=TEST)
-    diagnosis = diagnose(patients.classifier((8, 8, 1), weights, np.zeros(10)), patients.data(path, scale))
+    path = classifiers.stored(tmp_path, calibration=CALIBRATION, test=TEST)
+    diagnosis = diagnose(classifiers.classifier((8, 8, 1), weights, np.zeros(10)), classifiers.data(path, scale))
     assert diagnosis.findings == ()
     assert any("by chance" in reason for reason in diagnosis.left_out)
 
 
 def test_without_an_evaluation_split_the_rest_is_checked(tmp_path: Path) -> None:
-    path = patients.stored(tmp_path, calibration=CALIBRATION)
-    diagnosis = diagnose(MODEL, patients.data(path, "raw"))
+    path = classifiers.stored(tmp_path, calibration=CALIBRATION)
+    diagnosis = diagnose(MODEL, classifiers.data(path, "raw"))
     assert first(diagnosis) == ("normalisation", "error")
     assert any("evaluation split" in reason for reason in diagnosis.left_out)
 
@@ -167,37 +178,36 @@ def test_the_examples_are_streamed(tmp_path: Path) -> None:
 def test_a_quantized_model_that_was_calibrated_on_other_inputs(tmp_path: Path) -> None:
     model = tiny_models.linear(np.eye(4), dtype="int8")  # its input holds −31.25 to 32.5
     x = np.random.default_rng(0).uniform(0, 1, (80, 4)).astype(np.float32)
-    path = patients.stored(tmp_path, calibration=(x, x.argmax(axis=1)), test=(x[::-1] / 2, x[::-1].argmax(axis=1)))
-    diagnosis = diagnose(model, patients.data(path))
-    # Its answers say so too: it would know these labels on another scale.
+    path = classifiers.stored(tmp_path, calibration=(x, x.argmax(axis=1)), test=(x[::-1] / 2, x[::-1].argmax(axis=1)))
+    diagnosis = diagnose(model, classifiers.data(path))
     [ranges] = [finding for finding in diagnosis.findings if finding.check == "ranges"]
     assert ranges.severity == "error"
     assert "4 of 256 steps" in ranges.effect
     assert any("quantized" in reason for reason in diagnosis.left_out)
 
 
-def test_two_inputs_are_refused(tmp_path: Path) -> None:
-    path = patients.stored(tmp_path, calibration=CALIBRATION, test=TEST)
-    with pytest.raises(InputError, match="2 inputs"):
-        diagnose(tiny_models.sum_of_two(6, scale=None), patients.data(path))
+def test_a_model_of_other_inputs_than_the_data_is_refused(tmp_path: Path) -> None:
+    path = classifiers.stored(tmp_path, calibration=CALIBRATION, test=TEST)
+    with pytest.raises(InputError, match="no input 'x'; it has 'first', 'second'"):
+        diagnose(tiny_models.sum_of_two(6, scale=None), classifiers.data(path), task=None)
 
 
 def test_another_shape_is_refused(tmp_path: Path) -> None:
-    path = patients.stored(tmp_path, calibration=CALIBRATION, test=TEST)
+    path = classifiers.stored(tmp_path, calibration=CALIBRATION, test=TEST)
     with pytest.raises(InputError, match=r"takes \[batch, 8, 8, 1\].*gives \[9, 9, 1\]"):
-        diagnose(MODEL, patients.data(path, size=(9, 9)))
+        diagnose(MODEL, classifiers.data(path, size=(9, 9)), task=None)
 
 
 def test_no_calibration_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no calibration split"):
-        diagnose(MODEL, patients.data(patients.stored(tmp_path, test=TEST)))
+        diagnose(MODEL, classifiers.data(classifiers.stored(tmp_path, test=TEST)), task=None)
 
 
 def test_what_is_no_classifier_is_examined_without_its_answers(tmp_path: Path) -> None:
     graph = tiny_models.Graph()
     x, y = graph.tensor("x", [1, 8, 8, 1]), graph.tensor("y", [1, 8, 8, 1])
     graph.operator("LOGISTIC", [x], [y])
-    path = patients.stored(tmp_path, calibration=CALIBRATION, test=TEST)
-    diagnosis = diagnose(graph.build([x], [y]), patients.data(path, "0..1"))
+    path = classifiers.stored(tmp_path, calibration=CALIBRATION, test=TEST)
+    diagnosis = diagnose(graph.build([x], [y]), classifiers.data(path, "0..1"), task=None)
     assert diagnosis.findings == ()
     assert any("no classifier" in reason for reason in diagnosis.left_out)

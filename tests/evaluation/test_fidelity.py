@@ -1,4 +1,4 @@
-"""Noise: the ratio and the direction of small numbers, and of the ones that break formulas."""
+"""The ratio and the direction of small numbers and of the ones that break formulas; outputs beside outputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.evaluation.fidelity import Noise
+from pipeline.evaluation.fidelity import FidelityMeter, Noise, OutputFidelity, finite_or_none, lowest
+from pipeline.tensors import Outputs, TensorSpec
 
 
 def noise(*pairs: tuple[list[float], list[float]]) -> Noise:
@@ -65,3 +66,52 @@ def test_what_is_not_finite_is_told_and_is_the_worst_not_nan(value: float) -> No
     assert broken.sqnr_db == -math.inf
     assert broken.cosine == 0
     assert not noise(([1, value], [1, 1])).finite
+
+
+def int8(values: list[list[int]], scale: float = 0.5, zero_point: int = 2) -> Outputs:
+    array = np.array(values, np.int8)
+    return Outputs({"y": array}, {"y": TensorSpec("y", (-1, 2), np.dtype(np.int8), scale, zero_point)})
+
+
+def test_steps_of_the_same_scale_are_counted() -> None:
+    meter = FidelityMeter()
+    meter.add(int8([[0, -128]]), int8([[1, 127]]))
+    meter.add(int8([[4, 4]]), int8([[4, 4]]))
+    found = meter.result()["y"]
+    assert (found.max_lsb, found.differing, found.identical) == (255, 0.5, False)
+
+
+@pytest.mark.parametrize("other", [int8([[0, 1]], scale=0.25), int8([[0, 1]], zero_point=3)])
+def test_steps_of_other_scales_are_not(other: Outputs) -> None:
+    meter = FidelityMeter()
+    meter.add(int8([[0, 1]]), other)
+    assert meter.result()["y"].max_lsb is None
+
+
+def test_values_are_compared_as_real_numbers_and_each_output_by_itself() -> None:
+    meter = FidelityMeter()
+    expected = Outputs.of_real({"y": np.array([[10.0, 0]], np.float32), "z": np.ones((1, 3), np.float32)})
+    found = Outputs.of_real({"y": np.array([[9.0, 0]], np.float32), "z": np.ones((1, 3), np.float32)})
+    meter.add(expected, found)
+    result = meter.result()
+    assert result["y"].sqnr_db == pytest.approx(20)
+    assert result["y"].differing == 0.5
+    assert result["z"] == OutputFidelity(math.inf, pytest.approx(1), None, 0.0)
+    assert lowest(result) == result["y"].sqnr_db
+    assert result["z"].to_json() == {
+        "sqnr_db": None,
+        "cosine": pytest.approx(1),
+        "max_lsb": None,
+        "differing": 0.0,
+        "identical": True,
+    }
+
+
+def test_the_ratio_is_against_the_expected_values() -> None:
+    """10·log10(Σ expected² / Σ difference²): twice the expected values is 0 dB, half of them 6."""
+    assert noise(([2, 0], [4, 0])).sqnr_db == 0
+    assert noise(([2, 0], [1, 0])).sqnr_db == pytest.approx(20 * math.log10(2))
+
+
+def test_what_json_cannot_say_is_none() -> None:
+    assert [finite_or_none(value) for value in (1.5, math.inf, -math.inf, math.nan)] == [1.5, None, None, None]

@@ -1,33 +1,23 @@
 from __future__ import annotations
 
+import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.evaluation.statistics import (
+    Difference,
     agreement,
+    bootstrap_interval,
+    paired_bootstrap,
     paired_difference,
     paired_difference_of_counts,
-    top_k_hits,
+    paired_mean_difference,
+    resamples,
     wilson_interval,
 )
-
-
-def test_top_k_hits() -> None:
-    scores = np.array([[0.1, 0.5, 0.4], [0.1, 0.5, 0.4], [0.1, 0.5, 0.4]])
-    labels = np.array([1, 2, 0])
-    np.testing.assert_array_equal(top_k_hits(scores, labels, 1), [True, False, False])
-    np.testing.assert_array_equal(top_k_hits(scores, labels, 2), [True, True, False])
-    np.testing.assert_array_equal(top_k_hits(scores, labels, 3), [True, True, True])
-
-
-def test_equal_scores_rank_in_class_order_as_argmax_does() -> None:
-    scores = np.random.default_rng(0).integers(0, 3, (500, 7))
-    labels = np.random.default_rng(1).integers(0, 7, 500)
-    np.testing.assert_array_equal(top_k_hits(scores, labels, 1), scores.argmax(axis=1) == labels)
-    first_three = np.argsort(-scores, axis=1, kind="stable")[:, :3]
-    np.testing.assert_array_equal(top_k_hits(scores, labels, 3), (first_three == labels[:, None]).any(axis=1))
 
 
 def test_agreement() -> None:
@@ -95,3 +85,78 @@ def test_paired_interval_covers(n: int, p: float, q: float) -> None:
                 ways = math.comb(n, b) * math.comb(n - b, c)
                 chance += ways * p**b * q**c * (1 - p - q) ** (n - b - c)
     assert chance > 0.93
+
+
+def test_the_difference_is_the_first_less_the_second() -> None:
+    better, worse = np.array([True] * 8 + [False] * 2), np.array([True] * 3 + [False] * 7)
+    found = paired_difference(better, worse)
+    assert found.value == 0.5
+    assert found.low > 0  # it is surely better
+    assert paired_difference(worse, better).high < 0
+    assert paired_difference_of_counts(5, 0, 10).value == 0.5
+    assert paired_difference_of_counts(5, 0, 10).low > 0
+
+
+def mean(values: np.ndarray[Any, Any]) -> float:
+    return float(values.mean())
+
+
+def test_the_bootstrap_draws_the_same_examples_for_both() -> None:
+    """Whatever an example adds to both cancels: a constant difference has no width, unrelated ones have."""
+    generator = np.random.default_rng(1)
+    hard, other = generator.normal(0, 100, 400), generator.normal(0, 100, 400)
+    paired = paired_bootstrap(hard + 1, hard, mean)
+    assert (paired.value, paired.low, paired.high) == pytest.approx((1, 1, 1))
+    apart = paired_bootstrap(hard + 1, other, mean)
+    assert apart.high - apart.low > 10
+
+
+def test_the_bootstrap_of_a_mean_is_near_the_normal_interval() -> None:
+    values = np.random.default_rng(2).normal(5, 2, 400)
+    low, high = bootstrap_interval(values, mean)
+    half = 1.96 * values.std() / 20
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.04)
+    found = paired_bootstrap(values, np.zeros(400), mean)
+    assert (found.low, found.high) == (low, high)
+
+
+def test_the_bootstrap_turns_with_its_models_and_repeats_itself() -> None:
+    generator = np.random.default_rng(3)
+    one, two = generator.normal(1, 1, 50), generator.normal(0, 1, 50)
+    forth, back = paired_bootstrap(one, two, mean), paired_bootstrap(two, one, mean)
+    assert (back.value, back.low, back.high) == pytest.approx((-forth.value, -forth.high, -forth.low))
+    assert forth.low < forth.value < forth.high
+    assert paired_bootstrap(one, two, mean) == forth
+
+
+def test_samples_without_a_value_do_not_count() -> None:
+    def spread_or_nothing(values: np.ndarray[Any, Any]) -> float:
+        return float(values.mean()) if len(set(values.tolist())) > 1 else math.nan
+
+    low, high = bootstrap_interval(np.array([0.0, 1.0]), spread_or_nothing)
+    assert (low, high) == (0.5, 0.5)
+    assert all(math.isnan(end) for end in bootstrap_interval(np.zeros(3), spread_or_nothing))
+
+
+def test_two_infinite_values_do_not_differ() -> None:
+    def ratio(values: np.ndarray[Any, Any]) -> float:
+        return math.inf if values.mean() == 0 else float(1 / values.mean())
+
+    assert paired_bootstrap(np.zeros(4), np.zeros(4), ratio) == Difference(0, 0, 0)
+    found = paired_bootstrap(np.zeros(4), np.ones(4), ratio)
+    assert found.value == found.low == math.inf
+    assert json.dumps(found.to_json(), allow_nan=False) == '{"value": null, "low": null, "high": null}'
+
+
+def test_zeros_and_ones_get_tangos_interval_and_others_the_bootstraps() -> None:
+    one, two = np.array([1, 1, 1, 0, 1]), np.array([0, 1, 1, 0, 0])
+    assert paired_mean_difference(one, two) == paired_difference(one > 0, two > 0)
+    half = np.array([0.5, 1, 1, 0, 1])
+    assert paired_mean_difference(half, two) == paired_bootstrap(half, two, mean)
+    assert paired_mean_difference(two, half) == paired_bootstrap(two, half, mean)
+
+
+def test_large_statistics_are_drawn_fewer_times() -> None:
+    assert resamples(1000 * 8) == 1000
+    assert resamples(10**6) < 1000
+    assert resamples(10**12) == 200

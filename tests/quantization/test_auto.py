@@ -2,63 +2,206 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pipeline.quantization.auto import FEWEST_HELD_OUT, choose
+from pipeline.evaluation.fidelity import Noise
+from pipeline.quantization import auto
+from pipeline.quantization.auto import ESTIMATORS, FEWEST_HELD_OUT, MARGIN_DB, Choice, Trial, best_of, choose
 from pipeline.quantization.ptq import Settings, prepare, quantize
+from pipeline.tasks.fidelity_only import Fidelity
+from pipeline.tensors import Tensors
 from pipeline.tflite.runner import Runner
+from tests.quantization import networks
 from tests.quantization.networks import examples, stack
+from tests.quantization.sensitivity.models import chain, classifier, weights
 
 X = examples(64)
-CHOICE = choose(stack(), lambda: [X[:30], X[30:]], len(X))
+TASK = classifier(stack())
+CHOICE = choose(stack(), lambda: [{"x": X[:30]}, {"x": X[30:]}], len(X), task=TASK)
 
 
-def test_every_estimator_and_correction_is_tried() -> None:
-    names = [str(trial.settings) for trial in CHOICE.trials]
-    assert len(names) == len(set(names)) == 6
-    assert {trial.settings.estimator for trial in CHOICE.trials} == {"min_max", "mse", "percentile", "entropy"}
-    assert any(trial.settings.equalize for trial in CHOICE.trials)
-    assert any(trial.settings.rounding == "learned" for trial in CHOICE.trials)
+def trial(sqnr_db: float, *agreed: float, name: str = "") -> Trial:
+    """A candidate with this signal to noise ratio and agreement on each example."""
+    settings = Settings(estimator=name or "min_max")  # type: ignore[arg-type]
+    return Trial(settings, float(np.mean(agreed)), sqnr_db, 0.0, np.array(agreed, np.float64))
 
 
-def test_the_choice_is_one_of_the_trials_and_not_a_bad_one() -> None:
-    [chosen] = [trial for trial in CHOICE.trials if trial.settings == CHOICE.settings]
-    assert chosen.sqnr_db >= CHOICE.trials[0].sqnr_db
-    assert f"{chosen.sqnr_db:.1f} dB" in CHOICE.reason
+ALIKE = [1.0] * 20
 
 
-def test_a_quarter_is_held_out() -> None:
+def test_a_higher_ratio_wins_where_the_answers_are_the_same() -> None:
+    first, second = trial(30, *ALIKE), trial(33, *ALIKE)
+    assert best_of([first, second]) is second
+    assert best_of([second, first]) is second
+
+
+def test_it_must_be_higher_by_the_margin_and_the_margin_is_enough() -> None:
+    first, almost, enough = (trial(30 + more, *ALIKE) for more in (0, 0.99 * MARGIN_DB, MARGIN_DB))
+    assert best_of([first, almost]) is first
+    assert best_of([first, enough]) is enough
+
+
+def test_steps_below_the_margin_do_not_add_up_but_those_above_do() -> None:
+    small = [trial(30 + number * 0.9 * MARGIN_DB, *ALIKE) for number in range(3)]
+    assert best_of(small) is small[2]  # 1.8 margins above the first, which the second did not replace
+    large = [trial(30 + number * 1.1 * MARGIN_DB, *ALIKE) for number in range(3)]
+    assert best_of(large) is large[2]
+
+
+def test_a_better_agreement_wins_whatever_the_ratio_where_it_is_no_chance() -> None:
+    poor, good = trial(40, *[0.0] * 12, *[1.0] * 8), trial(20, *ALIKE)
+    assert best_of([poor, good]) is good
+    assert best_of([good, poor]) is good
+
+
+def test_a_better_agreement_within_chance_does_not_win_by_itself() -> None:
+    first, second = trial(30, *[1.0] * 19, 0.0), trial(30, *ALIKE)
+    assert best_of([first, second]) is first
+    assert best_of([first, replace(second, sqnr_db=30 + MARGIN_DB)]).sqnr_db == 30 + MARGIN_DB
+
+
+def test_a_worse_agreement_within_chance_does_not_stop_a_higher_ratio() -> None:
+    first, second = trial(30, *ALIKE), trial(35, *[1.0] * 19, 0.0)
+    assert best_of([first, second]) is second
+
+
+def test_a_higher_ratio_does_not_make_up_for_answers_that_are_worse_beyond_chance() -> None:
+    first, second = trial(30, *ALIKE), trial(60, *[0.0] * 12, *[1.0] * 8)
+    assert best_of([first, second]) is first
+
+
+def test_the_bound_of_chance_itself_is_within_chance() -> None:
+    """Agreements that never differ have an interval of nothing but 0."""
+    halves = [0.5] * 20
+    assert best_of([trial(30, *halves), trial(35, *halves)]).sqnr_db == 35
+    assert best_of([trial(30, *halves), trial(30, *halves, name="mse")]).settings.estimator == "min_max"
+
+
+def test_agreements_between_0_and_1_are_compared_too() -> None:
+    rng = np.random.default_rng(0)
+    lower = rng.uniform(0.8, 0.9, 20)
+    first, second = trial(30, *lower), trial(30, *(lower + 0.02))
+    assert best_of([first, second]) is second
+
+
+@pytest.mark.parametrize("ratio", [np.inf, -np.inf])
+def test_of_equal_ratios_without_end_the_simpler_stays(ratio: float) -> None:
+    first, second = trial(ratio, *ALIKE), trial(ratio, *ALIKE, name="mse")
+    assert best_of([first, second]) is first
+
+
+def test_candidates_are_compared_in_turn_with_the_best_so_far() -> None:
+    first, better, little_more = (trial(ratio, *ALIKE) for ratio in (30, 31, 31.3))
+    assert best_of([first, better, little_more]) is better
+    poor, good = trial(30, *[0.0] * 12, *[1.0] * 8), trial(30, *ALIKE)
+    assert best_of([poor, good, trial(30, *ALIKE, name="mse")]) is good
+
+
+def test_every_estimator_comes_first_then_each_correction_on_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = ("entropy", "min_max", "mse", "percentile")  # the worst one here comes first
+    monkeypatch.setattr(auto, "ESTIMATORS", order)
+    x = networks.inputs_of("any_size", 64)
+    choice = choose(networks.any_size(), lambda: [x], 64, task=Fidelity())
+    settings = [one.settings for one in choice.trials]
+    assert tuple(one.estimator for one in settings[:4]) == order
+    assert not any(one.equalize or one.rounding == "learned" for one in settings[:4])
+    best = best_of(choice.trials[:4]).settings
+    assert best.estimator != order[0]
+    assert settings[4] == replace(best, equalize=True)
+    assert settings[5] == replace(best_of(choice.trials[:5]).settings, rounding="learned")
+    assert len(settings) == 6
+
+
+def test_the_choice_is_the_best_of_all_trials() -> None:
+    best = best_of(CHOICE.trials)
+    assert CHOICE.settings == best.settings
+    assert f"{best.sqnr_db:.1f} dB" in CHOICE.reason
+
+
+def test_the_trials_numbers_are_those_of_the_written_model_on_the_held_out_quarter() -> None:
     assert CHOICE.held_out == 16
+    fit, held = X[:48], X[48:]
+    first = CHOICE.trials[0].settings
+    written, _ = quantize(prepare(stack(), lambda: [{"x": fit}], first), "int8", lambda: [{"x": fit}], first)
+    expected, found = (Runner(content, batch=4)({"x": held}).real["dense"] for content in (stack(), written))
+    noise = Noise()
+    noise.add(expected, found)
+    assert CHOICE.trials[0].sqnr_db == pytest.approx(noise.sqnr_db, abs=1e-3)
+    assert CHOICE.trials[0].agreement == (expected.argmax(1) == found.argmax(1)).mean()
+
+
+def test_probabilities_are_compared_before_the_softmax() -> None:
+    x = weights(64, 6, seed=9)
+    layers = weights(6, 6), weights(4, 6, seed=1)
+    bare, ended = (
+        choose(content, lambda: [{"x": x}], 64, task=classifier(content), equalizing=False, learning=False)
+        for content in (chain(*layers), chain(*layers, ending="SOFTMAX"))
+    )
+    for one, other in zip(bare.trials, ended.trials, strict=True):
+        assert one.sqnr_db == pytest.approx(other.sqnr_db, abs=0.3)
+        assert one.agreement == other.agreement
+
+
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_any_inputs_and_outputs(network: str) -> None:
+    x = networks.inputs_of(network, 64)
+    choice = choose(networks.NETWORKS[network](), lambda: [x], 64, task=Fidelity())
+    assert len(choice.trials) == 6
+    assert all(8 < one.sqnr_db < 60 and 0.9 < one.agreement < 1 for one in choice.trials)
+    assert all(one.agreed.shape == (16,) for one in choice.trials)
 
 
 def test_too_few_examples_choose_nothing_and_say_so() -> None:
     few = 4 * FEWEST_HELD_OUT - 4
-    choice = choose(stack(), lambda: [X[:few]], few, base=Settings(estimator="mse"))
+    choice = choose(stack(), lambda: [{"x": X[:few]}], few, task=TASK, base=Settings(estimator="mse"))
     assert (choice.settings, choice.trials) == (Settings(estimator="mse"), ())
     assert "too few" in choice.reason
 
 
 def test_a_spent_budget_ends_the_search_after_the_first() -> None:
-    choice = choose(stack(), lambda: [X], len(X), budget=1e-9)
+    choice = choose(stack(), lambda: [{"x": X}], len(X), task=TASK, budget=1e-9)
     assert len(choice.trials) == 1
     assert "budget" in choice.reason
 
 
 def test_what_is_not_to_be_tried_is_not() -> None:
-    choice = choose(
-        stack(), lambda: [X], len(X), equalizing=False, learning=False, base=Settings(bias_correction=False)
+    base = Settings(bias_correction=False, weight_scales="mse")
+    choice = choose(stack(), lambda: [{"x": X}], len(X), task=TASK, equalizing=False, learning=False, base=base)
+    assert [one.settings for one in choice.trials] == [replace(base, estimator=name) for name in ESTIMATORS]
+
+
+def test_what_is_held_out_takes_no_part_in_the_fit() -> None:
+    """It goes far beyond the other examples' range, which the input of the candidates clips."""
+    wild = np.concatenate([X[:48], 100 * X[48:]])
+    choice: Choice = choose(
+        stack(), lambda: [{"x": wild}], 64, task=TASK, equalizing=False, learning=False, base=Settings()
     )
-    assert not any(trial.settings.equalize or trial.settings.bias_correction for trial in choice.trials)
-    assert len(choice.trials) == 4
+    assert all(one.sqnr_db < 8 for one in choice.trials)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 5), (3, 9), (4, 8), (7, 12), (0, 12)])
+def test_examples_are_cut_out_of_a_stream_of_batches(start: int, stop: int) -> None:
+    numbers = np.arange(12)
+
+    def batches() -> Iterator[Tensors]:
+        for part in np.split(numbers, [4, 4, 7]):
+            yield {"a": part, "b": 10 * part}
+
+    found = list(auto._slice(batches(), start, stop))
+    np.testing.assert_array_equal(np.concatenate([batch["a"] for batch in found]), numbers[start:stop])
+    np.testing.assert_array_equal(np.concatenate([batch["b"] for batch in found]), 10 * numbers[start:stop])
 
 
 @pytest.mark.parametrize("target", ["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16"])
 def test_every_format_is_written_with_the_corrections(target: str) -> None:
     settings = Settings(rounding="learned", equalize=True)
-    prepared = prepare(stack(), lambda: [X], settings)
-    content, corrected = quantize(prepared, target, lambda: [X], settings)  # type: ignore[arg-type]
+    prepared = prepare(stack(), lambda: [{"x": X}], settings)
+    content, corrected = quantize(prepared, target, lambda: [{"x": X}], settings)  # type: ignore[arg-type]
     assert (corrected is None) == (target == "float16")
-    expected = Runner(stack(), batch=4).predict(X)
-    error = Runner(content, batch=4).predict(X) - expected
+    expected = Runner(stack(), batch=4)({"x": X}).real["dense"]
+    error = Runner(content, batch=4)({"x": X}).real["dense"] - expected
     assert np.sqrt(np.mean(error**2)) < (0.25 if target == "int8_per_tensor" else 0.08) * expected.std()

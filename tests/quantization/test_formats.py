@@ -26,7 +26,7 @@ X = np.random.default_rng(2).uniform(-1, 1, (12, 16)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def ranges() -> Ranges:
-    return calibrate(LINEAR, [X])
+    return calibrate(LINEAR, [{"x": X}])
 
 
 def weights_of(content: bytes) -> tuple[Any, Any]:

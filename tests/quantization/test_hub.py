@@ -19,6 +19,10 @@ from pipeline.tflite.verdict import require
 Examples = list[np.ndarray]
 
 
+def batches(examples: Examples) -> list[dict[str, np.ndarray]]:
+    return [{"image": x} for x in examples]
+
+
 @pytest.fixture(scope="module")
 def flatbuffer() -> bytes:
     from pipeline.conversion.convert import to_flatbuffer
@@ -33,7 +37,7 @@ def examples() -> Examples:
 
 
 def test_ranges_are_the_smallest_and_largest_value_of_every_activation(flatbuffer: bytes, examples: Examples) -> None:
-    ranges = calibrate(flatbuffer, examples)
+    ranges = calibrate(flatbuffer, batches(examples))
     names, tapped = tap(flatbuffer)
     values = [Runner(tapped).run(x[None]) for batch in examples for x in batch]
     for index, name in enumerate(names):
@@ -49,7 +53,7 @@ def test_an_empty_dataset_is_refused(flatbuffer: bytes) -> None:
 
 
 def test_one_example_is_enough_to_run(flatbuffer: bytes, examples: Examples) -> None:
-    assert len(calibrate(flatbuffer, [examples[0][:1]])) > 3
+    assert len(calibrate(flatbuffer, batches([examples[0][:1]]))) > 3
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -59,12 +63,12 @@ def test_values_that_are_not_finite_are_refused_with_their_place(
     broken = examples[1].copy()
     broken[2, 0, 0, 0] = value
     with pytest.raises(InputError, match="examples 7 to 10"):
-        calibrate(flatbuffer, [examples[0], broken])
+        calibrate(flatbuffer, batches([examples[0], broken]))
 
 
 @pytest.mark.parametrize("target", FORMATS)
 def test_each_format_is_what_its_name_says(flatbuffer: bytes, examples: Examples, target: str) -> None:
-    content = write(flatbuffer, target, calibrate(flatbuffer, examples))  # type: ignore[arg-type]
+    content = write(flatbuffer, target, calibrate(flatbuffer, batches(examples)))  # type: ignore[arg-type]
     require(inspect(content), target)
     expected, answered = (Runner(model).predict(examples[0]) for model in (flatbuffer, content))
     assert np.abs(answered - expected).max() < 0.05
@@ -74,7 +78,7 @@ def test_each_format_is_what_its_name_says(flatbuffer: bytes, examples: Examples
 def test_the_inputs_and_outputs_have_the_type_that_was_asked_for(
     flatbuffer: bytes, examples: Examples, io_type: str
 ) -> None:
-    content = write(flatbuffer, "int8", calibrate(flatbuffer, examples), io_type)  # type: ignore[arg-type]
+    content = write(flatbuffer, "int8", calibrate(flatbuffer, batches(examples)), io_type)  # type: ignore[arg-type]
     found = inspect(content)
     assert {port.dtype for port in (*found.inputs, *found.outputs)} == {io_type}
 
@@ -87,7 +91,7 @@ def test_int8_without_ranges_or_with_another_models_is_refused(flatbuffer: bytes
 
 
 def test_a_quantized_model_is_not_quantized_again(flatbuffer: bytes, examples: Examples) -> None:
-    ranges = calibrate(flatbuffer, examples)
+    ranges = calibrate(flatbuffer, batches(examples))
     with pytest.raises(InputError, match="quantized already"):
         write(write(flatbuffer, "int8", ranges), "int8", ranges)
 

@@ -53,7 +53,7 @@ def test_a_rule_that_says_nothing_is_refused_with_what_is_near(rule: str, said: 
 @pytest.mark.parametrize("compute", ["float32", "float16", "int16x8"])
 def test_the_kept_operator_computes_in_what_was_asked_and_the_rest_in_int8(compute: str) -> None:
     rule = parse(f"pointwise={compute}")
-    content = write(stack(), "int8", calibrate(stack(), [X]), keep=[rule])
+    content = write(stack(), "int8", calibrate(stack(), [{"x": X}]), keep=[rule])
     require_hybrid(inspect(content), {"pointwise": compute}, "int8")
     expected = Runner(stack(), batch=4).predict(X)
     error = Runner(content, batch=4).predict(X) - expected
@@ -61,6 +61,6 @@ def test_the_kept_operator_computes_in_what_was_asked_and_the_rest_in_int8(compu
 
 
 def test_a_model_that_breaks_its_rules_is_told() -> None:
-    content = write(stack(), "int8", calibrate(stack(), [X]))
+    content = write(stack(), "int8", calibrate(stack(), [{"x": X}]))
     with pytest.raises(PipelineError, match="pointwise"):
         require_hybrid(inspect(content), {"pointwise": "float32"}, "int8")

@@ -48,8 +48,8 @@ def network(weights: float = 1.0, bias: tuple[float, float] = (0.0, 0.0), activa
     ids=["zero weights", "a bias alone", "tiny weights", "tiny weights, a bias", "a large bias", "a dead ReLU"],
 )
 def test_the_model_answers_what_float_answers(content: bytes, target: Any, how: Settings) -> None:
-    prepared = prepare(content, lambda: [X], how)
-    written, _ = quantize(prepared, target, lambda: [X], how)
+    prepared = prepare(content, lambda: [{"x": X}], how)
+    written, _ = quantize(prepared, target, lambda: [{"x": X}], how)
     require(inspect(written), target)
     expected, answered = (Runner(model, batch=4).predict(X) for model in (content, written))
     assert np.abs(answered - expected).max() <= 0.02 * np.abs(expected).max()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import TensorType
 
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.formats import write
@@ -15,6 +16,7 @@ from pipeline.recipe import Keep
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import require
+from tests.quantization import networks
 from tests.tiny_models import Graph
 
 SHAPE = [1, 4, 4, 4]
@@ -71,11 +73,11 @@ def last(kind: str) -> bytes:
 
 
 def test_every_kernel_is_tried() -> None:
-    assert set(OPERATORS) == set(KERNELS)
+    assert {*OPERATORS, "ARG_MAX", "ARG_MIN", "EMBEDDING_LOOKUP"} == set(KERNELS)
 
 
 def ranges_of(content: bytes) -> Ranges:
-    return calibrate(content, [X.reshape(-1, *Runner(content).inputs[0].shape[1:])])
+    return calibrate(content, [{"x": X.reshape(-1, *Runner(content).inputs[0].shape[1:])}])
 
 
 def answers(content: bytes) -> np.ndarray:
@@ -83,7 +85,7 @@ def answers(content: bytes) -> np.ndarray:
     return np.stack([runner.predict(x.reshape(runner.inputs[0].shape)) for x in X])
 
 
-@pytest.mark.parametrize("kind", sorted(KERNELS))
+@pytest.mark.parametrize("kind", sorted(OPERATORS))
 @pytest.mark.parametrize("place", [between_layers, last])
 def test_the_answers_are_the_float_operators(kind: str, place: Any) -> None:
     content = place(kind)
@@ -131,3 +133,43 @@ def test_two_in_a_row() -> None:
     require(inspect(written), "int8")
     assert inspect(written).operator_counts.get("DEQUANTIZE", 0) == 0
     assert np.abs(answers(written) - answers(content)).max() < 0.03
+
+
+def place_of(kind: str) -> bytes:
+    """x → TANH, an output, whose ARG_MAX or ARG_MIN over the last axis is another one."""
+    graph = Graph()
+    x, before = (graph.tensor(name, SHAPE) for name in ("x", "before"))
+    axis, place = graph.tensor("axis", [], "int32", data=np.array(3)), graph.tensor("place", SHAPE[:3], "int64")
+    graph.operator("TANH", [x], [before])
+    options = "ArgMaxOptions" if kind == "ARG_MAX" else "ArgMinOptions"
+    graph.operator(kind, [before, axis], [place], options, outputType=TensorType.INT64)
+    return graph.build([x], [before, place])
+
+
+@pytest.mark.parametrize("kind", ["ARG_MAX", "ARG_MIN"])
+@pytest.mark.parametrize("io_type", ["int8", "uint8", "float32"])
+def test_places_are_read_off_integers_and_stay_int64(kind: str, io_type: Any) -> None:
+    content = place_of(kind)
+    written = write(content, "int8", ranges_of(content), io_type)
+    found = inspect(written)
+    assert not found.float_operators
+    assert [port.dtype for port in found.outputs] == [io_type, "int64"]
+    require(found, "int8_float_io" if io_type == "float32" else "int8")
+    values, places = Runner(written)({"x": X}).real.values()
+    np.testing.assert_array_equal(places, values.argmax(-1) if kind == "ARG_MAX" else values.argmin(-1))
+    assert np.abs(values - Runner(content)({"x": X}).real["before"]).max() < 0.03
+
+
+def test_rows_of_a_table_have_the_scale_that_their_reader_asks_for() -> None:
+    content, x = networks.one_sentence(), networks.inputs_of("one_sentence")
+    found = inspect(written := write(content, "int8", calibrate(content, [x])))
+    require(found, "int8")
+    assert list(found.operator_counts) == ["EMBEDDING_LOOKUP", "FULLY_CONNECTED"]
+    expected, answered = (Runner(model)(x).real["y"] for model in (content, written))
+    assert np.abs(answered - expected).max() <= 3 * (found.outputs[0].scale or 0)
+
+
+def test_a_table_that_is_kept_stays_in_float() -> None:
+    content, x = networks.one_sentence(), networks.inputs_of("one_sentence")
+    written = write(content, "int8", calibrate(content, [x]), keep=[Keep(type="EMBEDDING_LOOKUP")])
+    assert [op.name for op in inspect(written).float_operators] == ["EMBEDDING_LOOKUP"]

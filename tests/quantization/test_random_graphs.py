@@ -24,8 +24,8 @@ NOISE = 0.15
 
 def check(blocks: list[str], seed: int, how: Settings, target: Any) -> None:
     content, fit = grow(blocks, seed), examples(seed)
-    prepared = prepare(content, lambda: [fit], how)
-    written, _ = quantize(prepared, target, lambda: [fit], how)
+    prepared = prepare(content, lambda: [{"x": fit}], how)
+    written, _ = quantize(prepared, target, lambda: [{"x": fit}], how)
     found = inspect(written)
     require(found, target)
     # On the calibration examples: what others do beyond the ranges is the data's doing.

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.ptq import Settings, prepare, quantize
 from pipeline.quantization.range_differences import compare
-from pipeline.quantization.ranges import Ranges, find
+from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import activations
 from pipeline.recipe import Quantize
 from pipeline.tflite.flatbuffer import quantization, read
@@ -35,8 +35,8 @@ def test_a_symmetric_range_holds_the_other_and_has_zero_in_the_middle(low: float
 
 def test_symmetric_activations_have_the_zero_point_0_everywhere() -> None:
     settings = Settings.of(Quantize(activations="symmetric"))
-    prepared = prepare(stack(), lambda: [X], settings)
-    content, _ = quantize(prepared, "int8", lambda: [X], settings)
+    prepared = prepare(stack(), lambda: [{"x": X}], settings)
+    content, _ = quantize(prepared, "int8", lambda: [{"x": X}], settings)
     quantized = [found for tensor in read(content).subgraphs[0].tensors if (found := quantization(tensor)) is not None]
     assert len(quantized) > 10
     assert not any(np.any(found.zero_points) for found in quantized)
@@ -46,7 +46,7 @@ def test_symmetric_activations_have_the_zero_point_0_everywhere() -> None:
 
 
 def test_given_ranges_are_taken_and_nothing_is_measured() -> None:
-    known = calibrate(stack(), [X])
+    known = calibrate(stack(), [{"x": X}])
     narrow = Ranges({name: (low / 2, high / 2) for name, (low, high) in known.items()}, "by hand")
 
     def no_data() -> list[np.ndarray]:
@@ -56,8 +56,8 @@ def test_given_ranges_are_taken_and_nothing_is_measured() -> None:
 
 
 def test_what_the_given_ranges_do_not_know_is_measured() -> None:
-    known = calibrate(stack(), [X])
-    prepared = prepare(stack(), lambda: [X], Settings(), given=Ranges({"conv": (0.0, 1.0)}, "by hand"))
+    known = calibrate(stack(), [{"x": X}])
+    prepared = prepare(stack(), lambda: [{"x": X}], Settings(), given=Ranges({"conv": (0.0, 1.0)}, "by hand"))
     assert prepared.ranges["conv"] == (0.0, 1.0)
     assert prepared.ranges["dense"] == known["dense"]
     assert set(prepared.ranges) == set(activations(stack()))
@@ -65,7 +65,7 @@ def test_what_the_given_ranges_do_not_know_is_measured() -> None:
 
 def test_another_models_ranges_are_refused() -> None:
     with pytest.raises(InputError, match="another model"):
-        prepare(stack(), lambda: [X], Settings(), given=Ranges({"nobody": (0, 1)}))
+        prepare(stack(), lambda: [{"x": X}], Settings(), given=Ranges({"nobody": (0, 1)}))
 
 
 def test_ranges_and_equalization_exclude_each_other() -> None:
@@ -91,8 +91,3 @@ def test_ranges_without_overlap_are_infinitely_apart() -> None:
 def test_different_models_are_not_compared() -> None:
     with pytest.raises(InputError, match="different models"):
         compare(Ranges({"a": (0, 1)}), Ranges({"b": (0, 1)}))
-
-
-def test_a_run_without_ranges_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no ranges\.json"):
-        find(tmp_path)

@@ -149,3 +149,14 @@ def test_share_of_delegated_operators_in_part() -> None:
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     Runner(tiny_models.linear(WEIGHTS)).predict(X)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_batch_that_was_asked_for_does_not_change_what_the_file_takes() -> None:
+    """An input without a batch dimension keeps its length: examples are answered one after the other."""
+    graph = tiny_models.Graph()
+    x, y = graph.tensor("x", [5]), graph.tensor("y", [5])
+    graph.operator("NEG", [x], [y], "NegOptions")
+    runner = Runner(graph.build([x], [y]), batch=4)
+    assert runner.signature.inputs[0].shape == (5,)
+    values = np.arange(15, dtype=np.float32).reshape(3, 5)
+    np.testing.assert_array_equal(runner({"x": values}).real["y"], -values)

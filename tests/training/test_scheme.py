@@ -100,7 +100,7 @@ def test_the_plain_converter_and_the_hub_agree(aware: Any) -> None:
         aware(x, training=True)
     simulated = to_flatbuffer(aware)
     prepared, learned = take_out_fake_quant(simulated)
-    int8 = write(prepared, "int8", learned.over(calibrate(prepared, [x])))
+    int8 = write(prepared, "int8", learned.over(calibrate(prepared, [{"x": x}])))
     expected = aware(x).numpy()
     np.testing.assert_allclose(Runner(simulated).predict(x), expected, atol=1e-5)
     # Softmax answers in steps of 1/256; a step or two of rounding is what int8 may differ by.

@@ -1,4 +1,4 @@
-"""A run of digits with float.tflite, prepared.tflite and int8.tflite, made by the road without TensorFlow."""
+"""A run of digits with float.tflite, prepared.tflite and int8.tflite, quantized after training, without TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inside a rung: which activation parts first, and which operator is to blame."""
+"""Inside a rung: which activation diverges first, and which operator is to blame."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.errors import InputError
+from pipeline.tensors import Batch
 from pipeline.tflite import flatbuffer
-from pipeline.tflite.activations import Activations
+from pipeline.tflite.activations import INPUT, Activations
 from pipeline.tflite.match import matched
-from pipeline.verification.inside import Inside, look_inside
+from pipeline.verification.inside import Inside, look_inside, single_examples
+from tests import tiny_models
 from tests.quantization import networks
 
-EXAMPLES = list(networks.examples(6))
+EXAMPLES = [{"x": example} for example in networks.examples(6)]
 
 
 def looked(upper: bytes, lower: bytes, *, sqnr_db: float = 20.0, kernels: Any = "xnnpack", lsb: int = 1) -> Inside:
@@ -115,6 +118,102 @@ def test_a_name_of_another_shape_is_no_match() -> None:
     narrow, wide = (Activations(networks.stack(units=units), "xnnpack").listed for units in (4, 5))
     assert [wide[lower].name for _, lower in matched(narrow, wide)] == ["x", "conv", "depthwise", "pointwise", "mean"]
     assert len(wide) == 6
+
+
+def test_several_inputs_stand_first_and_match_by_name(tmp_path: Path) -> None:
+    """One of the two is broken in the lower file: its scale is another one than the float file's values need."""
+    upper = tiny_models.sum_of_two(4)
+    lower = tiny_models.sum_of_two(4, "int8", scale=0.01)
+    examples = [{"first": np.full(4, 1.0), "second": np.full(4, 5.0)}]
+    found = look_inside(
+        "int8", "float", Activations(upper, "xnnpack"), Activations(lower, "builtin"), examples, sqnr_db=20, lsb=1
+    )
+    assert [(gap.tensor, gap.index) for gap in found.tensors] == [("first", -1), ("second", -1), ("sum", 0)]
+    assert found.unmatched == 0
+    assert found.first is not None
+    assert found.first.tensor == "second"  # 1.27 is the most that it can store
+
+
+def test_inputs_of_other_names_match_in_order() -> None:
+    def rename(_: Any, graph: Any) -> None:
+        for index, name in zip(graph.inputs, (b"serving_default_b:0", b"serving_default_a:0"), strict=True):
+            graph.tensors[int(index)].name = name
+
+    plain = Activations(tiny_models.sum_of_two(4), "xnnpack").listed
+    other = Activations(edited(tiny_models.sum_of_two(4), rename), "xnnpack").listed
+    assert matched(plain, other) == [(0, 0), (1, 1), (2, 2)]
+    exported = [activation for activation in other if activation.operator == INPUT]
+    named = [type(own)(name, INPUT, -1, own.shape, ()) for name, own in zip(("a", "b"), exported, strict=True)]
+    assert matched(named, exported) == [(1, 0), (0, 1)]
+
+
+def test_integers_without_a_scale_stand_for_themselves() -> None:
+    content = tiny_models.sum_of_two(4, "int32", scale=None)
+    examples = [{"first": np.array([1, 2, 3, 2**30]), "second": np.array([0, 0, 0, 1])}]
+    found = look_inside(
+        "b", "a", Activations(content, "builtin"), Activations(content, "reference"), examples, sqnr_db=20, lsb=1
+    )
+    assert [gap.tensor for gap in found.tensors] == ["first", "second"]
+    assert {gap.sqnr_db for gap in found.tensors} == {np.inf}
+    with pytest.raises(InputError, match="takes int32 as it is"):
+        Activations(content, "builtin")({"first": np.full(4, 0.5), "second": np.zeros(4)})
+
+
+def test_open_dimensions_take_the_examples_sizes() -> None:
+    run = Activations(open_sides(), "xnnpack")
+    for side in (3, 5, 4):
+        x = np.random.default_rng(side).normal(size=(side, side, 2)).astype(np.float32)
+        given, doubled = run({"x": x})
+        assert given.shape == (1, side, side, 2)
+        np.testing.assert_allclose(doubled[0], x + x)
+
+
+def test_a_model_without_a_batch_is_looked_into() -> None:
+    graph = tiny_models.Graph()
+    x = graph.tensor("x", [4])
+    y = graph.tensor("y", [4])
+    graph.operator("ADD", [x, x], [y], "AddOptions")
+    given, doubled = Activations(graph.build([x], [y]), "xnnpack")({"x": np.arange(4)})
+    np.testing.assert_array_equal(doubled, 2 * given)
+    assert given.shape == (4,)
+
+
+def test_a_batch_that_the_graph_fixes_is_filled_and_counts_once() -> None:
+    graph = tiny_models.Graph()
+    x = graph.tensor("x", [2, 3])
+    shape = graph.tensor("shape", [2], "int32", data=np.array([2, 3]))
+    y = graph.tensor("y", [2, 3])
+    graph.operator("RESHAPE", [x, shape], [y], "ReshapeOptions", newShape=[2, 3])
+    found = Activations(graph.build([x], [y]), "builtin")({"x": np.arange(3)})
+    assert [array.tolist() for array in found] == [[[0, 1, 2]], [[0, 1, 2]]]
+
+
+def test_an_example_that_does_not_fit_is_refused() -> None:
+    run = Activations(tiny_models.sum_of_two(4), "xnnpack")
+    with pytest.raises(InputError, match=r"has no input 'frist'"):
+        run({"frist": np.zeros(4), "second": np.zeros(4)})
+    with pytest.raises(InputError, match=r"takes \[batch, 4\] as 'second' and was given \[1, 5\]"):
+        run({"first": np.zeros(4), "second": np.zeros(5)})
+
+
+def test_single_examples_of_a_stream() -> None:
+    batches = [Batch({"a": np.arange(4), "b": 10 * np.arange(4)}, {})[part] for part in (slice(3), slice(3, 4))]
+    found = [{name: int(value) for name, value in example.items()} for example in single_examples(batches, 9)]
+    assert found == [{"a": n, "b": 10 * n} for n in range(4)]
+    assert len(list(single_examples(batches, 2))) == 2
+
+
+def open_sides() -> bytes:
+    """x [1, ?, ?, 2] → x + x."""
+    graph = tiny_models.Graph()
+    x, y = (graph.tensor(name, [1, 1, 1, 2]) for name in "xy")
+    graph.operator("ADD", [x, x], [y], "AddOptions")
+
+    def leave_open(_: Any, graph: Any) -> None:
+        for tensor in graph.tensors:
+            tensor.shapeSignature = [1, -1, -1, 2]
+
+    return edited(graph.build([x], [y]), leave_open)
 
 
 def test_json(files: tuple[bytes, bytes]) -> None:

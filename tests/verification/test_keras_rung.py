@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.errors import InputError
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.activations import Activations
 from pipeline.verification.inside import Inside, look_inside
@@ -30,15 +31,77 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
 
 def looked(rung: KerasRung, content: bytes, images: np.ndarray) -> Inside:
     lower = Activations(content, "xnnpack")
-    return look_inside("float", "keras", rung.activations(lower.listed), lower, images[:4], sqnr_db=20, lsb=1)
+    return look_inside(
+        "float",
+        "keras",
+        rung.activations(lower.listed),
+        lower,
+        [{"x": image} for image in images[:4]],
+        sqnr_db=20,
+        lsb=1,
+    )
 
 
 def test_it_answers_any_number_of_examples(files: tuple[Path, bytes], images: np.ndarray) -> None:
     rung = KerasRung("keras", "the model", files[0])
-    found = [rung.run(images[:count]) for count in (1, 5)]
-    assert [outputs.scores.shape for outputs in found] == [(1, 10), (5, 10)]
-    np.testing.assert_allclose(found[1].scores.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(found[0].scores[0], found[1].scores[0], rtol=1e-4)
+    (output,) = rung.signature.outputs
+    found = [rung({"x": images[:count]}).real[output.name] for count in (1, 5)]
+    assert [scores.shape for scores in found] == [(1, 10), (5, 10)]
+    np.testing.assert_allclose(found[1].sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
+
+
+@pytest.fixture(scope="module", params=["list", "dict"])
+def two_ended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image and token ids in, two outputs."""
+    from pipeline.models.backend import tf_keras
+
+    layers = tf_keras.layers
+    image, tokens = tf_keras.Input((4, 4, 1), name="image"), tf_keras.Input((3,), dtype="int32", name="tokens")
+    flat = layers.Flatten(name="flat")(image)
+    looked_up = layers.Embedding(16, 1, weights=[2.0 * np.arange(16)[:, None]], name="table")(tokens)
+    total = layers.Flatten(name="doubled")(looked_up)
+    outputs = {"pixels": flat, "ids": total} if request.param == "dict" else [flat, total]
+    made = tf_keras.Model([image, tokens], outputs)
+    path = tmp_path_factory.mktemp("keras") / "two.h5"
+    made.save(path)
+    return path
+
+
+def test_inputs_and_outputs_have_kerass_names(two_ended: Path) -> None:
+    rung = KerasRung("keras", "the model", two_ended)
+    assert [(spec.name, spec.dtype.name) for spec in rung.signature.inputs] == [
+        ("image", "float32"),
+        ("tokens", "int32"),
+    ]
+    assert rung.signature.input("image").shape == (-1, 4, 4, 1)
+    x, ids = np.random.default_rng(0).normal(size=(5, 4, 4, 1)), np.arange(15).reshape(5, 3)
+    found = rung({"tokens": ids, "image": x}).real
+    assert list(found) == [spec.name for spec in rung.signature.outputs]
+    by_size = {array.shape[1]: array for array in found.values()}
+    np.testing.assert_allclose(by_size[16], x.reshape(5, 16), rtol=1e-6)
+    np.testing.assert_array_equal(by_size[3], 2 * ids)
+
+
+def test_inputs_that_the_model_does_not_take(two_ended: Path) -> None:
+    rung = KerasRung("keras", "the model", two_ended)
+    x, ids = np.zeros((2, 4, 4, 1)), np.zeros((2, 3), np.int32)
+    with pytest.raises(InputError, match=r"no input 'imgae'.*Did you mean 'image'"):
+        rung({"imgae": x, "tokens": ids})
+    with pytest.raises(InputError, match=r"takes \[4, 4, 1\] as 'image' and was given \[5, 4, 1\]"):
+        rung({"image": np.zeros((2, 5, 4, 1)), "tokens": ids})
+    with pytest.raises(InputError, match="'tokens' takes int32 as it is"):
+        rung({"image": x, "tokens": ids + 0.5})
+
+
+def test_all_inputs_stand_first_in_the_look_inside(two_ended: Path) -> None:
+    run = KerasRung("keras", "the model", two_ended).activations([])
+    names = [activation.name for activation in run.listed]
+    assert names[:2] == ["image", "tokens"]
+    assert set(names[2:]) == {"flat", "table", "doubled"}
+    found = dict(zip(names, run({"tokens": np.arange(3), "image": np.ones((4, 4, 1))}), strict=True))
+    assert (found["image"].shape, found["tokens"].dtype.name, found["flat"].shape) == ((1, 4, 4, 1), "int32", (1, 16))
+    assert found["doubled"].tolist() == [[0, 2, 4]]
 
 
 def test_the_conversion_changes_no_layer(files: tuple[Path, bytes], images: np.ndarray) -> None:

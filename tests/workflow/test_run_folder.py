@@ -115,37 +115,6 @@ def test_the_folder_of_all_runs_is_chosen_by_the_environment(tmp_path: Path, mon
     assert run_folder.root() == Path("runs")
 
 
-def test_the_models_of_a_run_are_the_float_one_first_without_the_inner_ones(tmp_path: Path) -> None:
-    run = finished(tmp_path / "a")
-    for name in ("dynamic", "float", "prepared", "int8", "qat"):
-        write_bytes(run.path(f"{name}.tflite"), b"x")
-    assert list(run_folder.model_files([run.folder])) == ["float", "dynamic", "int8"]
-    assert run_folder.model_file(run.folder) == run.path("int8.tflite")
-
-
-def test_files_of_the_same_name_are_told_apart_by_their_path(tmp_path: Path) -> None:
-    files = [tmp_path / "a" / "int8.tflite", tmp_path / "b" / "int8.tflite"]
-    assert run_folder.model_files(files) == {"int8": files[0], str(files[1]): files[1]}
-
-
-def test_a_run_without_models_says_what_makes_them(tmp_path: Path) -> None:
-    run = finished(tmp_path / "a")
-    with pytest.raises(InputError, match="to the end"):
-        run_folder.model_files([run.folder])
-    with pytest.raises(InputError, match=r"pipeline export --int8"):
-        run_folder.model_file(run.folder)
-
-
-def test_the_recipe_of_a_file_is_its_runs_with_the_overrides_laid_over(tmp_path: Path) -> None:
-    run = finished(tmp_path / "a")
-    run.describe(recipe={"name": "mine", "model": {"name": "ResNet50"}})
-    files = [run.path("int8.tflite")]
-    assert run_folder.recipe_of(None, ["data.limit=7"], files).data.limit == 7
-    assert run_folder.recipe_of("mobilenet", [], files).name == "mobilenet"
-    with pytest.raises(InputError, match="--recipe"):
-        run_folder.recipe_of(None, [], [tmp_path / "lonely.tflite"])
-
-
 def test_a_key_hangs_on_every_part_and_not_on_the_order_of_a_mapping() -> None:
     assert key_of("a", {"x": 1, "y": 2}) == key_of("a", {"y": 2, "x": 1})
     assert len({key_of("a", 1), key_of("a", 2), key_of("b", 1), key_of(1, "a"), key_of("a"), key_of()}) == 6

@@ -1,4 +1,4 @@
-"""What the road does again after a change, and what it refuses (see test_main_road.py for the straight way)."""
+"""What is done again after a change, and what is refused (see test_whole_recipe.py for the ordinary course)."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ def test_the_metrics_have_the_promised_keys(small_run: Run) -> None:
         assert metrics[name]["size_bytes"] == small_run.path(f"{name}.tflite").stat().st_size
         assert 0 <= metrics[name]["agreement"] <= 1
     assert "prepared" not in metrics
+    assert metrics["task"]["name"] == "classification"
+    assert metrics["task"]["metrics"][0]["name"] == "top1"
+
+
+def test_every_form_of_the_model_has_the_float_models_names(small_run: Run) -> None:
+    forms = [inspect(small_run.path(f"{name}.tflite")) for name in ("float", "qat", "prepared", "int8")]
+    assert {port.name for form in forms for port in form.outputs} == {"dense"}
+    assert len({port.name for form in forms for port in form.inputs}) == 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +75,7 @@ def test_the_metrics_have_the_promised_keys(small_run: Run) -> None:
     ],
     ids=["benchmark", "evaluate", "formats", "io", "description"],
 )
-def test_a_changed_key_redoes_what_hangs_on_it(small_run: Run, changes: dict[str, Any], again: set[str]) -> None:
+def test_a_changed_key_redoes_what_depends_on_it(small_run: Run, changes: dict[str, Any], again: set[str]) -> None:
     before = finished(small_run)
     stages.run_recipe(context(small_run, **changes))
     assert {name for name, key in finished(small_run).items() if key != before.get(name)} == again
@@ -132,7 +140,7 @@ def test_an_interrupted_qat_goes_on_from_the_float_model(small_run: Run, monkeyp
 def test_ptq_leaves_qat_out_and_takes_the_training_over(small_run: Run) -> None:
     post = Run(small_run.folder.parent / "small-ptq")
     metrics = stages.run_recipe(context(post), ptq=True)
-    assert {name for name in metrics if name != "host"} == {"float", "int8"}
+    assert metrics.keys() - {"host", "task"} == {"float", "int8"}
     assert post.path("float.keras").read_bytes() == small_run.path("float.keras").read_bytes()
     assert not post.path("qat.h5").exists()
 
@@ -142,3 +150,10 @@ def test_a_recipe_without_qat_takes_the_post_training_road(small_run: Run) -> No
     assert "qat" not in stages.run_recipe(context(run, qat=None))
     with pytest.raises(InputError, match="no qat section"):
         stages.qat(context(run, qat=None))
+
+
+def test_another_task_redoes_whatever_it_may_have_changed(small_run: Run) -> None:
+    before = finished(small_run)
+    stages.run_recipe(context(small_run, task="classification"))
+    after = finished(small_run)
+    assert {name for name in after if after[name] != before[name]} >= {"train", "qat", "flatbuffers", "measure"}

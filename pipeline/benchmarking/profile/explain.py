@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.benchmarking.host import Host, describe_host
+from pipeline.benchmarking.latency import benchmark
 from pipeline.benchmarking.profile.attribute import attribute
+from pipeline.benchmarking.profile.litert import REFUSED
 from pipeline.benchmarking.profile.profiler import profile
 from pipeline.benchmarking.profile.reasons import DOT_PRODUCTS, reasons
 from pipeline.benchmarking.profile.work import INSTRUCTION_SETS, Work, work
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.activations import listed
+from pipeline.tflite.delegation import measure
 from pipeline.tflite.inspect import Operator, inspect
 from pipeline.tflite.match import matched
 from pipeline.tflite.operator_names import short_names
@@ -69,10 +72,13 @@ class Explanation:
     reference_us: float | None
     """The float model's."""
     inference_us: float
-    """A whole inference, with what is between the operators; on a busy machine it varies more than their sum."""
+    """A whole inference, with what is between the operators; on a busy machine it varies more than their sum. Timed
+    without the profiler where that does not take the model."""
     gains: dict[str, float] | None
     """At most how many times as fast as float all multiplications are, by instruction set: an estimate."""
     host: Host
+    unprofiled: str | None = None
+    """Why no operator was timed: the profiler does not take the model, and all operators' times are 0."""
 
     @property
     def delegated(self) -> float:
@@ -106,6 +112,7 @@ class Explanation:
             "runs": self.runs,
             "total_us": self.total_us,
             "inference_us": self.inference_us,
+            "unprofiled": self.unprofiled,
             "reference_us": self.reference_us,
             "ratio": self.total_us / self.reference_us if self.reference_us else None,
             "delegated": self.delegated,
@@ -127,7 +134,8 @@ def explain(model: Path, reference: Path | None = None, *, runs: int = RUNS) -> 
     Raises:
         InputError: a float model where a quantized one was asked for, a reference that is quantized, a file that is no
             model or kills the process that runs it.
-        PipelineError: this LiteRT's profiler cannot be used.
+        PipelineError: this LiteRT's profiler cannot be used. Where it is only this model that it does not take, its
+            operators are explained without times.
     """
     found = inspect(model)
     if found.verdict.kind == "float32":
@@ -137,11 +145,23 @@ def explain(model: Path, reference: Path | None = None, *, runs: int = RUNS) -> 
         )
     if reference is not None and (kind := inspect(reference).verdict).kind != "float32":
         raise InputError(f"The reference {reference} is no float model: it is {kind.text}.")
-    profiles = profile([model, *([reference] if reference else [])], runs)
+    files = [model, *([reference] if reference else [])]
     tree = flatbuffer.read(model)
     operators = [op for op in found.operators if op.subgraph == 0]
-    times, ran, outside = attribute(profiles[0], [op.name for op in operators])
-    others = _float_times(model, reference, profiles[1]) if reference else {}
+    try:
+        profiles, unprofiled = profile(files, runs), None
+    except PipelineError as error:
+        if not str(error).startswith(REFUSED):
+            raise
+        profiles, unprofiled = [], str(error)
+    if profiles:
+        times, ran, outside = attribute(profiles[0], [op.name for op in operators])
+        inference_us = profiles[0].inference_us
+    else:
+        times, ran = [0.0] * len(operators), [list[str]() for _ in operators]
+        outside = frozenset(op.index for op in operators) - measure(model).taken
+        inference_us = 1000 * benchmark([model], runs=runs)[0].percentile_ms(50)
+    others = _float_times(model, reference, profiles[1]) if reference and profiles else {}
     works = [work(tree, op.index) for op in operators]
     whole = sum(times)
     shorts = short_names([(op.output, op.name) for op in operators])
@@ -180,10 +200,11 @@ def explain(model: Path, reference: Path | None = None, *, runs: int = RUNS) -> 
         runs=runs,
         operators=tuple(measured),
         total_us=whole,
-        reference_us=profiles[1].operators_us if reference else None,
-        inference_us=profiles[0].inference_us,
+        reference_us=profiles[1].operators_us if reference and profiles else None,
+        inference_us=inference_us,
         gains=_gains(works),
         host=host,
+        unprofiled=unprofiled,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.workflow.run_folder import versions
 
 OPERATOR, DELEGATED = 2, 8
 """Types of events: an operator on TFLite's own kernels, and one inside a delegate."""
 _INVOKE = 1
+_MAIN_GRAPH = 0
 _CPU = 1
 _WRITE = 1  # LiteRtTensorBufferLockMode
 _RANK_MASK = 127
+REFUSED = "LiteRT's profiler cannot be used on this model"
+"""How the message begins where it is the model that it does not take."""
 _TYPE_WORDS = 128  # LiteRtRankedTensorType is well under 512 bytes
 _PROFILING = b"enable_profiling = true\n"
 _SYMBOLS = (
@@ -66,7 +69,7 @@ class _Memory(ctypes.Structure):
 
 
 class _Event(ctypes.Structure):
-    """ProfiledEventData of LiteRT 2.x."""
+    """ProfiledEventData of LiteRT 2.x; `first` is the operator's place, `second` its subgraph."""
 
     _fields_ = [
         ("tag", ctypes.c_char_p),
@@ -122,8 +125,8 @@ class Library:
         missing = [name for name in _SYMBOLS if not hasattr(self._library, name)]
         if missing:
             raise PipelineError(
-                f"LiteRT {versions()['ai-edge-litert']} has no {', '.join(missing[:3])} in {self.path.name}: its C API "
-                "is not the one that the profile is taken with. Install the version in constraints.txt."
+                f"LiteRT {metadata.version('ai-edge-litert')} has no {', '.join(missing[:3])} in {self.path.name}: its "
+                "C API is not the one that the profile is taken with. Install the version in constraints.txt."
             )
 
     def call(self, name: str, *arguments: Any) -> None:
@@ -136,7 +139,10 @@ class Library:
         function.restype = ctypes.c_int
         status = function(*arguments)
         if status:
-            raise PipelineError(f"LiteRT's profiler cannot be used on this model: {name} gave status {status}.")
+            raise PipelineError(
+                f"{REFUSED}: {name} gave status {status}. It takes no state that a model keeps between inferences (an "
+                "LSTM's), for one."
+            )
 
 
 class Profiled:
@@ -210,10 +216,13 @@ class Profiled:
                 int(event.elapsed_us),
             )
             for event in events[: count.value]
-            if event.type in (OPERATOR, DELEGATED)
+            # What runs in the body of a loop or a branch counts to the WHILE or IF of the main graph.
+            if event.type in (OPERATOR, DELEGATED) and event.second == _MAIN_GRAPH
         ]
         total = [
-            int(event.elapsed_us) for event in events[: count.value] if event.type == _INVOKE and event.tag == b"Invoke"
+            int(event.elapsed_us)
+            for event in events[: count.value]
+            if event.type == _INVOKE and event.tag == b"Invoke" and event.second == _MAIN_GRAPH
         ]
         return Inference(tuple(found), sum(total))
 

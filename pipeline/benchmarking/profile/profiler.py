@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.benchmarking.example_runner import example_runner
 from pipeline.benchmarking.inputs import random_inputs
 from pipeline.benchmarking.profile.litert import Library, Profiled
 from pipeline.benchmarking.profile.profiler_self_test import check
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import write_bytes
 from pipeline.tflite import flatbuffer
-from pipeline.tflite.runner import Runner
-from pipeline.tflite.signature import with_signature
+from pipeline.tflite.example_shapes import example_shapes
+from pipeline.tflite.signature import output_names, sign_outputs
 
 WARM_UP = 3
 
@@ -68,9 +69,8 @@ def profile(models: Sequence[Path], runs: int = 50) -> list[Profile]:
     with tempfile.TemporaryDirectory() as folder:
         paths = []
         for number, model in enumerate(models):
-            # LiteRT's C API feeds signatures; a model may have none.
             paths.append(Path(folder) / f"{number}.tflite")
-            write_bytes(paths[-1], with_signature(flatbuffer.load(model)))
+            write_bytes(paths[-1], flatbuffer.load(model))
         command = [sys.executable, "-m", "pipeline.benchmarking.profile.profiler", str(runs), *map(str, paths)]
         home = str(Path(__file__).resolve().parents[3])  # where the other process finds this package
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home)
@@ -104,8 +104,13 @@ def _read(content: dict[str, object]) -> Profile:
 def _measure(runs: int, paths: list[Path]) -> list[dict[str, object]]:
     library = Library()
     check(library)
-    runners = [Runner(path) for path in paths]
-    profiled = [Profiled(library, path, random_inputs(runner)) for path, runner in zip(paths, runners, strict=True)]
+    runners = [example_runner(path, example_shapes(path)) for path in paths]
+    profiled = []
+    for path, runner in zip(paths, runners, strict=True):
+        inputs = random_inputs(runner)
+        outputs = runner.run(*inputs)
+        write_bytes(path, fixed(flatbuffer.load(path), [array.shape for array in (*inputs, *outputs)]))
+        profiled.append(Profiled(library, path, inputs))
     for _ in range(WARM_UP):
         for model in profiled:
             model.profile()
@@ -130,6 +135,20 @@ def _measure(runs: int, paths: list[Path]) -> list[dict[str, object]]:
             }
         )
     return results
+
+
+def fixed(content: bytes, shapes: Sequence[tuple[int, ...]]) -> bytes:
+    """The model with these shapes for its inputs and then its outputs, and a signature in their order.
+
+    LiteRT's C API feeds signatures, which a model may lack or list in another order, and takes open sides as 1.
+    """
+    tree = flatbuffer.read(content)
+    graph = tree.subgraphs[0]
+    for index, shape in zip([*graph.inputs, *graph.outputs], shapes, strict=True):
+        graph.tensors[index].shape = np.array(shape, np.int32)
+        graph.tensors[index].shapeSignature = None
+    sign_outputs(tree, output_names(tree))
+    return flatbuffer.serialize(tree)
 
 
 def _faster_half(times: np.ndarray) -> list[float]:

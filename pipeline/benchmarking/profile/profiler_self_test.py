@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from pipeline.errors import PipelineError
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.tflite.signature import with_signature
-from pipeline.workflow.run_folder import versions
 
 _WIDTH = 64
 
@@ -54,7 +54,7 @@ def check(library: Library) -> None:
     )
     if not right:
         raise PipelineError(
-            f"LiteRT {versions()['ai-edge-litert']}'s profiler does not answer as it is known to (a model of two "
+            f"LiteRT {metadata.version('ai-edge-litert')}'s profiler does not answer as it is known to (a model of two "
             f"operators gave {[(e.tag[:40], e.place, e.us) for e in found.events[:4]]}): its structures are laid out "
             "otherwise, and no times can be read. Install the version in constraints.txt."
         )

@@ -58,6 +58,20 @@ public final class Classes {
         return probabilities;
     }
 
+    /**
+     * A probability for each label by itself: several may hold at once.
+     *
+     * @param scores the model's outputs, dequantized.
+     * @param activated whether the model has applied its sigmoid itself.
+     */
+    static float[] each(float[] scores, boolean activated) {
+        float[] probabilities = scores.clone();
+        for (int index = 0; !activated && index < scores.length; index++) {
+            probabilities[index] = (float) (1 / (1 + Math.exp(-(double) scores[index])));
+        }
+        return probabilities;
+    }
+
     /** The most probable classes first, at most `count`; of equal ones the lower index first. */
     static List<Answer> top(float[] probabilities, List<String> labels, int count) {
         List<Answer> answers = new ArrayList<>();

@@ -16,13 +16,13 @@ public final class ContractTest {
     @Test
     public void halvesAndLimitsAreStoredAsOnTheHost() {
         Assume.assumeTrue("a float input stores what it is given", Golden.has("rounding.values"));
-        float[] values = Golden.floats(Golden.read("rounding.values"));
+        float[] values = Resources.floats(Golden.read("rounding.values"));
         ByteBuffer stored = Contract.INPUT.allocate(values.length);
         for (float value : values) {
             Contract.INPUT.put(stored, value);
         }
         stored.rewind();
-        assertArrayEquals(Golden.read("rounding.stored"), Golden.bytes(stored));
+        assertArrayEquals(Golden.read("rounding.stored"), Resources.bytes(stored));
         assertThrows(IllegalArgumentException.class, () -> Contract.INPUT.quantize(Float.NaN));
     }
 
@@ -30,11 +30,11 @@ public final class ContractTest {
     public void valuesBecomeTheInputByteForByte() {
         for (Golden.Example example : Golden.examples()) {
             byte[] pixels = example.read("pixels");
-            float[] values = example.bytes ? new float[pixels.length] : Golden.floats(pixels);
+            float[] values = example.bytes ? new float[pixels.length] : Resources.floats(pixels);
             for (int index = 0; example.bytes && index < pixels.length; index++) {
                 values[index] = pixels[index] & 0xFF;
             }
-            assertArrayEquals(example.read("input"), Golden.bytes(Contract.encode(values)));
+            assertArrayEquals(example.read("input"), Resources.bytes(Contract.encode(values)));
         }
     }
 
@@ -42,8 +42,8 @@ public final class ContractTest {
     public void theOutputBecomesScoresAndProbabilities() {
         for (Golden.Example example : Golden.examples()) {
             ByteBuffer output = Golden.output(example.read("output"));
-            assertArrayEquals(Golden.floats(example.read("scores")), Contract.scores(output), 0);
-            assertArrayEquals(Golden.floats(example.read("probabilities")), Contract.probabilities(output), 1e-6f);
+            assertArrayEquals(Resources.floats(example.read("scores")), Contract.scores(output), 0);
+            assertArrayEquals(Resources.floats(example.read("probabilities")), Contract.probabilities(output), 1e-6f);
         }
     }
 

@@ -1,14 +1,9 @@
 package dev.kerasint8.contract;
 
-import java.io.BufferedReader;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** The golden vectors, from the class path: the folder golden/ must be among the test's resources. */
@@ -50,51 +45,15 @@ final class Golden {
     }
 
     static boolean has(String name) {
-        return Golden.class.getResource("/golden/" + name) != null;
+        return Resources.has("golden/" + name);
     }
 
     static byte[] read(String name) {
-        try (InputStream in = Golden.class.getResourceAsStream("/golden/" + name)) {
-            if (in == null) {
-                throw new AssertionError("golden/" + name + " is not among the test's resources");
-            }
-            ByteArrayOutputStream content = new ByteArrayOutputStream();
-            byte[] piece = new byte[1 << 16];
-            for (int count = in.read(piece); count >= 0; count = in.read(piece)) {
-                content.write(piece, 0, count);
-            }
-            return content.toByteArray();
-        } catch (IOException error) {
-            throw new AssertionError(error);
-        }
+        return Resources.read("golden/" + name);
     }
 
     static List<String> labels() {
-        List<String> labels = new ArrayList<>();
-        InputStream in = Golden.class.getResourceAsStream("/labels.txt");
-        if (in == null) {
-            throw new AssertionError("labels.txt is not among the test's resources");
-        }
-        try (BufferedReader reader = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
-            for (String line = reader.readLine(); line != null; line = reader.readLine()) {
-                labels.add(line);
-            }
-        } catch (IOException error) {
-            throw new AssertionError(error);
-        }
-        return labels;
-    }
-
-    static float[] floats(byte[] bytes) {
-        float[] values = new float[bytes.length / 4];
-        ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(values);
-        return values;
-    }
-
-    static byte[] bytes(ByteBuffer buffer) {
-        byte[] bytes = new byte[buffer.remaining()];
-        buffer.duplicate().get(bytes);
-        return bytes;
+        return Arrays.asList(new String(Resources.read("labels.txt"), StandardCharsets.UTF_8).split("\n"));
     }
 
     /** The output as a device would give it. */

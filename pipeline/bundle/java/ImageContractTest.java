@@ -14,7 +14,7 @@ public final class ImageContractTest {
             pixels[index] = (byte) (index / Contract.CHANNELS);
         }
         Image image = new Image(pixels, 256, 1, Contract.CHANNELS);
-        assertArrayEquals(Golden.read("every_pixel.input"), Golden.bytes(Contract.encode(image)));
+        assertArrayEquals(Golden.read("every_pixel.input"), Resources.bytes(Contract.encode(image)));
     }
 
     @Test
@@ -25,7 +25,7 @@ public final class ImageContractTest {
             }
             Image photo = new Image(example.read("stored"), example.height, example.width, example.channels);
             assertArrayEquals(example.read("pixels"), Contract.prepare(photo).pixels);
-            assertArrayEquals(example.read("input"), Golden.bytes(Contract.input(photo)));
+            assertArrayEquals(example.read("input"), Resources.bytes(Contract.input(photo)));
         }
     }
 

@@ -10,6 +10,10 @@ public final class Tensor {
         INT8(1, -128, 127),
         UINT8(1, 0, 255),
         INT16(2, -32768, 32767),
+        INT32(4, Integer.MIN_VALUE, Integer.MAX_VALUE),
+        /** Filled and read as far as an int goes. */
+        INT64(8, Integer.MIN_VALUE, Integer.MAX_VALUE),
+        BOOL(1, 0, 1),
         FLOAT32(4, 0, 0);
 
         final int bytes;
@@ -105,5 +109,58 @@ public final class Tensor {
             }
         }
         return real;
+    }
+
+    /**
+     * A buffer of whole numbers, stored as they are: token ids, counts, flags.
+     *
+     * @throws IllegalArgumentException for one that the type cannot hold.
+     */
+    ByteBuffer encode(int[] values) {
+        ByteBuffer buffer = allocate(values.length);
+        for (int value : values) {
+            if (value < type.minimum || value > type.maximum) {
+                throw new IllegalArgumentException(value + " cannot be stored as " + type);
+            }
+            switch (type.bytes) {
+                case 8:
+                    buffer.putLong(value);
+                    break;
+                case 4:
+                    buffer.putInt(value);
+                    break;
+                case 2:
+                    buffer.putShort((short) value);
+                    break;
+                default:
+                    buffer.put((byte) value);
+            }
+        }
+        buffer.rewind();
+        return buffer;
+    }
+
+    /** All whole numbers of a buffer, from its beginning. Its position stays. */
+    int[] readIntegers(ByteBuffer buffer) {
+        ByteBuffer from = buffer.duplicate().order(buffer.order());
+        from.rewind();
+        int[] values = new int[size];
+        for (int index = 0; index < size; index++) {
+            switch (type.bytes) {
+                case 8:
+                    values[index] = (int) from.getLong();
+                    break;
+                case 4:
+                    values[index] = from.getInt();
+                    break;
+                case 2:
+                    values[index] = from.getShort();
+                    break;
+                default:
+                    byte stored = from.get();
+                    values[index] = type == Type.UINT8 ? stored & 0xFF : stored;
+            }
+        }
+        return values;
     }
 }

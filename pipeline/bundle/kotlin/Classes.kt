@@ -26,6 +26,15 @@ object Classes {
         return FloatArray(scores.size) { (powers[it] / total).toFloat() }
     }
 
+    /**
+     * A probability for each label by itself: several may hold at once.
+     *
+     * @param scores the model's outputs, dequantized.
+     * @param activated whether the model has applied its sigmoid itself.
+     */
+    internal fun each(scores: FloatArray, activated: Boolean): FloatArray =
+        if (activated) scores else FloatArray(scores.size) { (1 / (1 + exp(-scores[it].toDouble()))).toFloat() }
+
     /** The most probable classes first, at most `count`; of equal ones the lower index first. */
     internal fun top(probabilities: FloatArray, labels: List<String>, count: Int): List<Answer> =
         probabilities.indices

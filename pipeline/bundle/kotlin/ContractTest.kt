@@ -12,11 +12,11 @@ class ContractTest {
     @Test
     fun halvesAndLimitsAreStoredAsOnTheHost() {
         assumeTrue("a float input stores what it is given", Golden.has("rounding.values"))
-        val values = Golden.floats(Golden.read("rounding.values"))
+        val values = Resources.floats(Golden.read("rounding.values"))
         val stored = Contract.INPUT.allocate(values.size)
         for (value in values) Contract.INPUT.put(stored, value)
         stored.rewind()
-        assertArrayEquals(Golden.read("rounding.stored"), Golden.bytes(stored))
+        assertArrayEquals(Golden.read("rounding.stored"), Resources.bytes(stored))
         assertThrows(IllegalArgumentException::class.java) { Contract.INPUT.quantize(Float.NaN) }
     }
 
@@ -25,8 +25,8 @@ class ContractTest {
         for (example in Golden.examples) {
             val pixels = example.read("pixels")
             val values =
-                if (example.bytes) FloatArray(pixels.size) { (pixels[it].toInt() and 0xFF).toFloat() } else Golden.floats(pixels)
-            assertArrayEquals(example.read("input"), Golden.bytes(Contract.encode(values)))
+                if (example.bytes) FloatArray(pixels.size) { (pixels[it].toInt() and 0xFF).toFloat() } else Resources.floats(pixels)
+            assertArrayEquals(example.read("input"), Resources.bytes(Contract.encode(values)))
         }
     }
 
@@ -34,8 +34,8 @@ class ContractTest {
     fun theOutputBecomesScoresAndProbabilities() {
         for (example in Golden.examples) {
             val output = Golden.output(example.read("output"))
-            assertArrayEquals(Golden.floats(example.read("scores")), Contract.scores(output), 0f)
-            assertArrayEquals(Golden.floats(example.read("probabilities")), Contract.probabilities(output), 1e-6f)
+            assertArrayEquals(Resources.floats(example.read("scores")), Contract.scores(output), 0f)
+            assertArrayEquals(Resources.floats(example.read("probabilities")), Contract.probabilities(output), 1e-6f)
         }
     }
 

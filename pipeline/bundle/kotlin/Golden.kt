@@ -1,7 +1,6 @@
 package dev.kerasint8.contract
 
 import java.nio.ByteBuffer
-import java.nio.ByteOrder
 
 /** The golden vectors, from the class path: the folder golden/ must be among the test's resources. */
 internal object Golden {
@@ -21,36 +20,19 @@ internal object Golden {
     }
 
     val examples: List<Example>
-        get() = String(read("examples.csv")).lines().drop(1).filter { it.isNotEmpty() }.map { Example(it) }
+        get() = Resources.rows("golden/examples.csv").map { Example(it) }
 
     val labels: List<String>
-        get() = String(resource("/labels.txt")).removeSuffix("\n").split("\n")
+        get() = String(Resources.read("labels.txt")).removeSuffix("\n").split("\n")
 
-    fun has(name: String): Boolean = Golden::class.java.getResource("/golden/$name") != null
+    fun has(name: String): Boolean = Resources.has("golden/$name")
 
-    fun read(name: String): ByteArray = resource("/golden/$name")
-
-    fun floats(bytes: ByteArray): FloatArray {
-        val values = FloatArray(bytes.size / 4)
-        ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(values)
-        return values
-    }
-
-    fun bytes(buffer: ByteBuffer): ByteArray {
-        val bytes = ByteArray(buffer.remaining())
-        buffer.duplicate().get(bytes)
-        return bytes
-    }
+    fun read(name: String): ByteArray = Resources.read("golden/$name")
 
     /** The output as a device would give it. */
     fun output(bytes: ByteArray): ByteBuffer {
         val output = Contract.OUTPUT.allocate()
         output.put(bytes)
         return output // at its end, as TFLite leaves it
-    }
-
-    private fun resource(path: String): ByteArray {
-        val found = Golden::class.java.getResourceAsStream(path)
-        return checkNotNull(found) { "$path is not among the test's resources" }.use { it.readBytes() }
     }
 }

@@ -10,7 +10,7 @@ class ImageContractTest {
     fun everyValueOfAPixelBecomesWhatItDoesOnTheHost() {
         val pixels = ByteArray(256 * Contract.CHANNELS) { (it / Contract.CHANNELS).toByte() }
         val image = Image(pixels, 256, 1, Contract.CHANNELS)
-        assertArrayEquals(Golden.read("every_pixel.input"), Golden.bytes(Contract.encode(image)))
+        assertArrayEquals(Golden.read("every_pixel.input"), Resources.bytes(Contract.encode(image)))
     }
 
     @Test
@@ -18,7 +18,7 @@ class ImageContractTest {
         for (example in Golden.examples.filter { it.bytes }) {
             val photo = Image(example.read("stored"), example.height, example.width, example.channels)
             assertArrayEquals(example.read("pixels"), Contract.prepare(photo).pixels)
-            assertArrayEquals(example.read("input"), Golden.bytes(Contract.input(photo)))
+            assertArrayEquals(example.read("input"), Resources.bytes(Contract.input(photo)))
         }
     }
 

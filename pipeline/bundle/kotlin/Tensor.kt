@@ -17,6 +17,11 @@ class Tensor(
         INT8(1, -128, 127),
         UINT8(1, 0, 255),
         INT16(2, -32768, 32767),
+        INT32(4, Int.MIN_VALUE, Int.MAX_VALUE),
+
+        /** Filled and read as far as an Int goes. */
+        INT64(8, Int.MIN_VALUE, Int.MAX_VALUE),
+        BOOL(1, 0, 1),
         FLOAT32(4, 0, 0),
     }
 
@@ -64,7 +69,41 @@ class Tensor(
                 Type.FLOAT32 -> from.getFloat()
                 Type.INT16 -> dequantize(from.getShort().toInt())
                 Type.UINT8 -> dequantize(from.get().toInt() and 0xFF) // a byte has a sign
-                Type.INT8 -> dequantize(from.get().toInt())
+                else -> dequantize(from.get().toInt())
+            }
+        }
+    }
+
+    /**
+     * A buffer of whole numbers, stored as they are: token ids, counts, flags.
+     *
+     * @throws IllegalArgumentException for one that the type cannot hold.
+     */
+    internal fun encode(values: IntArray): ByteBuffer {
+        val buffer = allocate(values.size)
+        for (value in values) {
+            require(value in type.minimum..type.maximum) { "$value cannot be stored as $type" }
+            when (type.bytes) {
+                8 -> buffer.putLong(value.toLong())
+                4 -> buffer.putInt(value)
+                2 -> buffer.putShort(value.toShort())
+                else -> buffer.put(value.toByte())
+            }
+        }
+        buffer.rewind()
+        return buffer
+    }
+
+    /** All whole numbers of a buffer, from its beginning. Its position stays. */
+    internal fun readIntegers(buffer: ByteBuffer): IntArray {
+        val from = buffer.duplicate().order(buffer.order())
+        from.rewind()
+        return IntArray(size) {
+            when (type.bytes) {
+                8 -> from.getLong().toInt()
+                4 -> from.getInt()
+                2 -> from.getShort().toInt()
+                else -> if (type == Type.UINT8) from.get().toInt() and 0xFF else from.get().toInt()
             }
         }
     }

@@ -1,29 +1,41 @@
-"""Where examples come from: one module a source, each with `read(data, names)`."""
+"""Where examples come from: each source is a function `(data, names)` that gives a :class:`Source`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from pipeline.data.labels import read_class_names
-from pipeline.data.sources import csv, digits, folder, function, keras, npz, tfds
-from pipeline.data.sources.source import SPLITS, Source
+from pipeline.data.sources import csv, embedded, folder, function, keras, npz, synthetic, tfds
+from pipeline.data.sources.source import SPLITS, KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
 
-__all__ = ["SPLITS", "Source", "open_source"]
+__all__ = ["EMBEDDED", "SPLITS", "KnownTarget", "Source", "open_source"]
 
 Read = Callable[[Data, tuple[str, ...] | None], Source]
 
-SOURCES: dict[str, Read] = {"digits": digits.read, "folder": folder.read, "csv": csv.read, "npz": npz.read}
+EMBEDDED: dict[str, Read] = {
+    "digits": embedded.digits,
+    "digits_halves": embedded.digits_halves,
+    "diabetes": embedded.diabetes,
+    "wine": embedded.wine,
+    "breast_cancer": embedded.breast_cancer,
+    "photos": embedded.photos,
+    "tones": synthetic.tones,
+    "waves": synthetic.waves,
+    "sentences": synthetic.sentences,
+}
+"""Those that need nothing but this program."""
+
+SOURCES: dict[str, Read] = {**EMBEDDED, "folder": folder.read, "csv": csv.read, "npz": npz.read}
 SOURCES_WITH_NAME: dict[str, Read] = {"keras": keras.read, "tfds": tfds.read}
-WITHOUT_PATH = ("digits", "keras")
 
 
 def open_source(data: Data) -> Source:
     """Find the examples that `data.source`, `data.path` and `data.labels` describe, reading few of them.
 
     Raises:
-        InputError: an unknown source, something missing, or labels that make no sense.
+        InputError: an unknown source, something missing, or targets that make no sense.
         PipelineError: a download failed.
     """
     kind, colon, _ = data.source.partition(":")
@@ -31,9 +43,11 @@ def open_source(data: Data) -> Source:
     if read is None:
         known = [*SOURCES, *(f"{name}:NAME" for name in SOURCES_WITH_NAME), "module:function"]
         raise InputError(f"data.source: there is no source '{data.source}'.{did_you_mean(data.source, known)}")
-    if data.path is not None and (kind in WITHOUT_PATH or read is function.read):
+    if data.path is not None and (kind in EMBEDDED or kind == "keras" or read is function.read):
         raise InputError(
             f"data.path is '{data.path}', but data.source '{data.source}' reads no path. Set data.source to "
             "folder, csv or npz, or data.path to null."
         )
+    if data.label_pattern is not None and read is not folder.read:
+        raise InputError(f"data.label_pattern is for source 'folder'; '{data.source}' has labels of its own.")
     return read(data, read_class_names(data.labels) if data.labels else None)

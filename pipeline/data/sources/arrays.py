@@ -1,4 +1,4 @@
-"""What the sources that hold arrays have in common: NPZ, Keras' data sets, a function's answer, digits."""
+"""What the sources that hold arrays have in common: NPZ, Keras' data sets, a function's answer, embedded examples."""
 
 from __future__ import annotations
 
@@ -8,49 +8,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import fingerprint
-from pipeline.data.examples import ArrayExamples, Examples, SequenceExamples
-from pipeline.data.labels import class_indices, name_classes
-from pipeline.data.sources.source import Source
+from pipeline.data.columns import ArrayColumn, SequenceColumn
+from pipeline.data.examples import Column
+from pipeline.data.file_columns import WaveformColumn
+from pipeline.data.sources.assemble import Found, assemble
+from pipeline.data.sources.source import KnownTarget, Source
 from pipeline.errors import InputError
+from pipeline.recipe import Data
 
-Stored = NDArray[Any] | Sequence[Any]
+Stored = NDArray[Any] | Sequence[Any] | Column
 """Examples along the first axis of an array, or of anything with a length and integer indexing."""
+
+Arrays = tuple[Mapping[str, Stored], Mapping[str, Any]]
+"""Inputs and targets by name."""
+
+
+def pair(x: Stored, y: Any) -> Arrays:
+    """One input and one target under the names they have by default."""
+    return {"x": x}, {"y": y}
 
 
 def source_of_arrays(
-    arrays: Mapping[str, tuple[Stored, Any]],
+    arrays: Mapping[str, Arrays],
+    data: Data,
     given: tuple[str, ...] | None,
-    native: tuple[str, ...] | None = None,
+    known: Mapping[str, KnownTarget] | None = None,
 ) -> Source:
-    """Make a source of examples and labels by split.
+    """Make a source of examples by split.
 
     Args:
-        arrays: Split → (x, y): x an array [N, ...] or a sequence of examples, y what
-            :func:`~pipeline.data.labels.class_indices` takes. Empty splits are left out.
+        arrays: Split → (inputs, targets): inputs arrays [N, ...], sequences of examples or columns, targets what
+            :func:`~pipeline.data.targets.read_target` takes. Empty splits are left out.
+        data: The recipe's section.
         given: The names in `data.labels`.
-        native: The names the source itself knows.
+        known: What the source knows of its targets.
 
     Raises:
-        InputError: x and y differ in length, nothing to learn from, or a label is wrong.
+        InputError: inputs and targets differ in length, nothing to learn from, or a target is wrong.
     """
-    splits: dict[str, Examples] = {}
-    shown: dict[str, int] = {}
-    for split, (x, y) in arrays.items():
-        if len(x) != len(y):
-            raise InputError(f"The {split} split has {len(x)} examples but {len(y)} labels.")
-        if len(x):
-            splits[split], shown[split] = _examples(x, y, f"x_{split}")
-    if not splits:
-        raise InputError("The data has no examples at all.")
-    classes = shown.get("train", max(shown.values()))
-    return Source(splits, name_classes(splits, given, native, classes), fingerprint.of_examples(splits))
+    found = {
+        split: Found({name: _column(stored, f"{name}_{split}") for name, stored in inputs.items()}, targets)
+        for split, (inputs, targets) in arrays.items()
+    }
+    return assemble(found, data, given, known)
 
 
-def _examples(x: Stored, y: Any, name: str) -> tuple[Examples, int]:
-    labels, classes = class_indices(y, lambda index: f"{name}[{index}]")
-    if not isinstance(x, np.ndarray):
-        return SequenceExamples(x, labels, name), classes
-    if x.dtype.kind not in "buif":
-        raise InputError(f"{name} must be an array of numbers, not {x.dtype}.")
-    return ArrayExamples(x, labels, name), classes
+def _column(stored: Stored, name: str) -> Column:
+    if isinstance(stored, ArrayColumn | SequenceColumn | WaveformColumn):
+        return stored
+    if not isinstance(stored, np.ndarray):
+        return SequenceColumn(stored, name)  # type: ignore[arg-type]
+    if stored.dtype.kind not in "buif":
+        raise InputError(f"{name} must be an array of numbers, not {stored.dtype}.")
+    return ArrayColumn(stored, name)

@@ -6,20 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline import importing
-from pipeline.data.sources.arrays import Stored, source_of_arrays
-from pipeline.data.sources.source import SPLIT_OF, Source
+from pipeline.data.sources.arrays import Arrays, source_of_arrays
+from pipeline.data.sources.source import SPLIT_OF, KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
 
-ANSWER = '{"train": (x, y), "test": (x, y), …}, optionally with "class_names": [...]'
+ANSWER = (
+    '{"train": (x, y), "test": (x, y), …}, x and y arrays or mappings of them by name, or x alone where nothing is '
+    'known; optionally with "class_names": [...]'
+)
 
 
 def read(data: Data, names: tuple[str, ...] | None) -> Source:
     """Call the function without arguments; modules in the current directory are found.
 
-    It returns a dictionary of splits (train, calibration, validation, test), each (x, y) with x an array or
-    anything with a length and integer indexing, and y class indices; and optionally "class_names".
+    It returns a dictionary of splits (train, calibration, validation, test), each (x, y) or x alone, with x an array or
+    anything with a length and integer indexing and y what :func:`~pipeline.data.targets.read_target` takes, or mappings
+    from names to these; and optionally "class_names", of the one target or a mapping of targets.
 
     Raises:
         InputError: the function is not found, raises, or answers something else.
@@ -32,15 +38,15 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     if not isinstance(answer, dict):
         raise InputError(f"data.source: {data.source} must return {ANSWER}, not {type(answer).__name__}.")
     splits = {key: value for key, value in answer.items() if key != "class_names"}
-    arrays: dict[str, tuple[Stored, Any]] = {}
+    arrays: dict[str, Arrays] = {}
     for key, value in splits.items():
         if key not in SPLIT_OF:
             raise InputError(
                 f"data.source: {data.source} returned an unknown split '{key}'."
                 f"{did_you_mean(str(key), SPLIT_OF)} It must return {ANSWER}."
             )
-        arrays[SPLIT_OF[key]] = _pair(value, f"data.source: {data.source} returned for '{key}'")
-    return source_of_arrays(arrays, names, _class_names(answer.get("class_names"), data.source))
+        arrays[SPLIT_OF[key]] = _by_name(value, f"data.source: {data.source} returned for '{key}'")
+    return source_of_arrays(arrays, data, names, _class_names(answer.get("class_names"), data.source))
 
 
 def _find(source: str) -> Callable[[], Any]:
@@ -66,22 +72,36 @@ def _find(source: str) -> Callable[[], Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _pair(value: Any, returned: str) -> tuple[Stored, Any]:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise InputError(f"{returned} a {type(value).__name__}, not a pair (x, y).")
-    x, y = value
-    for name, part in (("x", x), ("y", y)):
-        if not hasattr(part, "__len__") or not hasattr(part, "__getitem__"):
+def _by_name(value: Any, returned: str) -> Arrays:
+    if isinstance(value, tuple | list) and len(value) == 2:
+        x, y = value
+    elif isinstance(value, dict | np.ndarray) or (not isinstance(value, tuple | list) and _is_sequence(value)):
+        x, y = value, {}
+    else:
+        raise InputError(f"{returned} a {type(value).__name__}, not a pair (x, y), nor x alone.")
+    inputs, targets = x if isinstance(x, dict) else {"x": x}, y if isinstance(y, dict) else {"y": y}
+    if not inputs:
+        raise InputError(f"{returned} no inputs.")
+    for name, part in (*inputs.items(), *targets.items()):
+        if not _is_sequence(part):
             raise InputError(
                 f"{returned} a {type(part).__name__} as {name}; it needs a length and integer indexing, "
                 "as arrays and lists have."
             )
-    return x, y
+    return inputs, targets
 
 
-def _class_names(names: Any, source: str) -> tuple[str, ...] | None:
+def _is_sequence(part: Any) -> bool:
+    return hasattr(part, "__len__") and hasattr(part, "__getitem__")
+
+
+def _class_names(names: Any, source: str) -> dict[str, KnownTarget] | None:
     if names is None:
         return None
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"data.source: {source} returned class_names that are not a list of strings.")
-    return tuple(names)
+    by_target = names if isinstance(names, dict) else {"y": names}
+    known: dict[str, KnownTarget] = {}
+    for target, given in by_target.items():
+        if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+            raise InputError(f"data.source: {source} returned class_names that are not a list of strings.")
+        known[target] = KnownTarget("class", tuple(given))
+    return known

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.cache import cache_folder, filled
-from pipeline.data.sources.arrays import source_of_arrays
+from pipeline.data.sources.arrays import pair, source_of_arrays
 from pipeline.data.sources.fetch import run_module
-from pipeline.data.sources.source import Source
+from pipeline.data.sources.source import KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
 
@@ -52,7 +52,8 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
         split: (np.load(folder / f"x_{split}.npy", mmap_mode="r"), np.load(folder / f"y_{split}.npy"))
         for split in ("train", "test")
     }
-    return source_of_arrays(arrays, names, CLASS_NAMES[name])
+    known = {"y": KnownTarget("class", CLASS_NAMES[name])}
+    return source_of_arrays({split: pair(*both) for split, both in arrays.items()}, data, names, known)
 
 
 def _fetched(name: str) -> Path:

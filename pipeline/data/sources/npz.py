@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.cache import cache_folder, filled
-from pipeline.data.sources.arrays import Stored, source_of_arrays
+from pipeline.data.sources.arrays import Arrays, source_of_arrays
 from pipeline.data.sources.source import SPLIT_OF, Source, required_path
-from pipeline.errors import InputError
-from pipeline.recipe import Data
+from pipeline.errors import InputError, did_you_mean
+from pipeline.recipe import Data, Input, Target
 
 KEYS = "x_train and y_train, x_test and y_test (x_validation, x_calibration), or x and y to be split"
 
@@ -25,11 +25,11 @@ KEYS = "x_train and y_train, x_test and y_test (x_validation, x_calibration), or
 def read(data: Data, names: tuple[str, ...] | None) -> Source:
     """The arrays of an NPZ file.
 
-    Uncompressed arrays are mapped where they are, compressed ones are unpacked once to the cache folder.
-    uint8 [N, H, W] are grey images; labels are [N], [N, 1] or one-hot.
+    Uncompressed arrays are mapped where they are, compressed ones are unpacked once to the cache folder. The inputs and
+    targets are those of the recipe; by default x and, where it is there, y. uint8 [N, H, W] are grey images.
 
     Raises:
-        InputError: not an NPZ file, keys missing, or labels wrong.
+        InputError: not an NPZ file, keys missing, or targets wrong.
     """
     path = required_path(data, "an NPZ file")
     try:
@@ -37,36 +37,85 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
             members = {Path(info.filename).stem: info for info in archive.infolist()}
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(f"data.path: {path} is not an NPZ file ({error}).") from error
-    arrays: dict[str, tuple[Stored, Any]] = {}
-    for key, split in _splits(path, set(members)).items():
-        suffix = f"_{key}" if key else ""
-        pair = []
-        for name in (f"x{suffix}", f"y{suffix}"):
-            try:
-                array = open_member(path, members[name])
-            except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise InputError(f"data.path: '{name}' in {path} cannot be read: {error}.") from error
-            if array.ndim == 0:
-                raise InputError(f"data.path: '{name}' in {path} is a single value, not an array of examples.")
-            pair.append(array)
-        arrays[split] = (pair[0], pair[1])
-    return source_of_arrays(arrays, names)
+    inputs, targets = _wanted(data, {*map(_base, members), *members})
+    bases = {*map(_base, members), *members}
+    missing = next((name for name in targets if name not in bases and data.targets is not None), None)
+    if missing is not None:
+        raise InputError(
+            f"data.targets: {path} has no '{missing}'; it has the keys {', '.join(sorted(members))}."
+            f"{did_you_mean(missing, bases)}"
+        )
+    arrays: dict[str, Arrays] = {}
+    for key, split in _splits(path, inputs, set(members)).items():
+        given = {
+            name: _array(path, members, _key(name, key))
+            for name in (*inputs, *targets)
+            if name in inputs or _key(name, key) in members
+        }
+        arrays[split] = (
+            {name: given[name] for name in inputs},
+            {name: given[name] for name in targets if name in given},
+        )
+    return source_of_arrays(arrays, data, names)
 
 
-def _splits(path: Path, found: set[str]) -> dict[str, str]:
+def _key(name: str, suffix: str) -> str:
+    return f"{name}_{suffix}" if suffix else name
+
+
+def _base(key: str) -> str:
+    name, _, suffix = key.rpartition("_")
+    return name if suffix in SPLIT_OF and name else key
+
+
+def _wanted(data: Data, there: set[str]) -> tuple[list[str], list[str]]:
+    """The names of the arrays, without a split's, that are inputs and targets.
+
+    One input or target that the recipe calls otherwise than the archive does is x or y, where these are there.
+    """
+    inputs = [section.stored or name for name, section in (data.inputs or {"x": Input()}).items()]
+    sections = data.targets if data.targets is not None else {"y": Target()}
+    targets = [section.stored or name for name, section in sections.items() if section.copy_of is None]
+    if len(inputs) == 1 and inputs[0] not in there and "x" in there:
+        inputs = ["x"]
+    if len(targets) == 1 and targets[0] not in there and "y" in there:
+        targets = ["y"]
+    return list(dict.fromkeys(inputs)), list(dict.fromkeys(targets))
+
+
+def _array(path: Path, members: dict[str, zipfile.ZipInfo], name: str) -> NDArray[Any]:
+    try:
+        array = open_member(path, members[name])
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InputError(f"data.path: '{name}' in {path} cannot be read: {error}.") from error
+    if array.ndim == 0:
+        raise InputError(f"data.path: '{name}' in {path} is a single value, not an array of examples.")
+    return array
+
+
+def _splits(path: Path, inputs: list[str], found: set[str]) -> dict[str, str]:
     """The suffixes that the archive's keys carry, and the split each means."""
     meant = {"": "train", **SPLIT_OF}
-    keys = [key for key in meant if f"x_{key}".rstrip("_") in found]
+    keys = [key for key in meant if any(_key(name, key) in found for name in inputs)]
     splits = [meant[key] for key in keys]
     twice = next((split for split in splits if splits.count(split) > 1), None)
     if not keys:
-        raise InputError(f"data.path: {path} has the keys {', '.join(sorted(found))}; it needs {KEYS}.")
+        has = f"data.path: {path} has the keys {', '.join(sorted(found))}; it needs"
+        if inputs == ["x"]:
+            raise InputError(f"{has} {KEYS}. Say what other names mean: `--set data.inputs.NAME.from=…`.")
+        raise InputError(
+            f"{has} '{inputs[0]}', or '{inputs[0]}_train' and so on.{did_you_mean(inputs[0], map(_base, found))}"
+        )
     if twice:
         raise InputError(f"data.path: {path} has the {twice} split under two names; it needs {KEYS}.")
     for key in keys:
-        labels = f"y_{key}".rstrip("_")
-        if labels not in found:
-            raise InputError(f"data.path: {path} has 'x{labels[1:]}' but not its labels '{labels}'.")
+        missing = next((name for name in inputs if _key(name, key) not in found), None)
+        if missing is not None:
+            other = next(name for name in inputs if _key(name, key) in found)
+            raise InputError(
+                f"data.path: {path} has the input '{_key(other, key)}' but not '{_key(missing, key)}'."
+                f"{did_you_mean(_key(missing, key), found)}"
+            )
     return dict(zip(keys, splits, strict=True))
 
 

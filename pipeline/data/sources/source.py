@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.data.examples import Examples
 from pipeline.errors import InputError
-from pipeline.recipe import Data
+from pipeline.recipe import Data, TargetKind
 
 SPLITS = ("train", "calibration", "validation", "test")
 
 SPLIT_OF = {**{name: name for name in SPLITS}, "val": "validation"}
 """The split that a folder, a CSV's `split` column or an NPZ's key means."""
+
+
+@dataclass(frozen=True)
+class KnownTarget:
+    """What is known of a target."""
+
+    kind: TargetKind
+    class_names: tuple[str, ...] = ()
+    """The name of class 0, 1, …; empty for other kinds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +31,19 @@ class Source:
 
     Attributes:
         splits: Some of :data:`SPLITS`, none of them empty.
-        class_names: The name of class 0, 1, ….
+        targets: What is known of each target, by name.
         fingerprint: SHA-256 that changes when the examples do.
     """
 
     splits: Mapping[str, Examples]
-    class_names: tuple[str, ...]
-    fingerprint: str
+    targets: Mapping[str, KnownTarget] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of class 0, 1, … of the one target of classes; empty where there is none, or several."""
+        named = [target.class_names for target in self.targets.values() if target.kind == "class"]
+        return named[0] if len(named) == 1 else ()
 
 
 def required_path(data: Data, what: str) -> Path:

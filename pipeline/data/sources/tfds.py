@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.cache import cache_folder, filled
-from pipeline.data.examples import CorruptExampleError, Examples, Labels
-from pipeline.data.fingerprint import of_examples
-from pipeline.data.labels import class_indices, name_classes
+from pipeline.data.examples import ColumnKind, CorruptExampleError
+from pipeline.data.sources.assemble import Found, assemble
 from pipeline.data.sources.fetch import run_module
-from pipeline.data.sources.source import SPLIT_OF, Source
+from pipeline.data.sources.source import SPLIT_OF, KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
 
 
-class TfdsExamples:
-    """The examples of a `tfds.data_source`, whose random access is safe from several threads.
+class TfdsColumn:
+    """The images of a `tfds.data_source`, whose random access is safe from several threads.
 
     Args:
         records: Dictionaries with the image.
         key: The image's.
-        labels: int64 [N].
         name: What the split is called in messages.
     """
 
-    def __init__(self, records: Sequence[dict[str, Any]], key: str, labels: Labels, name: str) -> None:
+    kind: ColumnKind = "image"
+    names: tuple[str, ...] = ()
+
+    def __init__(self, records: Sequence[dict[str, Any]], key: str, name: str) -> None:
         self._records = records
         self._key = key
-        self.labels = labels
         self._name = name
 
     def __len__(self) -> int:
@@ -70,19 +70,16 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
         )
         builder = _builder(name, folder)
     image, label = _keys(builder.info, name)
-    splits: dict[str, Examples] = {}
-    shown: dict[str, int] = {}
+    found: dict[str, Found] = {}
     for tfds_split in builder.info.splits:
         if tfds_split not in SPLIT_OF:  # unlabelled and extra examples
             continue
-        split = SPLIT_OF[tfds_split]
-        labels, shown[split] = _labels(builder, tfds_split, image, label)
-        splits[split] = TfdsExamples(builder.as_data_source(tfds_split), image, labels, f"{name}/{tfds_split}")
-    if not splits:
+        column = TfdsColumn(builder.as_data_source(tfds_split), image, f"{name}/{tfds_split}")
+        found[SPLIT_OF[tfds_split]] = Found({"x": column}, {"y": _labels(builder, tfds_split, image, label)})
+    if not found:
         raise InputError(f"data.source: tfds:{name} has none of the splits {', '.join(SPLIT_OF)}.")
-    native = tuple(getattr(builder.info.features[label], "names", None) or ()) or None
-    classes = shown.get("train", max(shown.values()))
-    return Source(splits, name_classes(splits, names, native, classes), of_examples(splits))
+    native = tuple(getattr(builder.info.features[label], "names", None) or ())
+    return assemble(found, data, names, {"y": KnownTarget("class", native)})
 
 
 def _builder(name: str, folder: str | None) -> Any:
@@ -112,7 +109,7 @@ def _keys(info: Any, name: str) -> tuple[str, str]:
     return keys[0], keys[1]
 
 
-def _labels(builder: Any, split: str, image: str, label: str) -> tuple[Labels, int]:
+def _labels(builder: Any, split: str, image: str, label: str) -> NDArray[Any]:
     """The split's labels, which lie among the images and are therefore read once and kept."""
     data = Path(builder.data_path)
     place = f"{data}\t{data.stat().st_mtime_ns}\t{split}"
@@ -124,4 +121,4 @@ def _labels(builder: Any, split: str, image: str, label: str) -> tuple[Labels, i
         records = builder.as_data_source(split, decoders={image: tfds.decode.SkipDecoding()})
         with filled(folder) as temporary:
             np.save(temporary / file.name, np.array([record[label] for record in records]))
-    return class_indices(np.load(file), lambda index: f"{builder.name}/{split}[{index}]")
+    return np.load(file)  # type: ignore[no-any-return]

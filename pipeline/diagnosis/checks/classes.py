@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding, percent
 from pipeline.evaluation.statistics import wilson_interval
+from pipeline.finding import Finding, percent
 
 CHECK = "classes"
 BY_CHANCE = 0.01

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from pipeline.data import Examples
 from pipeline.diagnosis.copies import Pairs
-from pipeline.diagnosis.finding import Finding, Severity
+from pipeline.finding import Finding, Severity
 
 CHECK = "duplicates"
 MANY = 0.10
@@ -75,7 +75,7 @@ def overlap(pairs: Pairs, reference: Examples, calibration: Examples, split: str
                     f"{len(listed)} of {count} examples of the {split} split {kind} calibration examples: "
                     f"{_named(listed, reference, calibration)}.",
                     "The measured accuracy flatters: the ranges (and whatever is tuned on the calibration data) were "
-                    "fitted to images that they are judged by.",
+                    "fitted to examples that they are judged by.",
                     f"Take them out of one of the two splits; of the {split} split, if in doubt.",
                     {"split": split, **_evidence(listed, reference, calibration, count)},
                 )

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.diagnosis.answers import Answers
-from pipeline.diagnosis.finding import Finding, percent
-from pipeline.diagnosis.pixels import Pixels
+from pipeline.diagnosis.input_statistics import InputStatistics
 from pipeline.diagnosis.scalings import RAW, UNIT, Alternative, Scaling, of_recipe, stored_as, stored_ends
 from pipeline.evaluation.statistics import Difference, paired_difference_of_counts, wilson_interval
+from pipeline.finding import Finding, percent
 
 CHECK = "normalisation"
 EXAMPLES = 64
@@ -39,7 +39,11 @@ EFFECT = (
 
 
 def by_answers(
-    answers: Mapping[str, Answers], tried: Mapping[str, Alternative], recipe: Scaling, pixels: Pixels, named: int
+    answers: Mapping[str, Answers],
+    tried: Mapping[str, Alternative],
+    recipe: Scaling,
+    statistics: InputStatistics,
+    named: int,
 ) -> list[Finding]:
     """Judge by how well the model answers.
 
@@ -47,13 +51,13 @@ def by_answers(
         answers: AS_IT_IS, perhaps REVERSED, and those of `tried`, to the same examples.
         tried: The alternatives by name.
         recipe: What the recipe does.
-        pixels: The calibration split's.
+        statistics: The calibration split's, of the image.
         named: Classes that the data has. Where it is the model's number, labels are taken for the model's.
     """
     if knows_labels(answers):
-        return _by_labels(answers, tried, recipe, pixels)
+        return _by_labels(answers, tried, recipe, statistics)
     if named != answers[AS_IT_IS].classes and len(answers[AS_IT_IS].right) >= FEW:
-        return _without_labels(answers, tried, recipe, pixels)
+        return _without_labels(answers, tried, recipe, statistics)
     return []
 
 
@@ -69,7 +73,7 @@ def knows_labels(answers: Mapping[str, Answers]) -> bool:
 
 
 def _by_labels(
-    answers: Mapping[str, Answers], tried: Mapping[str, Alternative], recipe: Scaling, pixels: Pixels
+    answers: Mapping[str, Answers], tried: Mapping[str, Alternative], recipe: Scaling, statistics: InputStatistics
 ) -> list[Finding]:
     now = answers[AS_IT_IS]
     others = {name: answer for name, answer in answers.items() if name != AS_IT_IS}
@@ -79,7 +83,7 @@ def _by_labels(
     best = others[name]
     gain, ranked = _gain(best, now), _ranked(best, now)
     evidence = {
-        **_facts(recipe, pixels),
+        **_facts(recipe, statistics),
         "expected": name,
         "examples": len(now.right),
         "accuracy": {other: answer.accuracy for other, answer in answers.items()},
@@ -94,7 +98,7 @@ def _by_labels(
             Finding(
                 CHECK,
                 "error",
-                f"{_upper(_wrong(recipe, tried[name], pixels))} ({measured}).",
+                f"{_upper(_wrong(recipe, tried[name], statistics))} ({measured}).",
                 f"{_upper(EFFECT)} {_says(now)}",
                 _remedy(tried[name]),
                 evidence,
@@ -105,8 +109,8 @@ def _by_labels(
             Finding(
                 CHECK,
                 "warning",
-                f"It seems that {_wrong(recipe, tried[name], pixels)} ({measured}; the right class ranks higher for "
-                f"{percent(_share_higher(best, now))} of them, lower for {percent(_share_higher(now, best))}).",
+                f"It seems that {_wrong(recipe, tried[name], statistics)} ({measured}; the right class ranks higher "
+                f"for {percent(_share_higher(best, now))} of them, lower for {percent(_share_higher(now, best))}).",
                 "Activation ranges are measured on another contrast or brightness than in training, and the app that "
                 "prepares its images as in training meets other ranges: some points of accuracy.",
                 f"Look up how the training prepared its images. If so: {tried[name].setting}",
@@ -117,7 +121,7 @@ def _by_labels(
 
 
 def _without_labels(
-    answers: Mapping[str, Answers], tried: Mapping[str, Alternative], recipe: Scaling, pixels: Pixels
+    answers: Mapping[str, Answers], tried: Mapping[str, Alternative], recipe: Scaling, statistics: InputStatistics
 ) -> list[Finding]:
     now = answers[AS_IT_IS]
     others = {name: answers[name] for name in tried}
@@ -132,13 +136,13 @@ def _without_labels(
         Finding(
             CHECK,
             "warning",
-            f"It seems that {_wrong(recipe, tried[name], pixels)} ({percent(before)} of {len(now.right)} examples get "
-            f"the same answer, on the other scale {percent(after)}; judged by the answers alone, as the labels are not "
-            "this model's).",
+            f"It seems that {_wrong(recipe, tried[name], statistics)} ({percent(before)} of {len(now.right)} examples "
+            f"get the same answer, on the other scale {percent(after)}; judged by the answers alone, as the labels are "
+            "not this model's).",
             f"If so, {EFFECT}",
             f"Look up how the training prepared its images. If so: {tried[name].setting}",
             {
-                **_facts(recipe, pixels),
+                **_facts(recipe, statistics),
                 "expected": name,
                 "examples": len(now.right),
                 "information": {other: answer.information for other, answer in answers.items()},
@@ -148,16 +152,16 @@ def _without_labels(
     ]
 
 
-def by_range(described: Mapping[str, Any], pixels: Pixels) -> list[Finding]:
+def by_range(described: Mapping[str, Any], statistics: InputStatistics) -> list[Finding]:
     """Normalised twice, going by the numbers alone: stored values are small already and are made smaller again.
 
     Args:
         described: The preprocessor's description.
-        pixels: The calibration split's.
+        statistics: The calibration split's, of the image.
     """
     recipe = of_recipe(described)
-    low, high = pixels.ends
-    stored = stored_ends(recipe, pixels.low, pixels.high)
+    low, high = statistics.ends
+    stored = stored_ends(recipe, statistics.low, statistics.high)
     stored_low, stored_high = float(stored[0].min()), float(stored[1].max())
     if low == high or min(recipe.std) < DIVIDES or max(-stored_low, stored_high) > SCALED:
         return []
@@ -170,7 +174,7 @@ def by_range(described: Mapping[str, Any], pixels: Pixels) -> list[Finding]:
             f"(to {there.name}, it seems), and the recipe scales them again. Every input lies in {_span(low, high)}.",
             _upper(EFFECT),
             _remedy(Alternative(recipe, there, there)),
-            {**_facts(recipe, pixels), "stored": [stored_low, stored_high]},
+            {**_facts(recipe, statistics), "stored": [stored_low, stored_high]},
         )
     ]
 
@@ -186,9 +190,9 @@ def _reversed(measured: str, evidence: dict[str, Any]) -> Finding:
     )
 
 
-def _wrong(recipe: Scaling, alternative: Alternative, pixels: Pixels) -> str:
+def _wrong(recipe: Scaling, alternative: Alternative, statistics: InputStatistics) -> str:
     """What the recipe does and what the model wants, the usual mistakes by their names."""
-    inputs = _span(*pixels.ends)
+    inputs = _span(*statistics.ends)
     if alternative.stored != RAW:
         scaled = f"the stored values are scaled already, to {alternative.stored.name}"
         if recipe == RAW:
@@ -227,8 +231,8 @@ def _share_higher(first: Answers, second: Answers) -> float:
     return float((first.rank < second.rank).mean())
 
 
-def _facts(recipe: Scaling, pixels: Pixels) -> dict[str, Any]:
-    return {"recipe": recipe.name, "inputs": list(pixels.ends)}
+def _facts(recipe: Scaling, statistics: InputStatistics) -> dict[str, Any]:
+    return {"recipe": recipe.name, "inputs": list(statistics.ends)}
 
 
 def _span(low: float, high: float) -> str:

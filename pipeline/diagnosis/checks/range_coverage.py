@@ -1,4 +1,4 @@
-"""Do other images fit into the ranges that the calibration examples give?"""
+"""Do other examples fit into the ranges that the calibration examples give?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding, percent
+from pipeline.diagnosis.input_statistics import InputStatistics, named
 from pipeline.diagnosis.measured_ranges import Measured, Outside, short
-from pipeline.diagnosis.pixels import Pixels
+from pipeline.finding import Finding, percent
 from pipeline.tensors import TensorSpec
 
 CHECK = "ranges"
@@ -25,6 +25,7 @@ RUINOUS = 0.10
 WIDER = 4.0
 """Calibrated ranges this many times as wide as those needed waste two of the eight bits."""
 _LISTED = 20
+_CIRCUMSTANCES = {"images": "the same light and cameras", "recordings": "the same rooms and microphones"}
 
 
 def not_finite(measured: Measured) -> list[Finding]:
@@ -45,18 +46,24 @@ def not_finite(measured: Measured) -> list[Finding]:
     ]
 
 
-def against_evaluation(measured: Measured, outside: Outside, split: str) -> list[Finding]:
+def against_evaluation(measured: Measured, outside: Outside, split: str, nouns: str) -> list[Finding]:
     """Compare the calibrated ranges with what the evaluation split needs.
 
     Some of the evaluation examples exceed the ranges of any finite calibration set. How many is known whatever the
     values' distribution is, as long as both splits come from the same: that the k largest of n + m maxima are all among
     the m has the probability m!/(m−k)! · (n+m−k)!/(n+m)! (S. Rosenbaum, Tables for a nonparametric test of location,
     Ann. Math. Statist. 25, 1954). Only what is beyond that is reported.
+
+    Args:
+        measured: Over the calibration split.
+        outside: Of the evaluation split.
+        split: The evaluation split's name.
+        nouns: What messages call the examples.
     """
-    return [*_clipped(measured, outside, split), *_wasted(measured, outside, split)]
+    return [*_clipped(measured, outside, split, nouns), *_wasted(measured, outside, split)]
 
 
-def _clipped(measured: Measured, outside: Outside, split: str) -> list[Finding]:
+def _clipped(measured: Measured, outside: Outside, split: str, nouns: str) -> list[Finding]:
     n, m = measured.examples, outside.examples
     sure = np.log(BY_CHANCE / (2 * len(measured.names)))
     rare = np.array(
@@ -71,7 +78,7 @@ def _clipped(measured: Measured, outside: Outside, split: str) -> list[Finding]:
     hit = hit[np.argsort(-outside.share[hit])]
     worst = int(hit[0])
     share = float(outside.share[worst])
-    at_input = 0 in hit and outside.share[0] >= RUINOUS
+    at_input = any(place in hit and outside.share[place] >= RUINOUS for place in range(measured.inputs))
     low, high = measured.ends
     own_low, own_high = outside.measured.ends
     return [
@@ -85,8 +92,8 @@ def _clipped(measured: Measured, outside: Outside, split: str) -> list[Finding]:
             "int8 clips these values: the strongest activations, which decide between classes, all become the same.",
             "The inputs themselves are on another scale than in the calibration: prepare both splits alike."
             if at_input
-            else f"Draw the calibration examples from the same images as the {split} split: the same classes, light, "
-            "cameras, preparation.",
+            else f"Draw the calibration {nouns} from where the {split} split is from: the same kinds in the same "
+            f"shares, {_CIRCUMSTANCES.get(nouns, 'the same sources')}, the same preparation.",
             {
                 "split": split,
                 "examples": m,
@@ -105,7 +112,9 @@ def _wasted(measured: Measured, outside: Outside, split: str) -> list[Finding]:
     if not usable.any() or measured.examples > 10 * outside.examples:
         return []  # the ranges of a handful of examples are narrower by nature
     ratio = measured.width[usable] / outside.measured.width[usable]
-    typical, at_input = float(np.median(ratio)), float(measured.width[0] / max(outside.measured.width[0], 1e-30))
+    typical = float(np.median(ratio))
+    inputs = measured.width[: measured.inputs] / np.maximum(outside.measured.width[: measured.inputs], 1e-30)
+    at_input = float(inputs.max(initial=0.0))
     if max(typical, at_input) < WIDER:
         return []
     place = "The inputs'" if at_input >= typical else "At the median an activation's"
@@ -116,24 +125,25 @@ def _wasted(measured: Measured, outside: Outside, split: str) -> list[Finding]:
             "error" if at_input >= 2 * WIDER else "warning",
             f"{place} calibrated range is {max(typical, at_input):.0f} times as wide as the {split} split needs.",
             f"Of the 256 steps of int8 only some {steps:.0f} are used: the model sees its inputs coarsely.",
-            "Look for calibration images on another scale, or for a few extreme ones.",
+            "Look for calibration examples on another scale, or for a few extreme ones.",
             {"input": at_input, "median": typical, "split": split, "examples": outside.examples},
         )
     ]
 
 
-def of_quantized_input(spec: TensorSpec, pixels: Pixels) -> list[Finding]:
+def of_quantized_input(spec: TensorSpec, statistics: InputStatistics, inputs: int = 1) -> list[Finding]:
     """Compare the range that a quantized model's input can hold with what the recipe gives.
 
     Args:
         spec: The model's input, of an integer type.
-        pixels: The calibration split's.
+        statistics: The calibration split's.
+        inputs: How many the model has.
     """
     if spec.scale is None:
         return []
     limits = np.iinfo(spec.dtype)
     low, high = ((end - spec.zero_point) * spec.scale for end in (limits.min, limits.max))
-    least, most = pixels.ends
+    least, most = statistics.ends
     clipped = max(low - least, 0.0) + max(most - high, 0.0)
     used = (min(most, high) - max(least, low)) / (high - low)
     if clipped <= 0.25 * (most - least) and used >= 0.25:
@@ -147,8 +157,8 @@ def of_quantized_input(spec: TensorSpec, pixels: Pixels) -> list[Finding]:
         Finding(
             CHECK,
             "error",
-            f"The model's {spec.dtype} input holds {low:.4g} to {high:.4g}; the recipe gives {least:.4g} to "
-            f"{most:.4g}. It was calibrated on other inputs.",
+            f"The model's {spec.dtype} input{named(statistics.of, inputs)} holds {low:.4g} to {high:.4g}; the recipe "
+            f"gives {least:.4g} to {most:.4g}. It was calibrated on other inputs.",
             f"{happens} Accuracy is lost, in bad cases down to one class for all.",
             "Quantize the float model again with this recipe's data, or give the recipe it was made with.",
             {"model": [low, high], "inputs": [least, most], "steps_used": max(0.0, used)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 
 CHECK = "readable"
 _NAMED = 3

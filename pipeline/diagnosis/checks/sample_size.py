@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding, percent
 from pipeline.diagnosis.measured_ranges import PARTS, Measured, short
+from pipeline.finding import Finding, percent
 
 CHECK = "too few"
 FEWEST = 50
@@ -49,7 +49,7 @@ def enough(examples: int, copies: int, measured: Measured | None) -> list[Findin
             "warning",
             f"{'Only ' if few else ''}{different} {'different ' if copies else ''}calibration "
             f"example{'s' * (different != 1)}. {_sentence(growth) if growth else ''}".rstrip(),
-            "Which images were drawn decides the ranges: int8 clips what other images cause, and another draw gives "
+            "Which examples were drawn decides the ranges: int8 clips what others cause, and another draw gives "
             "another model.",
             OUTLIER
             if growth and not few and growth["median"] > ALONE

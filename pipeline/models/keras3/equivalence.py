@@ -8,13 +8,12 @@ import numpy as np
 
 from pipeline.errors import InputError, PipelineError
 from pipeline.models.backend import tf, tf_keras
-from pipeline.models.keras3.replay import Carried, structure
+from pipeline.models.keras3.replay import Carried
+from pipeline.models.named_function import named_function, structure
+from pipeline.models.trial_inputs import difference, trial_inputs
 
 TOLERANCE = 1e-5
 """Largest difference allowed between both models' outputs, relative to the largest value of that output."""
-
-OPEN_SIDES = (32, 64, 96, 128, 224)
-"""Lengths tried for a side that the model leaves open: some need a certain size."""
 
 
 def compare(source: Any, carried: Carried) -> float:
@@ -47,53 +46,16 @@ def compare(source: Any, carried: Carried) -> float:
     )
 
 
-def difference(reference: np.ndarray, output: np.ndarray) -> float:
-    """The largest difference of two arrays, relative to the largest finite value of the reference.
-
-    Infinite and undefined values must stand at the same places; a shape that differs is an infinite difference.
-    """
-    if reference.shape != output.shape:
-        return float("inf")
-    reference, output = reference.astype(np.float64), output.astype(np.float64)
-    finite = np.isfinite(reference)
-    if not np.array_equal(finite, np.isfinite(output)):
-        return float("inf")
-    if not finite.any():
-        return 0.0
-    size = float(np.abs(reference[finite]).max()) or 1.0
-    return float(np.abs(reference[finite] - output[finite]).max()) / size
-
-
-def random_inputs(source: Any, examples: int = 2) -> list[np.ndarray]:
-    """An array an input: between −1 and 1 for the first example, 0 and 255 for the next, small integers for indices.
-
-    Raises:
-        InputError: the source runs on none of the sizes tried for its open sides.
-    """
-    import keras
-
-    generator = np.random.default_rng(0)
-    indices = [layer.input_dim for layer in source._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
-    reason: Exception | None = None
-    for open_side in OPEN_SIDES:
-        feed = []
-        for tensor in source.inputs:
-            shape = (tensor.shape[0] or examples, *(side or open_side for side in tensor.shape[1:]))
-            if indices or not str(tensor.dtype).startswith("float"):
-                values = generator.integers(0, min([*indices, 256]), shape).astype(np.float64)
-            else:
-                values = generator.uniform(-1, 1, shape)
-                values[1::2] = (values[1::2] + 1) * 127.5
-            feed.append(values.astype(tensor.dtype))
-        if all(None not in tensor.shape[1:] for tensor in source.inputs):
-            return feed
-        try:
-            _run(source, tf.nest.pack_sequence_as(structure(source)[0], feed))
-        except (ValueError, tf.errors.OpError) as error:
-            reason = error
-            continue
-        return feed
-    raise InputError(f"The Keras 3 model '{source.name}' does not run: {' '.join(str(reason).split())[:300]}")
+def random_inputs(source: Any) -> list[np.ndarray]:
+    """An array an input of a Functional or Sequential model; see :func:`trial_inputs`."""
+    function = named_function(source)
+    return trial_inputs(
+        function.inputs,
+        lambda feed: _run(source, tf.nest.pack_sequence_as(structure(source)[0], feed)),
+        below=function.embeddings,
+        failures=(ValueError, tf.errors.OpError),
+        name=source.name,
+    )
 
 
 def _run(model: Any, inputs: Any) -> list[np.ndarray]:

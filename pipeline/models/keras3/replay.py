@@ -13,6 +13,7 @@ from pipeline.models.backend import tf, tf_keras
 from pipeline.models.keras3 import operations
 from pipeline.models.keras3.layer_translation import Twin, twin
 from pipeline.models.keras3.problems import WAY_OUT, CannotCarryError, Problem, refuse
+from pipeline.models.named_function import structure
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,6 @@ def _replay(source: Any, problems: list[Problem]) -> Carried | None:
         return None
     ends = [tf.nest.map_structure(lambda tensor: tensors[id(tensor)], end) for end in structure(source)]
     return Carried(tf_keras.Model(*ends, name=source.name), pairs)
-
-
-def structure(source: Any) -> tuple[Any, Any]:
-    """A Keras 3 model's inputs and outputs as it is called: a tensor, a list or a dict of them."""
-    inputs, outputs = (getattr(source, f"_{end}_struct", getattr(source, end)) for end in ("inputs", "outputs"))
-    one, two = (end[0] if isinstance(end, list) and len(end) == 1 else end for end in (inputs, outputs))
-    return one, two
 
 
 def _as_graph(source: Any) -> Any:

@@ -15,13 +15,11 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.models.keras3 import h5
 from pipeline.models.keras3.equivalence import compare
+from pipeline.models.keras3.keras3_file import FAILURES, load_keras3
 from pipeline.models.keras3.layer_translation import twin
 from pipeline.models.keras3.operations import TABLE
 from pipeline.models.keras3.problems import WAY_OUT, CannotCarryError, Problem, refuse
 from pipeline.models.keras3.replay import carry
-
-FAILURES = (ValueError, TypeError, OSError, KeyError, AttributeError, ImportError, IndexError, zipfile.BadZipFile)
-"""What Keras raises over a file that is not as it should be."""
 
 
 def from_keras3(path: Path) -> Any:
@@ -32,15 +30,8 @@ def from_keras3(path: Path) -> Any:
             (all of them are named).
         PipelineError: the carried model answers differently.
     """
-    import keras
-
     _refuse_unknown(_config(path))
-    try:
-        archive = zipfile.is_zipfile(path)
-        source = keras.saving.load_model(path, compile=False) if archive else h5.load(path)
-    except FAILURES as error:
-        raise InputError(f"Keras 3 cannot load '{path}': {' '.join(str(error).split())[:300]}") from error
-    source = _in_float32(source)
+    source = load_keras3(path)
     carried = carry(source)
     compare(source, carried)
     return carried.model
@@ -127,39 +118,3 @@ def _problem(entry: dict[str, Any]) -> Problem | None:
     except FAILURES as error:
         return Problem(name, kind, " ".join(str(error).split())[:200])
     return None
-
-
-def _in_float32(source: Any) -> Any:
-    """The model with every layer computing in float32, from where quantization starts.
-
-    Mixed precision keeps its weights in float32 anyway.
-
-    Raises:
-        InputError: the model's weights are quantized already.
-    """
-    policies = {_policy(layer) for layer in source._flatten_layers()}
-    if any("int" in policy or "float8" in policy for policy in policies):
-        raise InputError(
-            f"The Keras 3 model '{source.name}' was quantized by Keras already ({', '.join(sorted(policies))}): give "
-            "the float model it was made from."
-        )
-    if policies <= {"float32"} or "layers" not in source.get_config():
-        return source
-    config = _with_float32(source.get_config())
-    model = type(source).from_config(config)
-    model.set_weights([weight.astype("float32") for weight in source.get_weights()])
-    return model
-
-
-def _policy(layer: Any) -> str:
-    return str(layer.dtype_policy.name)
-
-
-def _with_float32(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.get("class_name") in ("DTypePolicy", "FloatDTypePolicy"):
-            return {**value, "config": {**value["config"], "name": "float32"}}
-        return {key: _with_float32(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_with_float32(inner) for inner in value)
-    return value

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from ai_edge_litert.schema_py_generated import ModelT, OperatorT, SubGraphT, TensorType
+from ai_edge_litert.schema_py_generated import ModelT, OperatorT, SubGraphT, TensorT, TensorType
 
 from pipeline.errors import InputError
 from pipeline.quantization.formats import check_is_float, quantize, statistics
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.rules import of_operator, takes_int8
+from pipeline.quantization.tap import with_outputs
 from pipeline.tflite import flatbuffer, metadata
+from pipeline.tflite.endings import final_activation
 from pipeline.tflite.flatbuffer import operator_name, tensor_name
 from pipeline.tflite.operator_names import short_names
-from pipeline.tflite.signature import sign
+from pipeline.tflite.signature import output_names
 from pipeline.tflite.unshare_constants import unshare_constants
 
-SQUASHING = frozenset({"SOFTMAX", "LOGISTIC"})
-"""Operators that turn logits into probabilities."""
 MOVES_VALUES = frozenset(
     {
         "BROADCAST_TO",
@@ -36,6 +36,7 @@ MOVES_VALUES = frozenset(
         "SLICE",
         "SPACE_TO_DEPTH",
         "SPLIT",
+        "SPLIT_V",
         "STRIDED_SLICE",
         "TRANSPOSE",
         "UNPACK",
@@ -56,16 +57,27 @@ class Probed:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """The float model, and which of its outputs are the logits and the model's own, by the model's output names."""
+
+    content: bytes
+    logits: dict[str, int]
+    answers: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Probe:
     """A model in which one operator is int8, and where its outputs are."""
 
     content: bytes
-    quantized: int
-    """Which of its outputs is the operator's, in int8, as float."""
-    exact: int
-    """Which is the float twin's: the same operator on the same inputs."""
-    ends: dict[int, int]
-    """Which are those of `Probes.ends` that the operator has a part in: their place there → their place here."""
+    quantized: tuple[int, ...]
+    """Which of its outputs are the operator's, in int8, as float."""
+    exact: tuple[int, ...]
+    """Which are the float twin's, in the same order: the same operator on the same inputs."""
+    logits: dict[str, int]
+    """Which are those of `Probes.logits` that depend on the operator, by the model's output."""
+    answers: dict[str, int]
+    """Which are the model's outputs, by name, that depend on it only behind the logits."""
 
 
 class Probes:
@@ -85,14 +97,11 @@ class Probes:
         self._model = flatbuffer.read(content)
         self._graph = self._model.subgraphs[0]
         self._measured: Mapping[str, Mapping[str, np.ndarray]] = statistics(content, ranges)
-        self._ends = tuple(dict.fromkeys(self._before_squashing(int(output)) for output in self._graph.outputs))
-        self.squashes = any(
-            operator_name(self._model, operator) == "LOGISTIC" and int(operator.inputs[0]) in self._ends
-            for operator in self._graph.operators
-        )
-        """Whether an end is a sigmoid's logit."""
-        self.ends = tuple(tensor_name(self._graph.tensors[index]) for index in self._ends)
-        """The tensors that stand for the model's outputs: logits rather than probabilities."""
+        outputs = dict(zip(output_names(self._model), map(int, self._graph.outputs), strict=True))
+        self._answers = outputs
+        self._logits = {name: final_activation(self._model, index).logits for name, index in outputs.items()}
+        self.logits = {name: tensor_name(self._graph.tensors[index]) for name, index in self._logits.items()}
+        """The tensors that stand for the model's outputs, by those: what comes before a last softmax or sigmoid."""
 
     def operators(self) -> list[Probed]:
         """Those that the int8 format quantizes and that add an error of their own, in the graph's order."""
@@ -106,10 +115,15 @@ class Probes:
             if kinds[index] in quantized and self._computes(operator)
         ]
 
-    def plain(self) -> bytes:
-        """The float model whose outputs are the ends."""
-        model, graph = self._copy()
-        return self._with_outputs(model, graph, self._ends)
+    def plain(self) -> Plain:
+        """The float model that gives the logits and the model's own outputs."""
+        model, _ = self._copy()
+        outputs = list(dict.fromkeys([*self._logits.values(), *self._answers.values()]))
+        with_outputs(model, outputs)
+        logits, answers = (
+            {name: outputs.index(index) for name, index in side.items()} for side in (self._logits, self._answers)
+        )
+        return Plain(flatbuffer.serialize(model), logits, answers)
 
     def write(self, probed: Probed) -> Probe:
         """The model in which this operator is int8.
@@ -121,18 +135,28 @@ class Probes:
         self._check_constants(probed)
         model, graph = self._copy()
         operator = graph.operators[probed.index] = copy.copy(graph.operators[probed.index])
-        output = int(operator.outputs[0])
-        twin = self._twin(graph, operator)
+        own = [place for place, index in enumerate(operator.outputs) if _is_float(graph.tensors[index])]
+        twins = self._twin(graph, operator)
         unshare_constants(model, graph, [operator])
-        # An end that the operator reads must not be an output: ai-edge-quantizer would put its int8 copy in its place.
-        reached = {place: end for place, end in enumerate(self._ends) if end in self._reached_from(probed.index)}
-        outputs = list(dict.fromkeys([output, twin, *reached.values()]))
+        # Logits that the operator reads must not be an output: ai-edge-quantizer would put an int8 copy in their place.
+        reached = self._reached_from(probed.index)
+        logits = {name: index for name, index in self._logits.items() if index in reached}
+        answers = {
+            n: index for n, index in self._answers.items() if index in reached and self._logits[n] not in reached
+        }
+        quantized, exact = [int(operator.outputs[place]) for place in own], [twins[place] for place in own]
+        outputs = list(dict.fromkeys([*quantized, *exact, *logits.values(), *answers.values()]))
+        with_outputs(model, outputs)
         content = quantize(
-            self._with_outputs(model, graph, outputs),
-            of_operator(graph, operator, probed.type, "int8"),
-            self._measured,
+            flatbuffer.serialize(model), of_operator(graph, operator, probed.type, "int8"), self._measured
         )
-        return Probe(content, 0, 1, {place: outputs.index(end) for place, end in reached.items()})
+        return Probe(
+            content,
+            tuple(map(outputs.index, quantized)),
+            tuple(map(outputs.index, exact)),
+            {name: outputs.index(index) for name, index in logits.items()},
+            {name: outputs.index(index) for name, index in answers.items()},
+        )
 
     def _check_constants(self, probed: Probed) -> None:
         """LiteRT's own words on what int8 makes of them help nobody."""
@@ -148,31 +172,17 @@ class Probes:
                 )
 
     def _reached_from(self, place: int) -> set[int]:
-        """The tensors that hang on what an operator computes."""
+        """The tensors that depend on what an operator computes."""
         reached = set(self._graph.operators[place].outputs)
         for operator in self._graph.operators[place + 1 :]:
             if not reached.isdisjoint(operator.inputs):
                 reached.update(operator.outputs)
         return reached
 
-    def _before_squashing(self, output: int) -> int:
-        """The logits behind an output, or the output itself."""
-        makers, index = flatbuffer.producers(self._graph), output
-        while index in makers:
-            operator = self._graph.operators[makers[index]]
-            kind = operator_name(self._model, operator)
-            if kind in SQUASHING:
-                return int(operator.inputs[0])
-            if kind != "RESHAPE":
-                break
-            index = int(operator.inputs[0])
-        return output
-
     def _computes(self, operator: OperatorT) -> bool:
         read = [self._graph.tensors[index] for index in operator.inputs if index >= 0]
-        written = self._graph.tensors[operator.outputs[0]]
-        return written.type == TensorType.FLOAT32 and any(
-            tensor.type == TensorType.FLOAT32 and not flatbuffer.is_constant(self._model, tensor) for tensor in read
+        return any(_is_float(self._graph.tensors[index]) for index in operator.outputs) and any(
+            _is_float(tensor) and not flatbuffer.is_constant(self._model, tensor) for tensor in read
         )
 
     def _name(self, operator: OperatorT) -> str:
@@ -185,8 +195,8 @@ class Probes:
         graph.tensors, graph.operators = list(graph.tensors), list(graph.operators)
         return model, graph
 
-    def _twin(self, graph: SubGraphT, operator: OperatorT) -> int:
-        """The same operator once more, on the same inputs; the index of its output."""
+    def _twin(self, graph: SubGraphT, operator: OperatorT) -> list[int]:
+        """The same operator once more, on the same inputs; the indices of its outputs."""
         twin, changed = copy.copy(operator), []
         for index in operator.outputs:
             tensor = copy.copy(graph.tensors[index])
@@ -195,10 +205,8 @@ class Probes:
             graph.tensors.append(tensor)
         twin.inputs, twin.outputs = list(operator.inputs), changed
         graph.operators.append(twin)
-        return changed[0]
+        return changed
 
-    def _with_outputs(self, model: ModelT, graph: SubGraphT, outputs: list[int] | tuple[int, ...]) -> bytes:
-        graph.outputs = list(outputs)
-        names = [tensor_name(graph.tensors[index]) for index in outputs]
-        sign(model, [tensor_name(graph.tensors[index]) for index in graph.inputs], names)
-        return flatbuffer.serialize(model)
+
+def _is_float(tensor: TensorT) -> bool:
+    return bool(tensor.type == TensorType.FLOAT32)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.evaluation.fidelity import finite_or_none
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,9 @@ class OperatorError:
     """Cosine between its outputs in float and in int8, 1 where they point the same way."""
     output_sqnr_db: float
     """Signal to quantization noise of the model's output, decibels; infinite where it does not change."""
-    top1_changed: float | None
-    """Share of the examples whose answer changes, 0..1; None where the model is no classifier."""
+    changed: float | None
+    """How much of the examples' answers changes, 0..1 (1 − the task's mean agreement with float; for classifiers the
+    share of other classes); None without a task, and where no answer depends on the operator."""
 
     def to_json(self) -> dict[str, Any]:
         """What `json.dumps` takes; an infinite ratio is None."""
@@ -34,10 +36,10 @@ class OperatorError:
             "name": self.name,
             "short": self.short,
             "type": self.type,
-            "sqnr_db": _finite(self.sqnr_db),
+            "sqnr_db": finite_or_none(self.sqnr_db),
             "cosine": self.cosine,
-            "output_sqnr_db": _finite(self.output_sqnr_db),
-            "top1_changed": self.top1_changed,
+            "output_sqnr_db": finite_or_none(self.output_sqnr_db),
+            "changed": self.changed,
         }
 
 
@@ -50,19 +52,16 @@ class Sensitivity:
     examples: int
     outputs: tuple[str, ...]
     """The tensors that stand for the model's outputs: the logits where it ends in a softmax or a sigmoid."""
+    metric: str | None = None
+    """The task's first; None without one."""
 
     def worst_first(self) -> list[OperatorError]:
         """The most harmful first: by the model's output, then by the operator's own."""
         return sorted(self.operators, key=lambda operator: (operator.output_sqnr_db, operator.sqnr_db))
 
     def to_json(self) -> dict[str, Any]:
-        """The operators come worst first."""
-        return {
-            "examples": self.examples,
-            "outputs": list(self.outputs),
-            "operators": [operator.to_json() for operator in self.worst_first()],
-        }
-
-
-def _finite(decibels: float) -> float | None:
-    return decibels if math.isfinite(decibels) else None
+        """The operators come worst first. Of a classifier, `changed` is called `top1_changed` too."""
+        operators = [operator.to_json() for operator in self.worst_first()]
+        if self.metric == "top1":
+            operators = [operator | {"top1_changed": operator["changed"]} for operator in operators]
+        return {"examples": self.examples, "outputs": list(self.outputs), "operators": operators}

@@ -1,4 +1,4 @@
-"""Examine a .tflite: the road through all checks."""
+"""Examine a .tflite: all checks, in their order."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.diagnosis.finding import Finding, worst_first
 from pipeline.errors import InputError
+from pipeline.finding import Finding, worst_first
 from pipeline.progress import Track, quiet
+from pipeline.tensors import Tensors
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.checks import (
     bias_overflow,
@@ -82,7 +80,7 @@ class Audit:
 def audit(
     file: Path,
     inspection: Inspection | None = None,
-    examples: Iterable[NDArray[np.float32]] | None = None,
+    examples: Iterable[Tensors] | None = None,
     *,
     track: Track = quiet,
 ) -> Audit:
@@ -91,7 +89,7 @@ def audit(
     Args:
         file: The file.
         inspection: What `inspect` said of it; read again by default.
-        examples: float32 [...] each, on which activations are observed.
+        examples: By input name, [...] without the batch, on which activations are observed.
         track: Follows the examples.
 
     Raises:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.progress import Track, quiet
+from pipeline.tensors import Tensors
 from pipeline.tflite.activations import Activations
 
 EXAMPLES = 64
@@ -28,14 +28,12 @@ class Observed:
     """Steps between the smallest and the largest value seen, both counted."""
 
 
-def observe(
-    content: bytes, examples: Iterable[NDArray[np.float32]], track: Track = quiet
-) -> tuple[dict[str, Observed], int]:
+def observe(content: bytes, examples: Iterable[Tensors], track: Track = quiet) -> tuple[dict[str, Observed], int]:
     """Run a model and count, for each integer activation.
 
     Args:
-        content: A .tflite file's content; one input.
-        examples: float32 [...] each.
+        content: A .tflite file's content.
+        examples: By input name, [...] without the batch, in the units that the model was trained on.
         track: Follows them.
 
     Returns:

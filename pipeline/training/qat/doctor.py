@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pipeline.diagnosis.finding import Diagnosis, Finding, worst_first
 from pipeline.errors import InputError, PipelineError
+from pipeline.finding import Diagnosis, Finding, worst_first
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.apply import own_configs, quantize
@@ -202,10 +202,10 @@ def _functions(graph: Graph) -> list[Finding]:
 
 
 def _convert(graph: Graph) -> tuple[list[Finding], bytes | None]:
-    from pipeline.conversion.convert import to_flatbuffer
+    from pipeline.conversion.import_float import import_float
 
     try:
-        return [], to_flatbuffer(graph.build())
+        return [], import_float(graph.build()).content
     except (PipelineError, ValueError, TypeError) as error:
         effect = "There is no .tflite file of this model, float or int8."
         remedy = "Replace the operators that are named, or write the layer with operators that TFLite has."

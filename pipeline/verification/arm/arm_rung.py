@@ -1,17 +1,16 @@
-"""Rungs of the ladder that are emulated ARM CPUs."""
+"""A rung of the ladder that is an emulated ARM CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.errors import PipelineError
 from pipeline.progress import Track
-from pipeline.verification.arm import random_inputs as inputs
-from pipeline.verification.arm.emulate import open_runner, run_profiles
+from pipeline.tensors import Outputs, Tensors
+from pipeline.tflite.runner import Runner
+from pipeline.verification.arm.emulate import run_profiles
 from pipeline.verification.arm.emulation_result import ProfileResult
-from pipeline.verification.arm.profiles import chosen
-from pipeline.verification.rung import Float, Outputs
-from pipeline.workflow.run_folder import model_file
 
 
 class ArmRung:
@@ -20,9 +19,12 @@ class ArmRung:
         profile: Name of an emulated CPU.
         model: The int8 .tflite.
         float_model: Counted beside, where there is one.
-        limit: How many examples it is given, in one go.
+        limit: How many examples it is given.
         track: Follows the inferences.
         say: Told of the set-up.
+
+    Raises:
+        InputError: as `Runner`.
     """
 
     against = "xnnpack"
@@ -38,40 +40,21 @@ class ArmRung:
     ) -> None:
         self.name, self.title, self.source, self.limit = profile, f"int8 on an emulated {profile}", str(model), limit
         self.result: ProfileResult | None = None
-        """All that was found, with the counts; None until it has run."""
+        """All that was found, with the counts; None until it has run. Of several batches the first that failed, else
+        the last."""
         self._model, self._float, self._track, self._say = model, float_model, track, say
-        self._spec = open_runner(model).outputs[0]
+        self.signature = Runner(model).signature
 
-    def run(self, batch: Float) -> Outputs:
+    def __call__(self, inputs: Tensors) -> Outputs:
         """
         Raises:
             PipelineError: this host cannot emulate ARM, or the model did not run there.
         """
-        [self.result] = run_profiles(
-            self._model, batch, [self.name], float_model=self._float, track=self._track, say=self._say
+        [found] = run_profiles(
+            self._model, inputs, [self.name], float_model=self._float, track=self._track, say=self._say
         )
-        return Outputs(self.result.stored, self._spec)
-
-
-def arm_rungs(
-    target: Path | None,
-    reference: Path | None,
-    profiles: Sequence[str],
-    examples: int,
-    track: Track,
-    say: Callable[[str], None],
-) -> list[ArmRung]:
-    """A rung a profile, below the ladder's last.
-
-    Args:
-        target: A run or an int8 .tflite; None: the newest run.
-        reference: The float model; None: the run's.
-        profiles: All by default.
-        examples: That each is given.
-
-    Raises:
-        InputError: an unknown profile, or no model.
-    """
-    model = model_file(target)
-    beside = reference or inputs.float_of(model)
-    return [ArmRung(profile.name, model, beside, examples, track, say) for profile in chosen(profiles)]
+        if self.result is None or not self.result.failed:
+            self.result = found
+        if found.answers is None:
+            raise PipelineError(f"The int8 model did not run on the emulated {self.name}: {' '.join(found.undone)}")
+        return found.answers

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
-from pipeline.tensors import TensorSpec
+from pipeline.tensors import Array, Tensors, TensorSpec, take
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import Inspection, inspect
-from pipeline.tflite.runner import Runner
+from pipeline.tflite.runner import Call, Runner
 from pipeline.verification.arm import sysroot as sysroots
 from pipeline.verification.arm.boundary import handed_over
 from pipeline.verification.arm.counts import Counts
 from pipeline.verification.arm.delegated_nodes import not_taken
-from pipeline.verification.arm.emulation_result import Comparison, Outputs, ProfileResult, compare
+from pipeline.verification.arm.emulation_result import Answer, Comparison, ProfileResult, compare
 from pipeline.verification.arm.findings import bit_exact, examine
-from pipeline.verification.arm.machine import Answer, Example, GuestError, Job, emulate
+from pipeline.verification.arm.machine import Answer as GuestAnswer
+from pipeline.verification.arm.machine import GuestError, Job, emulate
 from pipeline.verification.arm.profiles import Profile, chosen
 from pipeline.verification.arm.sysroot import Sysroot
 
@@ -30,7 +29,7 @@ _NO_INT8 = frozenset({"float32", "float16", "weight_only"})
 
 def run_profiles(
     model: Path | bytes,
-    inputs: NDArray[Any] | Sequence[NDArray[Any]],
+    inputs: Tensors,
     profiles: Sequence[str] = (),
     *,
     float_model: Path | bytes | None = None,
@@ -41,8 +40,8 @@ def run_profiles(
 
     Args:
         model: An int8 .tflite.
-        inputs: One array for each input of the model, [B, ...] with the same number of examples B; for one input, the
-            array alone. In the input's own type, or float32 in the units the model was trained on.
+        inputs: By input name, [B, ...] with B > 0, in the units that the model was trained on; integers without a scale
+            and booleans as they are. Dimensions that the model leaves open take their sizes.
         profiles: Names of `profiles.PROFILES`; all by default.
         float_model: The float model it was made from: its instructions are counted beside, on the first example.
         track: Progress, an inference a step.
@@ -59,17 +58,19 @@ def run_profiles(
     wanted = chosen(profiles)
     inspection = inspect(model)
     _refuse(inspection, model)
-    runner = open_runner(model)
-    examples = _examples(runner, inputs, model)
-    host = tuple(tuple(array.copy() for array in runner.run(*example)) for example in examples)
-    jobs = [Job(model, examples, count=True, name=flatbuffer.label(model))]
+    runner = _loaded(model)
+    calls = list(runner.calls(inputs))
+    if not calls:
+        raise InputError("The inputs hold no examples to compare on: give at least 1.")
+    host = tuple(tuple(runner.run(*call.arrays)) for call in calls)
+    jobs = [Job(model, [call.arrays for call in calls], count=True, name=flatbuffer.label(model))]
     if float_model is not None:
-        jobs.append(_float_job(float_model, runner, examples[0]))
+        jobs.append(_float_job(float_model, take(inputs, slice(calls[0].kept))))
     sysroot = sysroots.ensure(track, say)
-    return tuple(_one(sysroot, profile, jobs, inspection, runner, host, track) for profile in wanted)
+    return tuple(_one(sysroot, profile, jobs, inspection, runner, calls, host, track) for profile in wanted)
 
 
-def open_runner(model: Path | bytes) -> Runner:
+def _loaded(model: Path | bytes) -> Runner:
     """A model on the host's XNNPACK, one thread.
 
     Raises:
@@ -97,46 +98,15 @@ def _refuse(inspection: Inspection, model: Path | bytes) -> None:
         )
 
 
-def _examples(runner: Runner, inputs: NDArray[Any] | Sequence[NDArray[Any]], model: Path | bytes) -> list[Example]:
-    """The inputs as the model takes them, one call an entry."""
-    arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-    if len(arrays) != len(runner.inputs):
+def _float_job(model: Path | bytes, first: Tensors) -> Job:
+    runner = _loaded(model)
+    try:
+        call = next(runner.calls(first))
+    except InputError as error:
         raise InputError(
-            f"{flatbuffer.label(model)} takes {len(runner.inputs)} inputs and was given {len(arrays)} arrays."
-        )
-    calls = [_calls(array, spec) for array, spec in zip(arrays, runner.inputs, strict=True)]
-    if len({len(pieces) for pieces in calls}) != 1 or not calls[0]:
-        raise InputError(
-            f"The inputs hold {[len(array) for array in arrays]} examples: give as many to each, at least 1."
-        )
-    return [tuple(example) for example in zip(*calls, strict=True)]
-
-
-def _calls(array: NDArray[Any], spec: TensorSpec) -> list[NDArray[Any]]:
-    """[B, ...] cut into the batches that the model takes; a batch that is not full is left out."""
-    if array.shape[1:] != spec.shape[1:]:
-        raise InputError(
-            f"The input '{spec.name}' takes {list(spec.shape)} and was given {list(array.shape)}. The preprocessing's "
-            "size and channels must be the model's."
-        )
-    stored = array if array.dtype == spec.dtype else spec.quantize(array)
-    batch = spec.shape[0] if spec.shape else 1
-    pieces = [stored[start : start + batch] for start in range(0, len(stored) - batch + 1, batch)]
-    return pieces if spec.shape else [piece.reshape(()) for piece in pieces]
-
-
-def _float_job(model: Path | bytes, int8: Runner, example: Example) -> Job:
-    runner = open_runner(model)
-    if [spec.shape for spec in runner.inputs] != [spec.shape for spec in int8.inputs]:
-        raise InputError(
-            f"{flatbuffer.label(model)} takes {[list(spec.shape) for spec in runner.inputs]}, the int8 model "
-            f"{[list(spec.shape) for spec in int8.inputs]}: it is not the model that the int8 one was made from."
-        )
-    arrays = []
-    for array, spec, own in zip(example, int8.inputs, runner.inputs, strict=True):
-        real = array if spec.scale is None else spec.dequantize(array)
-        arrays.append(real.astype(own.dtype))
-    return Job(model, [tuple(arrays)], count=True, name=flatbuffer.label(model))
+            f"{flatbuffer.label(model)} is not the model that the int8 one was made from: {error}"
+        ) from error
+    return Job(model, [call.arrays], count=True, name=flatbuffer.label(model))
 
 
 def _one(
@@ -145,7 +115,8 @@ def _one(
     jobs: list[Job],
     inspection: Inspection,
     runner: Runner,
-    host: tuple[Outputs, ...],
+    calls: Sequence[Call],
+    host: tuple[Answer, ...],
     track: Track,
 ) -> ProfileResult:
     undone: list[str] = []
@@ -164,7 +135,7 @@ def _one(
     outputs = tuple(
         _shaped(raw, runner.outputs, reference) for raw, reference in zip(answer.outputs, host, strict=True)
     )
-    comparison = compare(host, outputs)
+    comparison = compare(host, outputs, [spec.name for spec in runner.outputs])
     count, left = not_taken(answer.nodes)
     boundary = None
     if comparison.differing_bytes and left and bit_exact(inspection):
@@ -173,7 +144,7 @@ def _one(
         profile=profile.name,
         core=profile.core,
         emulator=f"{sysroot.qemu_version}, -cpu {profile.cpu.value}",
-        outputs=outputs,
+        answers=runner.gather(zip(outputs, calls, strict=True)),
         comparison=comparison,
         boundary=boundary,
         delegated=1 - len(left) / count if count else 0.0,
@@ -189,11 +160,12 @@ def _boundary(sysroot: Sysroot, profile: Profile, job: Job, left: frozenset[int]
     copied, added = handed_over(job.model, left)
     if not added:
         return None
-    runner = Runner(copied)
-    host = tuple(tuple(array.copy() for array in runner.run(*example)) for example in job.examples)
+    runner = Runner(copied, shapes=[array.shape for array in job.examples[0]])
+    host = tuple(tuple(runner.run(*example)) for example in job.examples)
     [answer] = emulate(sysroot, profile, [Job(copied, job.examples, name=job.name)], track)
     arm = [_shaped(raw, runner.outputs, like) for raw, like in zip(answer.outputs, host, strict=True)]
-    return compare(tuple(outputs[-added:] for outputs in host), tuple(outputs[-added:] for outputs in arm))
+    names = [spec.name for spec in runner.outputs][-added:]
+    return compare([outputs[-added:] for outputs in host], [outputs[-added:] for outputs in arm], names)
 
 
 def _did_not_run(sysroot: Sysroot, profile: Profile, undone: list[str]) -> ProfileResult:
@@ -201,7 +173,7 @@ def _did_not_run(sysroot: Sysroot, profile: Profile, undone: list[str]) -> Profi
         profile=profile.name,
         core=profile.core,
         emulator=f"{sysroot.qemu_version}, -cpu {profile.cpu.value}",
-        outputs=(),
+        answers=None,
         comparison=None,
         boundary=None,
         delegated=0.0,
@@ -212,11 +184,11 @@ def _did_not_run(sysroot: Sysroot, profile: Profile, undone: list[str]) -> Profi
     )
 
 
-def _counts_of(answers: Sequence[Answer]) -> Counts | None:
+def _counts_of(answers: Sequence[GuestAnswer]) -> Counts | None:
     return answers[1].counts if len(answers) > 1 else None
 
 
-def _shaped(raw: tuple[bytes, ...], specs: Sequence[TensorSpec], reference: Outputs) -> Outputs:
+def _shaped(raw: tuple[bytes, ...], specs: Sequence[TensorSpec], reference: Sequence[Array]) -> Answer:
     """The guest's bytes as arrays; their shapes are the host's, which may depend on the example."""
     return tuple(
         np.frombuffer(content, spec.dtype).reshape(expected.shape)

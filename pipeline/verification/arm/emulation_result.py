@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
+from pipeline.tensors import Array, Outputs
 from pipeline.verification.arm.counts import Counts
 
-Outputs = tuple[NDArray[Any], ...]
-"""The model's outputs for one example, in its own types."""
+Answer = tuple[Array, ...]
+"""The model's outputs for one call, in its own order, types and shapes."""
 
 PROXY = "guest instructions of one inference, a proxy for work and not latency"
 """What instruction counts are called wherever they are shown."""
@@ -23,7 +24,10 @@ class Difference:
     """The first place where ARM's answer is not the host's."""
 
     example: int
+    """The call's place; one example a call, unless the model fixes a larger batch."""
     output: int
+    """Its place among the model's."""
+    name: str
     index: tuple[int, ...]
     host: float
     arm: float
@@ -41,6 +45,8 @@ class Comparison:
     varied: bool
     """The host's answers depend on the input: with one example, or where all answers are the same, equality proves
     little."""
+    by_output: dict[str, int]
+    """Differing bytes by output name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +58,8 @@ class ProfileResult:
     """The core that the runtime was told it runs on."""
     emulator: str
     """QEMU's version and the CPU it emulated."""
-    outputs: tuple[Outputs, ...]
-    """What the emulated kernels answered, an entry an example; empty where the model did not run."""
+    answers: Outputs | None
+    """What the emulated kernels answered to the examples; None where the model did not run."""
     comparison: Comparison | None
     """With the host's XNNPACK; None where the model did not run."""
     boundary: Comparison | None
@@ -79,15 +85,6 @@ class ProfileResult:
         """The model did not run, or there is an error among the findings."""
         return self.comparison is None or any(finding.severity == "error" for finding in self.findings)
 
-    @property
-    def stored(self) -> NDArray[Any]:
-        """The first output of all examples, in its own type: [B, ...] for a model with a batch.
-
-        Raises:
-            ValueError: the model did not run.
-        """
-        return np.concatenate([np.atleast_1d(outputs[0]) for outputs in self.outputs])
-
     def to_json(self) -> dict[str, Any]:
         comparison = self.comparison
         return {
@@ -96,9 +93,10 @@ class ProfileResult:
             "emulator": self.emulator,
             "ran": comparison is not None,
             "identical": self.identical,
-            "examples": len(self.outputs),
+            "examples": 0 if self.answers is None else len(self.answers),
             "bytes_compared": comparison.bytes_compared if comparison else 0,
             "differing_bytes": comparison.differing_bytes if comparison else None,
+            "differing_by_output": comparison.by_output if comparison else None,
             "largest_difference": comparison.largest if comparison else None,
             "first_difference": vars(comparison.first) if comparison and comparison.first else None,
             "handed_over": None
@@ -116,18 +114,25 @@ class ProfileResult:
         }
 
 
-def compare(host: tuple[Outputs, ...], arm: tuple[Outputs, ...]) -> Comparison:
-    """Byte by byte; both hold the same shapes and types."""
-    compared = differing = 0
+def compare(host: Sequence[Answer], arm: Sequence[Answer], names: Sequence[str]) -> Comparison:
+    """Byte by byte; both hold the same shapes and types.
+
+    Args:
+        host: Of each call.
+        arm: Of the same calls.
+        names: Of the outputs.
+    """
+    compared = 0
+    by_output = dict.fromkeys(names, 0)
     first: Difference | None = None
     largest = 0.0
     for example, (expected, given) in enumerate(zip(host, arm, strict=True)):
-        for number, (a, b) in enumerate(zip(expected, given, strict=True)):
+        for number, (name, a, b) in enumerate(zip(names, expected, given, strict=True)):
             mine, theirs = a.tobytes(), b.tobytes()
             compared += len(mine)
             if mine == theirs:
                 continue
-            differing += int((np.frombuffer(mine, np.uint8) != np.frombuffer(theirs, np.uint8)).sum())
+            by_output[name] += int((np.frombuffer(mine, np.uint8) != np.frombuffer(theirs, np.uint8)).sum())
             if a.dtype.kind not in "biuf":
                 continue
             x, y = a.astype(np.float64), b.astype(np.float64)
@@ -137,6 +142,6 @@ def compare(host: tuple[Outputs, ...], arm: tuple[Outputs, ...]) -> Comparison:
             largest = max(largest, float(apart.max(initial=0.0)))
             if first is None and apart.any():
                 index = np.unravel_index(int(np.argmax(apart > 0)), apart.shape)
-                first = Difference(example, number, tuple(map(int, index)), float(x[index]), float(y[index]))
+                first = Difference(example, number, name, tuple(map(int, index)), float(x[index]), float(y[index]))
     varied = len({tuple(output.tobytes() for output in outputs) for outputs in host}) > 1
-    return Comparison(compared, differing, first, largest, varied)
+    return Comparison(compared, sum(by_output.values()), first, largest, varied, by_output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence, Set
 
-from pipeline.diagnosis.finding import Finding, percent, worst_first
+from pipeline.finding import Finding, percent, worst_first
 from pipeline.tflite.inspect import Inspection, Operator
 from pipeline.tflite.verdict import is_float
 from pipeline.verification.arm.counts import Counts
@@ -73,7 +73,7 @@ def _differences(
     )
     if comparison.first is not None:
         at = comparison.first
-        numbers += f", the first in example {at.example}, output {at.output}, at {list(at.index)}: {at.host:g} on the "
+        numbers += f", the first in example {at.example}, output '{at.name}', at {list(at.index)}: {at.host:g} on the "
         numbers += f"host, {at.arm:g} on ARM"
     if not bit_exact(model):
         return [

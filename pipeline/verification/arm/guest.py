@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -30,11 +31,19 @@ def mark(descriptor: int) -> None:
 
 
 def run(job: dict[str, Any]) -> None:
-    """One model: a first invocation, which sets the kernels up, then every example, the first of them counted."""
+    """One model: a first invocation, which sets the kernels up, then every example, the first of them counted.
+
+    The inputs are resized to the examples' shapes first.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=job["model"], num_threads=1)
     interpreter.allocate_tensors()
+    inputs = interpreter.get_input_details()
+    if [list(map(int, entry["shape"])) for entry in inputs] != job["shapes"]:
+        for entry, shape in zip(inputs, job["shapes"], strict=True):
+            interpreter.resize_tensor_input(entry["index"], shape)
+        interpreter.allocate_tensors()
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     examples = read(job, inputs)
     invoke = interpreter._interpreter.Invoke
@@ -76,9 +85,9 @@ def read(job: dict[str, Any], inputs: list[dict[str, Any]]) -> list[list[Any]]:
     examples, position = [], 0
     for _ in range(job["examples"]):
         arrays = []
-        for entry in inputs:
-            dtype, count = np.dtype(entry["dtype"]), int(np.prod(entry["shape"]))
-            arrays.append(np.frombuffer(content, dtype, count, position).reshape(entry["shape"]))
+        for entry, shape in zip(inputs, job["shapes"], strict=True):
+            dtype, count = np.dtype(entry["dtype"]), math.prod(shape)
+            arrays.append(np.frombuffer(content, dtype, count, position).reshape(shape))
             position += count * dtype.itemsize
         examples.append(arrays)
     if position != len(content):

@@ -24,7 +24,7 @@ from pipeline.verification.arm.sysroot import Sysroot
 GUEST = Path(__file__).with_name("guest.py")
 
 Example = tuple[NDArray[Any], ...]
-"""One array for each of the model's inputs, in its order, types and shapes."""
+"""One array for each of the model's inputs, in its order and types, of the shapes to which it is resized."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Job:
 
     model: Path | bytes
     examples: Sequence[Example]
-    """At least one."""
+    """At least one, all of the same shapes."""
     count: bool = False
     """Count the instructions of the first example."""
     name: str = "the model"
@@ -114,6 +114,7 @@ def _prepare(folder: Path, number: int, job: Job) -> dict[str, Any]:
         "model": str(model),
         "inputs": f"{number}.in",
         "outputs": f"{number}.out",
+        "shapes": [list(array.shape) for array in job.examples[0]],
         "examples": len(job.examples),
         "count": job.count,
     }

@@ -27,7 +27,7 @@ EXAMPLES = networks.examples(10)
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("explain")
     content = networks.stack(spread=0.3)
-    ranges = calibrate(content, [EXAMPLES])
+    ranges = calibrate(content, [{"x": EXAMPLES}])
     keep = [Keep.model_validate({"match": "pointwise", "as": "float32"})]
     made = {
         "float": content,

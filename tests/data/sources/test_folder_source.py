@@ -94,9 +94,9 @@ def test_what_is_no_folder_of_classes_is_refused(tmp_path, kind):
 
 def test_grey_files_are_grey_only_where_all_are(tmp_path, make_image):
     make_image(tmp_path / "data" / "cat" / "a.png", mode="L")
-    assert open_folder(tmp_path / "data").splits["train"][0].shape == (6, 6, 1)
+    assert open_folder(tmp_path / "data").splits["train"][0]["x"].shape == (6, 6, 1)
     make_image(tmp_path / "data" / "cat" / "b.png", mode="RGB")
-    assert open_folder(tmp_path / "data").splits["train"][0].shape == (6, 6, 3)
+    assert open_folder(tmp_path / "data").splits["train"][0]["x"].shape == (6, 6, 3)
 
 
 def test_a_labels_file_decides_the_order_of_the_classes(image_folder, tmp_path):

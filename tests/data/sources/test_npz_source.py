@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.data import load, open_source
+from pipeline.data import Batch, Dataset, load, open_source
 from pipeline.data.sources.npz import open_member
 from pipeline.errors import InputError
 from pipeline.recipe import Data
@@ -29,7 +30,7 @@ def test_arrays_are_read_compressed_or_not(tmp_path, save):
     save(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2, None])
     source = open_npz(tmp_path / "a.npz")
     assert set(source.splits) == {"train", "test"}
-    assert np.array_equal(source.splits["train"][3], X[3])
+    assert np.array_equal(source.splits["train"][3]["x"], X[3])
     assert source.splits["test"].labels.tolist() == [0, 1]
     assert source.splits["test"].where(1) == "x_test[1]"
     assert source.class_names == ("0", "1", "2")
@@ -73,11 +74,11 @@ def test_validation_and_calibration_are_read_by_either_name(tmp_path):
     ("arrays", "message"),
     [
         ({"images": X}, "has the keys images; it needs x_train"),
-        ({"x_train": X}, "'x_train' but not its labels 'y_train'"),
-        ({"x": X}, "'x' but not its labels 'y'"),
+        ({"x_train": X, "x_test": X, "y_test": Y}, "train split has no target 'y', which another split has"),
+        ({"x_train": X, "x_test": X, "y_train": Y}, "test split has no target 'y', which another split has"),
         ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "train split under two names"),
         ({"x_val": X, "y_val": Y, "x_validation": X, "y_validation": Y}, "validation split under two names"),
-        ({"x_train": X, "y_train": Y[:3]}, "train split has 4 examples but 3 labels"),
+        ({"x_train": X, "y_train": Y[:3]}, "train split has 4 examples but 3 targets 'y'"),
         ({"x_train": X, "y_train": [0, 1, -2, 0]}, r"x_train\[2\] has the label -2"),
         (
             {"x_train": X, "y_train": Y, "x_test": X, "y_test": [0, 1, 2, 9]},
@@ -111,3 +112,76 @@ def test_a_damaged_archive_is_refused_and_leaves_nothing_in_the_cache(tmp_path, 
     with pytest.raises(InputError, match=r"'x' in .* cannot be read"):
         open_npz(path)
     assert [entry for entry in cache.rglob("*") if entry.is_file()] == []
+
+
+def load_npz(path: Path, **changes: Any):
+    return load(Data.model_validate({"source": "npz", "path": path, **changes}))
+
+
+def everything(data: Dataset) -> list[Batch]:
+    return [batch for split in data.splits for batch in data.batches(split, 4)]
+
+
+NAMED = {
+    "left_train": np.arange(20.0).reshape(10, 2),
+    "right_train": np.arange(10, dtype=np.int64),
+    "score_train": np.arange(10) / 4,
+    "left_test": np.arange(4.0).reshape(2, 2),
+    "right_test": np.arange(2, dtype=np.int64),
+    "score_test": np.arange(2) / 4,
+}
+
+
+def test_inputs_and_targets_go_by_the_recipes_names(tmp_path):
+    np.savez(tmp_path / "a.npz", **NAMED)
+    data = load_npz(
+        tmp_path / "a.npz",
+        inputs={"a": {"from": "left"}, "right": {}},
+        targets={"score": {}},
+    )
+    assert {name: str(spec) for name, spec in (data.inputs | data.targets).items()} == {
+        "a": "'a' float32 [?, 2]",
+        "right": "'right' int32 [?]",
+        "score": "'score' float32 [?]",
+    }
+    [batch] = data.batches("test", 4)
+    np.testing.assert_array_equal(batch.inputs["a"], NAMED["left_test"])
+    np.testing.assert_array_equal(batch.inputs["right"], [0, 1])
+    np.testing.assert_array_equal(batch.targets["score"], [0, 0.25])
+
+
+def test_one_input_and_one_target_may_be_called_otherwise_than_x_and_y(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    data = load_npz(tmp_path / "a.npz", inputs={"image": {}}, targets={"answer": {}}, validation=0, calibration=1)
+    assert [*data.inputs, *data.targets] == ["image", "answer"]
+    assert data.class_names == ("0", "1", "2")
+
+
+def test_an_array_whose_name_ends_like_a_split_is_found(tmp_path):
+    np.savez(tmp_path / "a.npz", my_test=X, y=Y)
+    assert load_npz(tmp_path / "a.npz", inputs={"x": {"from": "my_test"}}, test=0, validation=0).size("train") > 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "recipe", "message"),
+    [
+        ({}, {"inputs": {"left": {}, "rihgt": {}}}, r"input 'left_train' but not 'rihgt_train'.*mean 'right_train'"),
+        ({}, {"inputs": {"lift": {}}}, r"it needs 'lift', or 'lift_train' and so on\. Did you mean 'left'"),
+        ({}, {"targets": {"scores": {}}}, r"data\.targets: .* has no 'scores'.*Did you mean 'score'"),
+        ({"right_test": None}, {}, "input 'left_test' but not 'right_test'"),
+        ({"score_test": None}, {}, "the test split has no 'score'"),
+        ({"right_train": np.zeros(7)}, {}, "train split has 10 examples of the input 'left' but 7 of 'right'"),
+        ({"score_train": np.zeros(7)}, {}, "train split has 10 examples but 7 targets 'score'"),
+        (
+            {"right_train": np.array([0, 1, 2, np.nan, *range(6)])},
+            {},
+            r"left_train\[3\] cannot be read: its input 'right' holds NaN",
+        ),
+    ],
+)
+def test_named_arrays_that_do_not_fit_are_refused(tmp_path, changed, recipe, message):
+    arrays = {name: array for name, array in (NAMED | changed).items() if array is not None}
+    np.savez(tmp_path / "a.npz", **arrays)
+    given = {"inputs": {"left": {}, "right": {}}, "targets": {"score": {}}, "validation": 0, "calibration": 1}
+    with pytest.raises(InputError, match=message):
+        everything(load_npz(tmp_path / "a.npz", **(given | recipe)))

@@ -312,12 +312,12 @@ def test_a_source_that_answers_nan_only_proves_nothing() -> None:
     ids=str,
 )
 def test_the_difference_is_relative_to_the_outputs_size(output: list[float], wanted: float) -> None:
-    from pipeline.models.keras3.equivalence import difference
+    from pipeline.models.trial_inputs import difference
 
     assert difference(np.array([1.0, 2.0]), np.array(output)) == wanted
 
 
 def test_infinite_values_at_the_same_places_are_no_difference() -> None:
-    from pipeline.models.keras3.equivalence import difference
+    from pipeline.models.trial_inputs import difference
 
     assert difference(np.array([np.inf, 2.0]), np.array([np.inf, 2.0])) == 0

@@ -31,7 +31,7 @@ def run(folder: Path) -> Run:
     made.describe(recipe={"name": folder.name, "model": {}, "data": DATA, "benchmark": {"runs": 3, "warmup": 1}})
     made.path("float.tflite").write_bytes(content)
     made.path("prepared.tflite").write_bytes(content)
-    calibrate(content, [x[:100].reshape(-1, 8, 8, 1)]).save(made.path("ranges.json"))
+    calibrate(content, [{"x": x[:100].reshape(-1, 8, 8, 1)}]).save(made.path("ranges.json"))
     made.record("flatbuffers", "key", ["float.tflite", "prepared.tflite", "ranges.json"], 0.0)
     return made
 

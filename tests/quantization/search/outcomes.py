@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.evaluation.statistics import Difference
 from pipeline.quantization.search.search_result import Found, Step
 from pipeline.recipe import Compute, Keep
+from pipeline.tasks.classification import TOP1
 
 
 def step(kept: int, points: float, ratio: float, compute: Compute = "float16", budget: float = 1.0) -> Step:
@@ -12,7 +13,7 @@ def step(kept: int, points: float, ratio: float, compute: Compute = "float16", b
     return Step(
         kept=tuple(f"layer_{index}" for index in range(kept)),
         compute=compute if kept else "int8",
-        top1=0.8 + points / 100,
+        value=0.8 + points / 100,
         difference=Difference(points / 100, points / 100 - 0.03, points / 100 + 0.03),
         agreement=0.9,
         size_bytes=1000 + kept,
@@ -25,11 +26,12 @@ def step(kept: int, points: float, ratio: float, compute: Compute = "float16", b
 def found(*steps: Step, chosen: int | None = None) -> Found:
     """With a budget of one point."""
     return Found(
-        max_drop=0.01,
+        metric=TOP1,
+        max_drop=1.0,
         sure=False,
         split="validation",
         examples=500,
-        float_top1=0.8,
+        float_value=0.8,
         float_size_bytes=4000,
         float_latency_ratio=2.0,
         steps=steps,

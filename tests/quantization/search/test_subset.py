@@ -29,6 +29,11 @@ def test_the_least_important_are_left_out_first() -> None:
     assert fewest("abcdef", lambda items: len(items) >= 2) == ("a", "b")
 
 
+def test_one_that_is_needed_makes_those_before_it_superfluous_the_last_of_them_first() -> None:
+    """Any one of a, b and c beside d is enough: the most important stays."""
+    assert fewest("abcd", lambda items: "d" in items and len(items) >= 2) == ("a", "d")
+
+
 def test_where_all_are_not_enough_there_is_none() -> None:
     assert fewest("abc", lambda items: False) is None
     assert fewest("", lambda items: False) is None

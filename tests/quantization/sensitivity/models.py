@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.tasks.class_scores import Scores
+from pipeline.tasks.classification import Classification
+from pipeline.tflite.endings import endings
+from pipeline.tflite.runner import Runner
 from tests.tiny_models import Graph
 
 Weights = NDArray[Any]
@@ -55,6 +59,13 @@ def chain(*layers: Weights, ending: str | None = None, every_output: bool = Fals
         options: dict[str, Any] = {"options": "SoftmaxOptions", "beta": 1.0} if ending == "SOFTMAX" else {}
         graph.operator(ending, [before], [y], **options)
     return graph.build([x], made if every_output else [y])
+
+
+def classifier(content: bytes) -> Classification:
+    """The task of a model whose one output holds scores."""
+    [output] = Runner(content).signature.outputs
+    endings_: dict[str, Scores] = {"softmax": "softmax", "sigmoid": "sigmoid", "none": "logits"}
+    return Classification(output=output, scores=endings_[endings(content)[output.name]])
 
 
 def digits() -> bytes:

@@ -19,7 +19,7 @@ from tests.quantization.sensitivity.models import FEATURES, chain, examples, wei
 
 STACK = networks.stack()
 X = networks.examples(4)
-RANGES = calibrate(STACK, [X])
+RANGES = calibrate(STACK, [{"x": X}])
 NAMES = ["conv", "depthwise", "pointwise", "mean", "dense"]
 SQUARE = weights(FEATURES, FEATURES)
 
@@ -35,7 +35,7 @@ def integer_operators(content: bytes) -> list[str]:
 
 
 def ends(content: bytes) -> tuple[str, ...]:
-    return Probes(content, Ranges({"x": (-1, 1)})).ends
+    return tuple(Probes(content, Ranges({"x": (-1, 1)})).logits.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,7 +49,7 @@ def test_its_twin_gives_what_the_float_model_gives(name: str) -> None:
     outputs = Runner(made.content, batch=4).run(X)
     names, tapped = tap(STACK)
     expected = Runner(tapped, batch=4).run(X)[names.index(name)]
-    np.testing.assert_allclose(outputs[made.exact], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(outputs[made.exact[0]], expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,35 +57,35 @@ def test_the_operator_itself_is_rounded_to_its_range(name: str) -> None:
     made = probe(STACK, RANGES, name)
     outputs = Runner(made.content, batch=4).run(X)
     low, high = min(RANGES[name][0], 0), max(RANGES[name][1], 0)
-    found, step = outputs[made.quantized], (high - low) / 255
+    found, step = outputs[made.quantized[0]], (high - low) / 255
     np.testing.assert_allclose(found / step, np.round(found / step), atol=0.01)
-    error = np.abs(found - outputs[made.exact])
+    error = np.abs(found - outputs[made.exact[0]])
     assert 0 < error.max() < 0.1 * (high - low)
 
 
 def test_where_every_operator_is_int8_the_probe_of_the_only_one_is_the_int8_model() -> None:
     content, x = chain(SQUARE), examples(4)
-    ranges = calibrate(content, [x])
+    ranges = calibrate(content, [{"x": x}])
     [out] = Runner(write(content, "int8", ranges, "float32"), batch=4).run(x)
     made = probe(content, ranges, "dense_0")
-    np.testing.assert_array_equal(Runner(made.content, batch=4).run(x)[made.quantized], out)
+    np.testing.assert_array_equal(Runner(made.content, batch=4).run(x)[made.quantized[0]], out)
 
 
 def test_the_model_goes_on_from_the_rounded_values() -> None:
     """The end is what the float rest makes of the int8 operator's output."""
     content, x = chain(SQUARE, SQUARE), examples(4)
-    made = probe(content, calibrate(content, [x]), "dense_0")
+    made = probe(content, calibrate(content, [{"x": x}]), "dense_0")
     outputs = Runner(made.content, batch=4).run(x)
-    rounded = outputs[made.quantized]
-    np.testing.assert_allclose(outputs[made.ends[0]], rounded @ SQUARE.T, rtol=1e-5, atol=1e-6)
+    rounded = outputs[made.quantized[0]]
+    np.testing.assert_allclose(outputs[made.logits["dense_1"]], rounded @ SQUARE.T, rtol=1e-5, atol=1e-6)
 
 
 def test_a_constant_that_operators_share_is_int8_for_one_only() -> None:
     content, x = chain(SQUARE, SQUARE), examples(4)
     for name in ("dense_0", "dense_1"):
-        made = probe(content, calibrate(content, [x]), name)
+        made = probe(content, calibrate(content, [{"x": x}]), name)
         assert len(integer_operators(made.content)) == 1
-        assert Runner(made.content, batch=4).run(x)[made.exact].any()
+        assert Runner(made.content, batch=4).run(x)[made.exact[0]].any()
 
 
 def test_the_end_of_a_classifier_are_its_logits() -> None:
@@ -105,12 +105,13 @@ def test_logits_are_found_behind_a_reshape_too() -> None:
 
 def test_an_operator_has_part_in_the_ends_after_it_only() -> None:
     content = chain(SQUARE, SQUARE, every_output=True)
-    ranges = calibrate(content, [examples()])
-    assert Probes(content, ranges).ends == ("dense_0", "dense_1")
-    assert set(probe(content, ranges, "dense_0").ends) == {0, 1}
-    assert set(probe(content, ranges, "dense_1").ends) == {1}
+    ranges = calibrate(content, [{"x": examples()}])
+    assert Probes(content, ranges).logits == {"dense_0": "dense_0", "dense_1": "dense_1"}
+    assert set(probe(content, ranges, "dense_0").logits) == {"dense_0", "dense_1"}
+    assert set(probe(content, ranges, "dense_1").logits) == {"dense_1"}
     behind = chain(SQUARE, ending="SOFTMAX")
-    assert probe(behind, calibrate(behind, [examples()]), "end").ends == {}
+    last = probe(behind, calibrate(behind, [{"x": examples()}]), "end")
+    assert (set(last.logits), set(last.answers)) == (set(), {"end"})
 
 
 def test_what_only_moves_values_is_no_operator_of_the_analysis() -> None:

@@ -23,7 +23,7 @@ EXAMPLES = networks.examples(20)
 def healthy() -> bytes:
     """conv → depthwise → conv 1x1 (all with ReLU6) → mean → dense, int8 per channel."""
     content = networks.stack(spread=0.3)
-    return write(content, "int8", calibrate(content, [EXAMPLES]))
+    return write(content, "int8", calibrate(content, [{"x": EXAMPLES}]))
 
 
 def subject(content: bytes, observed: dict[str, Observed] | None = None) -> Subject:

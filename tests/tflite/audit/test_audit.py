@@ -25,7 +25,7 @@ SHARED = Path(__file__).parents[4] / "shared/data/models/resnet8_cifar10_mlperf_
 
 
 def test_a_healthy_model(tmp_path: Path) -> None:
-    found = audit(saved(healthy(), tmp_path), examples=EXAMPLES)
+    found = audit(saved(healthy(), tmp_path), examples=[{"x": x} for x in EXAMPLES])
     assert found.findings == ()
     assert found.checked == tuple(CHECKS)
     assert found.left_out == ()
@@ -72,7 +72,7 @@ def test_no_examples(tmp_path: Path) -> None:
 
 def test_an_operator_kept_in_float_is_an_island(tmp_path: Path) -> None:
     content = networks.stack(spread=0.3)
-    ranges = calibrate(content, [EXAMPLES])
+    ranges = calibrate(content, [{"x": EXAMPLES}])
     mixed = write(content, "int8", ranges, keep=[Keep.model_validate({"match": "pointwise", "as": "float32"})])
     (island,) = [f for f in audit(saved(mixed, tmp_path)).findings if f.check == "float islands"]
     assert (island.severity, island.evidence["islands"]) == ("warning", 1)

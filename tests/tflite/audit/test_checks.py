@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 from pipeline.tflite import metadata
 from pipeline.tflite.audit.checks import (
     bias_overflow,
@@ -21,6 +21,7 @@ from pipeline.tflite.audit.checks import (
     zero_rows,
 )
 from pipeline.tflite.audit.observe import Observed, observe
+from tests import tiny_models
 from tests.tflite.audit.bodies import EXAMPLES, Surgery, healthy, subject
 
 STATIC = [scales, bias_scale, bias_overflow, zero_points, zero_rows, per_channel, float_islands]
@@ -225,11 +226,11 @@ def test_activations_of_few_steps(body: bytes) -> None:
 
 
 def test_what_is_observed_is_what_the_model_computes(body: bytes) -> None:
-    observed, count = observe(body, EXAMPLES)
+    observed, count = observe(body, [{"x": x} for x in EXAMPLES])
     assert count == len(EXAMPLES)
     assert set(observed) == {"x", "conv", "depthwise", "pointwise", "mean", "dense"}
     assert saturation.check(subject(body, observed)) == []
-    narrowed, _ = observe(Surgery(body).scale("dense", 0.2).done(), EXAMPLES)
+    narrowed, _ = observe(Surgery(body).scale("dense", 0.2).done(), [{"x": x} for x in EXAMPLES])
     assert narrowed["dense"].at_low + narrowed["dense"].at_high > 0.1
     assert saturation.check(subject(body, narrowed))[0].severity == "error"
 
@@ -239,3 +240,17 @@ def test_checks_bear_a_float_model() -> None:
 
     float_subject = dataclasses.replace(subject(networks.stack()), observed={})
     assert [finding for module in [*STATIC, saturation] for finding in module.check(float_subject)] == []
+
+
+def test_activations_are_observed_over_several_inputs() -> None:
+    random = np.random.default_rng(0)
+    examples = [{"left": random.normal(size=3), "right": random.normal(size=2)} for _ in range(5)]
+    observed, count = observe(tiny_models.joined("int8"), examples)
+    assert count == 5
+    assert [observed[name].values for name in ("left", "right", "both")] == [15, 10, 25]
+    assert set(observed) == {"left", "right", "both", "logits", "value", "scores"}
+
+
+def test_token_inputs_have_no_range_to_be_saturated() -> None:
+    observed, _ = observe(tiny_models.of_tokens(), [{"tokens": np.array([1, 2, 3, 4], np.int32)}])
+    assert set(observed) == {"rows", "mean"}

@@ -135,7 +135,7 @@ def test_it_trains_and_ends_in_int8_that_computes_the_same(kind: Callable[[Any, 
     snap(aware)
 
     prepared, learned = take_out_fake_quant(to_flatbuffer(aware))
-    int8 = write(prepared, "int8", learned.over(calibrate(prepared, [x])))
+    int8 = write(prepared, "int8", learned.over(calibrate(prepared, [{"x": x}])))
     found = inspect(int8)
     assert found.verdict.text == "full int8, per-channel", found.verdict.breaks
     expected = aware.predict(x, verbose=0)

@@ -22,7 +22,7 @@ from tests.verification.arm import zoo
 def differing(steps: int) -> Comparison:
     host = tuple((np.array([[value, 0]], np.int8),) for value in (1, 2))
     arm = tuple((np.array([[value, steps]], np.int8),) for value in (1, 2))
-    return compare(host, arm)
+    return compare(host, arm, ["y"])
 
 
 def counts(**ran: int) -> Counts:
@@ -68,12 +68,12 @@ def kept(*rules: dict[str, str]) -> Inspection:
     """The network of `stack` in int8, but for what the rules keep in float."""
     content = stack()
     keep = [Keep.model_validate({**rule, "as": "float32"}) for rule in rules]
-    return inspect(write(content, "int8", calibrate(content, [images()]), keep=keep))
+    return inspect(write(content, "int8", calibrate(content, [{"x": images()}]), keep=keep))
 
 
 def test_int16_activations_leave_it_unused() -> None:
     content = stack()
-    model = inspect(write(content, "int16x8", calibrate(content, [images()])))
+    model = inspect(write(content, "int16x8", calibrate(content, [{"x": images()}])))
     [finding] = examine(PROFILES["i8mm"], model, differing(0), counts(), frozenset(range(9)))
     assert finding.message.startswith("SMMLA unused because CONV_2D 0, CONV_2D 2, FULLY_CONNECTED 4: int16 activations")
 
@@ -101,7 +101,9 @@ def test_a_model_without_matrices_has_nothing_to_use() -> None:
 def test_one_answer_to_everything_proves_little() -> None:
     same = (np.array([[1, 2]], np.int8),)
     model = inspect(zoo.int8_block("conv 1x1"))
-    [finding] = examine(PROFILES["dotprod"], model, compare((same, same), (same, same)), counts(sdot=1), frozenset())
+    [finding] = examine(
+        PROFILES["dotprod"], model, compare((same, same), (same, same), ["y"]), counts(sdot=1), frozenset()
+    )
     assert (finding.severity, finding.message) == ("warning", "All examples gave one and the same answer.")
 
 

@@ -58,7 +58,7 @@ def from_file(name: str, images: np.ndarray) -> bytes:
     from pipeline.quantization.formats import write
 
     content = to_flatbuffer(load_file(DATA / "models" / name))
-    return write(content, "int8", calibrate(content, [images]))
+    return write(content, "int8", calibrate(content, [{"x": images}]))
 
 
 def examples_of(model: bytes) -> list[Example]:
@@ -99,7 +99,7 @@ def check_parity(model: bytes, answer: Answer, examples: list[Example]) -> None:
         tuple(np.frombuffer(raw, np.int8).reshape(like.shape) for raw, like in zip(given, expected, strict=True))
         for given, expected in zip(answer.outputs, host, strict=True)
     )
-    found = compare(host, arm)
+    found = compare(host, arm, [spec.name for spec in runner.outputs])
     assert found.differing_bytes == 0
     assert found.varied
 

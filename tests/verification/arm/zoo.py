@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.formats import write
+from pipeline.tflite.runner import Runner
 from tests.tiny_models import Graph
 
 SIDE, CHANNELS = 8, 16
@@ -247,12 +248,18 @@ def float_block(name: str) -> bytes:
 def int8_block(name: str) -> bytes:
     """Calibrated on normally distributed values."""
     content = float_block(name)
-    return write(content, "int8", calibrate(content, list(calibration())))
+    return write(content, "int8", calibrate(content, [{"x": x} for x in calibration()]))
 
 
 def calibration() -> NDArray[np.float32]:
     """float32 [8, 1, 8, 8, 16], normally distributed."""
     return np.random.default_rng(0).normal(0, 1.5, (8, *SHAPE)).astype(np.float32)
+
+
+def named_inputs(model: bytes, examples: int = 3) -> dict[str, NDArray[Any]]:
+    """The same in real units, under the model's own name."""
+    [spec] = Runner(model).inputs
+    return {spec.name: spec.dequantize(inputs(examples))}
 
 
 def inputs(examples: int = 3) -> NDArray[np.int8]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 from pipeline.tflite.audit.formatting import count, operator, some
 from pipeline.tflite.audit.subject import LIMITS, Layer, Subject
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.subject import Subject
 

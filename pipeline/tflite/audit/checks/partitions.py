@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 from pipeline.tflite.audit.formatting import short
 from pipeline.tflite.audit.subject import Subject
 from pipeline.tflite.delegation import instead, why_not

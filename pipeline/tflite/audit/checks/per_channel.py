@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 from pipeline.tflite.audit.formatting import operator, some
 from pipeline.tflite.audit.subject import Layer, Subject
 

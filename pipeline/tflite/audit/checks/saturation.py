@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.diagnosis.finding import Finding, percent
+from pipeline.finding import Finding, percent
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.formatting import short, some
 from pipeline.tflite.audit.subject import LIMITS, Subject

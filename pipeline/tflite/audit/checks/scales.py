@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.diagnosis.finding import Finding
+from pipeline.finding import Finding
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.audit.formatting import count, operator, short, some
 from pipeline.tflite.audit.subject import Subject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.diagnosis.finding import Finding, percent
+from pipeline.finding import Finding, percent
 from pipeline.tflite.audit.formatting import count, operator, some
 from pipeline.tflite.audit.subject import Subject
 

@@ -1,0 +1,196 @@
+"""`pipeline.quantize`: a model and representative examples in, an int8 model out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import ValidationError
+
+from pipeline.api.model import Model, files, load, task_of
+from pipeline.errors import InputError, did_you_mean
+from pipeline.progress import Track, quiet
+from pipeline.recipe import Calibration, Format, IoType, Keep, Quantize
+from pipeline.tensors import Tensors, bind
+from pipeline.text_table import size, text_table
+from pipeline.workflow.given_data import DataSource, GivenData
+
+if TYPE_CHECKING:
+    from pipeline.quantization.auto import Choice
+    from pipeline.quantization.ptq import Settings
+    from pipeline.quantization.ranges import Ranges
+    from pipeline.tflite.inspect import Inspection
+
+CHUNK = 32
+"""Examples read at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """A model that was written, and how."""
+
+    content: bytes = field(repr=False)
+    """The .tflite."""
+    format: Format
+    name: str
+    float_content: bytes = field(repr=False)
+    """The float .tflite that it was written from, for `pipeline.evaluate(…, reference=…)`."""
+    settings: Settings | None
+    """How weights and activations were quantized; None where nothing was calibrated."""
+    choice: Choice | None
+    """What was tried and why the settings were kept, where `calibration` is `auto`."""
+    ranges: Ranges | None = field(repr=False)
+    """Of the activations; None where they stay float."""
+
+    @cached_property
+    def model(self) -> Model:
+        """Opened, to be asked and to be given to the other functions."""
+        return Model(self.content, self.name)
+
+    @property
+    def inspection(self) -> Inspection:
+        """What the file is, operator by operator."""
+        return self.model.inspection
+
+    def save(self, path: str | Path) -> Path:
+        """Write the .tflite, whole or not at all.
+
+        Raises:
+            PipelineError: it cannot be written.
+        """
+        return self.model.save(path)
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.inspection
+        return {
+            "format": self.format,
+            "size_bytes": len(self.content),
+            "float_size_bytes": len(self.float_content),
+            "verdict": found.verdict.text,
+            "per_channel": found.per_channel,
+            "settings": self.settings.to_json() if self.settings else None,
+            "calibration": self.choice.to_json() if self.choice else None,
+            "ranges": self.ranges.method if self.ranges else None,
+        }
+
+    def __str__(self) -> str:
+        rows = [("float", size(len(self.float_content)), "float32")]
+        rows.append((self.format, size(len(self.content)), self.inspection.verdict.text))
+        lines = [text_table(["model", "size", "what it is"], rows)]
+        if self.settings is not None:
+            why = f": {self.choice.reason}" if self.choice else ""
+            lines.append(f"calibration: {self.settings}{why}")
+        return "\n".join(lines)
+
+
+def quantize(
+    model: Any,
+    data: Any = None,
+    *,
+    format: Format = "int8",
+    io: IoType = "int8",
+    calibration: Calibration = "auto",
+    keep: Sequence[str | Keep] = (),
+    task: str | dict[str, Any] = "auto",
+    track: Track = quiet,
+    **settings: Any,
+) -> Quantized:
+    """Quantize a float model after training.
+
+    By default (`calibration="auto"`) range estimators, channel equalization and learned rounding are tried on a part of
+    the examples that is held out, and what answers most like the float model is kept; bias correction is always on.
+
+    Args:
+        model: A Keras model or file, a SavedModel, a float .tflite or its bytes. A model that QAT trained keeps the
+            ranges that it learned.
+        data: Representative examples, preprocessed as the model takes them: an array [N, …], a mapping of arrays by
+            input name, a pair (inputs, labels), a function that gives batches, or a data set of `load_data` (its
+            calibration split). Labels are not needed; some hundred examples do. None: for formats that
+            compute in float.
+        format: `int8`, `int8_per_tensor`, `int16x8`, `dynamic`, `weight_only`, `float16` or `float32`.
+        io: Type of the inputs and outputs of the integer formats.
+        calibration: `auto`, or a range estimator: `min_max`, `moving_average`, `percentile`, `mse`, `entropy`.
+        keep: Operators that stay out of int8, as `pipeline export --keep` takes them: `"conv_1*=float32"`.
+        task: What counts as the same answer; `auto` reads it off the model.
+        track: Progress, for example `pipeline.progress.bar`.
+        settings: Further keys of a recipe's `quantize` section: `percentile`, `equalize`, `rounding`, `budget`, ….
+
+    Raises:
+        InputError: no such model, a quantized one, no data for a format that needs it, examples that the model does not
+            take, or an unknown setting.
+        PipelineError: the model cannot be written, or is not what was asked for.
+
+    Example:
+        >>> result = quantize("model.keras", x_calibration)  # doctest: +SKIP
+        >>> result.save("model_int8.tflite")  # doctest: +SKIP
+    """
+    from pipeline.conversion.import_float import import_float
+    from pipeline.quantization.formats import NEEDS_RANGES, write
+    from pipeline.workflow.float_model_stage import prepare_float_model
+
+    if format not in get_args(Format):
+        raise InputError(f"There is no format '{format}'.{did_you_mean(format, get_args(Format))}")
+    section = _section(io, calibration, keep, settings)
+    source = load(model)
+    imported = import_float(source.content)
+    content, learned = imported.content, imported.ranges
+    choice, how, ranges = None, None, None
+    if data is None:
+        if format in NEEDS_RANGES and not learned:
+            raise InputError(
+                f"{format} computes in integers and needs representative examples to measure the activations' ranges "
+                "on: quantize(model, data). Some hundred examples do, without labels."
+            )
+        written = write(content, format, learned or None, io, section.keep)
+    else:
+        examples = data if hasattr(data, "batches") else GivenData(data)
+        read = _Calibration(source, examples)
+        judged = task_of(task, source, examples).task
+        prepared = prepare_float_model(content, learned, section, read, read.size, judged, track=track)
+        written, _ = prepared.quantizer(read, track)(format, io, section.keep)
+        content, choice = prepared.model.content, prepared.choice
+        how, ranges = prepared.settings, prepared.model.ranges
+    _audit(written, format, io, section.keep, content)
+    return Quantized(written, format, f"{source.name}_{format}", content, how, choice, ranges)
+
+
+def _audit(written: bytes, format: Format, io: IoType, keep: Sequence[Keep], float_content: bytes) -> None:
+    from pipeline.quantization.format_check import audit
+
+    with files({"written": Model(written), "float": Model(float_content)}) as paths:
+        audit({format: paths["written"]}, io, keep, paths["float"])
+
+
+class _Calibration:
+    """Goes through the calibration examples, under the model's names and in its types."""
+
+    def __init__(self, model: Model, data: DataSource) -> None:
+        self._model, self._data = model, data
+        self.size = data.size("calibration")
+
+    def __call__(self) -> Iterator[Tensors]:
+        specs = self._model.signature.inputs
+        for batch in self._data.batches("calibration", CHUNK):
+            bound = bind(batch.inputs, specs)
+            yield {spec.name: spec.quantize(bound[spec.name]) for spec in specs}
+
+
+def _section(io: str, calibration: str, keep: Sequence[str | Keep], settings: dict[str, Any]) -> Quantize:
+    from pipeline.quantization.keep import parse
+
+    known = set(Quantize.model_fields) - {"formats", "io", "keep", "calibration"}
+    for name in settings:
+        if name not in known:
+            raise InputError(f"quantize knows no setting '{name}'.{did_you_mean(name, known)}")
+    rules = tuple(parse(rule) if isinstance(rule, str) else rule for rule in keep)
+    try:
+        return Quantize.model_validate({"io": io, "calibration": calibration, "keep": rules, **settings})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "quantize"
+        raise InputError(
+            f"{where}: {problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r}."
+        ) from None

@@ -1,0 +1,89 @@
+"""One way in for every float model: Keras 2 and 3, SavedModel, QAT, a float .tflite.
+
+Every format is written from what this gives, and nothing else decides what a float model looks like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.conversion.fixed_sizes import fold_shapes, with_fixed_sizes
+from pipeline.conversion.signatures import main_signature
+from pipeline.quantization.formats import check_is_float
+from pipeline.quantization.learned import take_out_fake_quant
+from pipeline.quantization.ptq import FloatModel
+from pipeline.tflite import flatbuffer, metadata
+from pipeline.tflite.constant_reshapes import constant_reshapes
+from pipeline.tflite.global_pooling import mean_for_global_pooling
+from pipeline.tflite.signature import with_signature
+
+
+def import_float(
+    source: Path | str | bytes | Any,
+    *,
+    signature: str | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None,
+) -> FloatModel:
+    """The float flatbuffer that every format is written from, and the activation ranges that QAT learned.
+
+    TensorFlow is imported where the source is no .tflite.
+
+    Args:
+        source: A `.tflite` file or its content (with QUANTIZE/DEQUANTIZE pairs: QAT's), a `.keras` or `.h5` file of
+            Keras 2 or 3, a SavedModel folder, or a Keras model, one that QAT trained too.
+        signature: Which signature of a SavedModel or a .tflite; None: `serving_default`, else the only one.
+        sizes: At which size open dimensions are exported, by input name and without the batch; one size is taken for
+            the one input whatever it is called. What is not named stays open, and so does the batch, where TFLite can
+            do that.
+
+    Returns:
+        The content, with named inputs and outputs, without metadata, without fake-quant and with MEAN for global
+        pooling; and the learned ranges, empty where QAT did not train the model.
+
+    Raises:
+        InputError: no such model, not a float one, a signature or an input that it does not have, or sizes that do not
+            fit.
+        PipelineError: TensorFlow's converter refuses it, or what it converts a Keras 3 model to answers differently.
+
+    Example:
+        >>> model = import_float(Path("detector.keras"), sizes={"image": [320, 320, 3]})  # doctest: +SKIP
+    """
+    return as_float_model(converted(source, signature=signature, sizes=sizes))
+
+
+def converted(
+    source: Path | str | bytes | Any,
+    *,
+    signature: str | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None,
+) -> bytes:
+    """The source as a .tflite that computes what it computes, QAT's rounding included; arguments as `import_float`."""
+    source = Path(source) if isinstance(source, str) else source
+    if isinstance(source, bytes | bytearray) or (isinstance(source, Path) and _is_flatbuffer(source)):
+        content = flatbuffer.load(source if isinstance(source, Path) else bytes(source))
+        return with_fixed_sizes(main_signature(content, signature), sizes)
+    from pipeline.conversion.keras_source import convert_source
+
+    return convert_source(source, signature, sizes)
+
+
+def as_float_model(content: bytes) -> FloatModel:
+    """A converted model, QAT's too, as the float model that formats are written from.
+
+    Raises:
+        InputError: it is quantized.
+    """
+    content, learned = take_out_fake_quant(constant_reshapes(metadata.take_out(content)[0]))
+    check_is_float(content)
+    return FloatModel(with_signature(mean_for_global_pooling(fold_shapes(content))), learned)
+
+
+def _is_flatbuffer(path: Path) -> bool:
+    if path.suffix == ".tflite":
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"TFL3"

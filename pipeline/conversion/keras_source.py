@@ -1,0 +1,81 @@
+"""What is no .tflite yet, converted: files, SavedModels and models of Keras. Imports TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.conversion.convert import to_flatbuffer
+from pipeline.errors import InputError, PipelineError
+from pipeline.models.backend import quiet_tensorflow, tf
+from pipeline.models.input_sizes import Sizes
+from pipeline.models.load import load_for_conversion, refuse_signature
+from pipeline.models.named_function import NamedFunction, is_keras3, named_function
+from pipeline.models.trial_inputs import difference, trial_inputs
+from pipeline.tensors import OPEN, TensorSpec
+from pipeline.tflite.runner import Runner
+
+TOLERANCE = 1e-5
+"""Largest difference allowed between the outputs of a Keras 3 model and its flatbuffer, relative to their size."""
+
+
+def convert_source(source: Path | Any, signature: str | None, sizes: Sizes | None) -> bytes:
+    """Load where it is a path, and convert; a Keras 3 model's flatbuffer must answer random input as the model does.
+
+    Raises:
+        InputError: as `load_for_conversion` and `to_flatbuffer`.
+        PipelineError: the converter refuses it, or its answers differ.
+    """
+    model = load_for_conversion(source, signature, sizes) if isinstance(source, Path) else source
+    if isinstance(model, NamedFunction):
+        return to_flatbuffer(model)
+    if signature is not None and not isinstance(source, Path):
+        refuse_signature(model.name, signature)
+    function = named_function(model, sizes)
+    content = to_flatbuffer(function)
+    if is_keras3(model):
+        check_outputs(function, content)
+    return content
+
+
+def check_outputs(function: NamedFunction, content: bytes) -> float:
+    """Run a model and its flatbuffer on the same random input.
+
+    Returns:
+        The largest difference, relative to the size of the output.
+
+    Raises:
+        PipelineError: it is above TOLERANCE, or the flatbuffer does not run.
+        InputError: the model itself does not run.
+    """
+    runner = Runner(content)
+
+    def run(feed: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        with quiet_tensorflow():
+            return {name: np.asarray(output) for name, output in function(*map(tf.constant, feed)).items()}
+
+    specs = [
+        TensorSpec(own.name, (own.shape[0] if fixed.shape[0] == OPEN else fixed.shape[0], *own.shape[1:]), own.dtype)
+        if own.shape
+        else own
+        for own, fixed in zip(function.inputs, runner.signature.inputs, strict=True)
+    ]
+    failures = (ValueError, tf.errors.OpError)
+    feed = trial_inputs(specs, run, below=function.embeddings, failures=failures, name=function.name)
+    reference = run(feed)
+    try:
+        answered = runner({spec.name: array for spec, array in zip(specs, feed, strict=True)}).real
+    except InputError as error:
+        raise PipelineError(f"The model '{function.name}' converts, but does not run then: {error}") from error
+    differences = {name: difference(array, answered[name]) for name, array in reference.items()}
+    name, worst = max(differences.items(), key=lambda entry: entry[1])
+    if worst > TOLERANCE:
+        raise PipelineError(
+            f"The flatbuffer that TensorFlow converts the Keras 3 model '{function.name}' to answers random input "
+            f"differently by {worst:.2g} of the output '{name}' (allowed: {TOLERANCE:g}). Please report the model; "
+            "until then build it with tf_keras and give it with --set model.function=module:function."
+        )
+    return worst

@@ -1,0 +1,254 @@
+"""The stage in which every source becomes one float model: a flatbuffer and the ranges of its activations."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.files import write_bytes, write_text
+from pipeline.progress import Track, quiet
+from pipeline.recipe import Quantize, Recipe
+from pipeline.versions import versions
+from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, StageResult, calibration_inputs, silent
+from pipeline.workflow.provenance import with_metadata
+from pipeline.workflow.run_folder import (
+    CALIBRATION,
+    FLOAT,
+    FLOAT_KERAS,
+    PREPARED,
+    QAT,
+    QAT_KERAS,
+    RANGES,
+    identity,
+    key_of,
+)
+
+if TYPE_CHECKING:
+    from pipeline.quantization.auto import Choice
+    from pipeline.quantization.ptq import FloatModel, Quantizer, Settings
+    from pipeline.quantization.ranges import Ranges
+    from pipeline.quantization.tap import Inputs
+    from pipeline.tasks.task import Task
+
+
+def flatbuffers(context: RunContext, *, with_qat: bool) -> StageResult:
+    """Convert to float flatbuffers and bring the activation ranges together.
+
+    Writes `float.tflite`, `prepared.tflite` (the float model that every format is made from) and `ranges.json`; with
+    QAT also `qat.tflite`, which computes what QAT computed. QAT's ranges win, calibration fills the gaps.
+    """
+    recipe, run = context.recipe, context.run
+    stages = run.manifest["stages"]
+    parent = stages["qat" if with_qat else "train"]["outputs"]
+    key = key_of(
+        "flatbuffers",
+        stages["train"]["outputs"],
+        parent,
+        recipe.digest("data", "task"),
+        recipe.model.sizes,
+        _calibration_key(recipe),
+        with_qat,
+        versions(),
+    )
+    if run.has("flatbuffers", key):
+        context.say(f"float flatbuffer and ranges: as made before ({PREPARED}, {RANGES})")
+        return _result(context, key, repeated=True)
+    started = time.time()
+    from pipeline.conversion.import_float import converted
+    from pipeline.conversion.qat_int8 import same_answers
+    from pipeline.models.load import load_file
+    from pipeline.tflite.signature import named_as
+
+    outputs, facts = [FLOAT], dict[str, Any]()
+    content = converted(run.path(FLOAT_KERAS), sizes=recipe.model.sizes)
+    _write_float(context, content)
+    if with_qat:
+        from pipeline.training.qat import custom_configs
+
+        custom_configs.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
+        trained = load_file(run.path(QAT_KERAS))
+        content = named_as(converted(trained, sizes=recipe.model.sizes), content)
+        same = same_answers(trained, content, context.data, "test", context.task, EVALUATION_CHUNK)
+        context.say(
+            f"converted fake-quant model: its first {EVALUATION_CHUNK} answers are Keras's to {100 * same:.1f} %"
+        )
+        facts["answers_as_keras"] = same
+        write_bytes(
+            run.path(QAT),
+            with_metadata(context.recipe, context.data, content, "float32 with fake-quant", task=context.task),
+        )
+        outputs.append(QAT)
+    else:
+        run.path(QAT).unlink(missing_ok=True)  # of an earlier run with QAT in this folder
+    return _finish(context, key, content, outputs, started, facts)
+
+
+def take_file(context: RunContext, path: Path) -> StageResult:
+    """Start from a model as it is, a float .tflite, a SavedModel or a Keras file, instead of a trained Keras model.
+
+    Writes what `flatbuffers` writes.
+
+    Raises:
+        InputError: no float model, or as :func:`pipeline.conversion.import_float.import_float`.
+    """
+    run, model = context.run, context.recipe.model
+    key = key_of(
+        "flatbuffers",
+        identity(path),
+        [model.signature, model.sizes],
+        context.recipe.digest("data", "task"),
+        context.data.fingerprint,
+        _calibration_key(context.recipe),
+        versions(),
+    )
+    if run.has("flatbuffers", key):
+        context.say(f"float flatbuffer and ranges: as made before ({PREPARED}, {RANGES})")
+        return _result(context, key, repeated=True)
+    started = time.time()
+    from pipeline.conversion.import_float import converted
+
+    content = converted(path, signature=model.signature, sizes=model.sizes)
+    _write_float(context, content)
+    return _finish(context, key, content, [FLOAT], started, {})
+
+
+def _write_float(context: RunContext, content: bytes) -> None:
+    """`float.tflite`: the model as it was converted, without fake-quantization where a file brought it."""
+    from pipeline.tflite.metadata import take_out
+
+    plain = take_out(content)[0]
+    described = with_metadata(context.recipe, context.data, plain, "float32", task=context.task_of_model(plain))
+    write_bytes(context.run.path(FLOAT), described)
+
+
+def _finish(
+    context: RunContext, key: str, content: bytes, outputs: list[str], started: float, facts: dict[str, Any]
+) -> StageResult:
+    from pipeline.conversion.import_float import as_float_model
+
+    imported = as_float_model(content)
+    method, files = _write(context, imported.content, imported.ranges)
+    context.run.record("flatbuffers", key, [*outputs, *files], started, ranges=method, **facts)
+    context.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
+    return _result(context, key)
+
+
+def _result(context: RunContext, key: str, *, repeated: bool = False) -> StageResult:
+    outputs = context.run.manifest["stages"]["flatbuffers"]["outputs"]
+    return StageResult("flatbuffers", key, tuple(context.run.path(name) for name in outputs), repeated)
+
+
+def _calibration_key(recipe: Recipe) -> dict[str, Any]:
+    own = recipe.quantize.model_dump(mode="json", exclude={"formats", "io", "keep"})
+    return own | {"ranges": identity(recipe.quantize.ranges)}
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A float model that formats can be written from, and how they are."""
+
+    model: FloatModel
+    settings: Settings
+    """How PTQ corrects weights; after QAT, which trained against rounding already, not at all."""
+    choice: Choice | None
+    """What was tried, where the settings were chosen by measurement."""
+    learned: bool
+    """Whether QAT's ranges are in it."""
+
+    def quantizer(self, inputs: Inputs, track: Track = quiet) -> Quantizer:
+        """What writes the formats; `inputs` goes through the calibration examples once a call."""
+        from pipeline.quantization.ptq import Quantizer
+
+        return Quantizer(self.model, inputs, self.settings, track=track)
+
+
+def prepare_float_model(
+    content: bytes,
+    learned: Ranges,
+    section: Quantize,
+    inputs: Inputs,
+    examples: int,
+    task: Task,
+    *,
+    track: Track = quiet,
+    say: Callable[[str], None] = silent,
+) -> Prepared:
+    """Bring a float flatbuffer and its activation ranges together: what QAT learned, and what calibration measures.
+
+    Args:
+        content: A float flatbuffer, as :func:`pipeline.conversion.import_float.import_float` gives it.
+        learned: The ranges that it gives too; empty where it is no QAT model.
+        section: How to calibrate; with `calibration: auto`, the settings are chosen by measurement.
+        inputs: Goes through the calibration examples once a call.
+        examples: How many they are.
+        task: What counts as the same answer.
+        track: Progress.
+        say: Told what was chosen, and why.
+
+    Raises:
+        InputError: a quantized model, examples that it does not take, ranges of another model, or settings of PTQ for a
+            model that QAT trained.
+    """
+    from pipeline.quantization.auto import choose
+    from pipeline.quantization.ptq import Settings, prepare
+    from pipeline.quantization.ranges import Ranges
+
+    settings, choice = Settings.of(section), None
+    given = None if section.ranges is None else Ranges.load(section.ranges)
+    if learned:
+        if given is not None or section.activations != "asymmetric":
+            raise InputError(
+                "quantize.ranges and quantize.activations are for post-training quantization: QAT trained the network "
+                "with the ranges that it learned. Leave them out, or quantize with --ptq."
+            )
+        settings, given = Settings(bias_correction=False), learned
+    elif given is None and section.calibration == "auto":
+        choice = choose(
+            content,
+            inputs,
+            examples,
+            task=task,
+            base=settings,
+            equalizing=section.equalize is None,
+            learning=section.rounding is None,
+            budget=section.budget,
+            track=track,
+        )
+        settings = choice.settings
+        say(f"calibration: {settings}; {choice.reason}")
+    model = prepare(content, inputs, settings, given=given, examples=examples, track=track)
+    return Prepared(model, settings, choice, bool(learned))
+
+
+def _write(context: RunContext, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
+    """Prepare the float model and write it with its ranges, and how PTQ was done.
+
+    Returns:
+        How the ranges came about, and the names of the files.
+    """
+    run = context.run
+    prepared = prepare_float_model(
+        content,
+        learned,
+        context.recipe.quantize,
+        lambda: calibration_inputs(context),
+        context.data.size("calibration"),
+        context.task,
+        track=context.track,
+        say=context.say,
+    )
+    model = prepared.model
+    write_bytes(run.path(PREPARED), model.content)
+    model.ranges.save(run.path(RANGES))
+    if prepared.learned:
+        run.path(CALIBRATION).unlink(missing_ok=True)
+        return model.ranges.method, [PREPARED, RANGES]
+    report = prepared.choice.to_json() if prepared.choice else {}
+    report |= {"settings": prepared.settings.to_json(), "equalized": [pair.to_json() for pair in model.equalized]}
+    write_text(run.path(CALIBRATION), json.dumps(report, indent=1) + "\n")
+    return model.ranges.method, [PREPARED, RANGES, CALIBRATION]

@@ -1,0 +1,77 @@
+"""The stage that writes the formats from the float model, and audits each."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.files import write_bytes
+from pipeline.quantization.format_check import audit
+from pipeline.quantization.keep import BASE
+from pipeline.recipe import Format, IoType, Keep
+from pipeline.versions import versions
+from pipeline.workflow.context import RunContext, calibration_inputs
+from pipeline.workflow.provenance import with_metadata
+from pipeline.workflow.run_folder import CALIBRATION, PREPARED, RANGES, key_of
+
+if TYPE_CHECKING:
+    from pipeline.quantization.ptq import Quantizer
+
+
+def formats(
+    context: RunContext, wanted: Sequence[Format], io_type: IoType = "int8", keep: Sequence[Keep] = ()
+) -> dict[Format, Path]:
+    """Write the formats and audit each: the file must be what its name and the keep rules promise.
+
+    Returns:
+        The files by format.
+
+    Raises:
+        InputError: a keep rule matches no operator, or asks for what the operator does not come in.
+        PipelineError: the writer refuses the model, or the audit breaks the promise (the file is left for a look).
+    """
+    run = context.run
+    parent = run.manifest["stages"]["flatbuffers"]["outputs"]
+    written: dict[Format, Path] = {}
+    quantizer: Quantizer | None = None
+    for target in wanted:
+        name = f"{target}.tflite" if target != "float32" else PREPARED
+        written[target] = run.path(name)
+        rules = keep if target in BASE else ()
+        key = key_of("format", target, io_type, [str(rule) for rule in rules], parent, versions())
+        if target == "float32" or run.has(target, key):
+            continue
+        started = time.time()
+        quantizer = quantizer or open_quantizer(context)
+        content, corrected = quantizer(target, io_type, rules)
+        described = with_metadata(
+            context.recipe,
+            context.data,
+            content,
+            target,
+            quantizer.prepared.ranges.method,
+            rules,
+            quantizer.how,
+            task=context.task,
+        )
+        write_bytes(run.path(name), described)
+        changes = [change.to_json() for change in corrected.changes] if corrected else []
+        run.record(target, key, [name], started, io=io_type, keep=[str(rule) for rule in rules], corrected=changes)
+    audit(written, io_type, keep, run.path(PREPARED))
+    return written
+
+
+def open_quantizer(context: RunContext) -> Quantizer:
+    """What writes the run's formats: corrected as calibration chose, not at all after QAT."""
+    from pipeline.quantization.ptq import FloatModel, Quantizer, Settings
+    from pipeline.quantization.ranges import Ranges
+
+    run = context.run
+    settings = Settings(bias_correction=False)  # QAT has trained against rounding already
+    if CALIBRATION in run.manifest["stages"]["flatbuffers"]["outputs"]:
+        settings = Settings(**json.loads(run.path(CALIBRATION).read_text(encoding="utf-8"))["settings"])
+    prepared = FloatModel(run.path(PREPARED).read_bytes(), Ranges.load(run.path(RANGES)))
+    return Quantizer(prepared, lambda: calibration_inputs(context), settings, track=context.track)

@@ -55,7 +55,7 @@ def test_the_inputs_range_only_widens(aware: Any) -> None:
 
     for low, high in ((-0.5, 0.25), (-0.1, 0.5), (0.0, 0.1)):
         aware(np.linspace(low, high, 64, dtype=np.float32).reshape(1, 8, 8, 1), training=True)
-    np.testing.assert_allclose(ranges(aware)[input_quantizers(aware)[0]], (-0.5, 0.5))
+    np.testing.assert_allclose(ranges(aware)[next(iter(input_quantizers(aware).values()))], (-0.5, 0.5))
 
 
 def test_an_unknown_name_is_refused(aware: Any) -> None:

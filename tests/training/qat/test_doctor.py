@@ -68,3 +68,21 @@ def test_channels_first_cannot_be_mended(keras: Any) -> None:
     x = keras.Input((3, 8, 8))
     found = examine(keras.Model(x, keras.layers.MaxPooling2D(data_format="channels_first", name="pool")(x)))
     assert any(finding.severity == "error" and finding.evidence.get("layers") == ["pool"] for finding in found.findings)
+
+
+def test_recurrent_layers_are_told_how_to_be_built(keras: Any) -> None:
+    steps = keras.Input((3, 4))
+    loops = examine(keras.Model(steps, keras.layers.Dense(2)(keras.layers.LSTM(5, name="loop")(steps))))
+    assert loops.failed
+    [found] = [finding for finding in loops.findings if finding.check == "recurrent layer"]
+    assert found.evidence["layers"] == ["loop"]
+    assert "unroll=True" in found.remedy
+    unrolled = examine(keras.Model(steps, keras.layers.LSTM(5, unroll=True)(steps)))
+    assert {finding.severity for finding in unrolled.findings} == {"note"}
+
+
+def test_tokens_and_several_inputs_are_no_obstacle(keras: Any) -> None:
+    words, table = keras.Input((6,), dtype="int32"), keras.Input((4,))
+    both = [keras.layers.Flatten()(keras.layers.Embedding(9, 2)(words)), table]
+    found = examine(keras.Model([words, table], keras.layers.Dense(2)(keras.layers.Concatenate()(both))))
+    assert found.findings == ()

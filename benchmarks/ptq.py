@@ -31,7 +31,7 @@ from pipeline.benchmarking.latency import benchmark
 from pipeline.conversion.convert import to_flatbuffer
 from pipeline.conversion.import_float import import_float
 from pipeline.data import load
-from pipeline.evaluation.classify import evaluate_many
+from pipeline.evaluation.evaluator import evaluate
 from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.load import load_file
 from pipeline.quantization.auto import choose
@@ -155,14 +155,18 @@ def main() -> None:
                 seconds[name] = time.perf_counter() - started
             files[name] = Path(folder) / f"{number}.tflite"
             files[name].write_bytes(content)
-        scores = evaluate_many(files, data.batches("test", 32), "float")
+        reference = files["float"].read_bytes()
+        known = (open_runner(reference).signature, endings(reference), data.inputs, data.targets, data.class_names)
+        task = resolve("classification", *known).task
+        scores = evaluate(files, data.batches("test", 32), task, "float")
         timings = dict(zip(files, benchmark([files["TFLiteConverter"], *files.values()], runs=100)[1:], strict=True))
         print(f"{'':32} {'top-1':>7} {'agreement':>10} {'seconds':>8} {'latency':>8} {'operators':>10}")
         for name, score in scores.items():
             agreement = "" if score.agreement is None else f"{100 * score.agreement:.1f} %"
             count = len(inspect(files[name]).operators)
             ratio = timings[name].ratio_to_first
-            print(f"{name:32} {100 * score.top1:5.1f} % {agreement:>10} {seconds[name]:8.1f} {ratio:8.3f} {count:10d}")
+            top1 = 100 * score.values["top1"]
+            print(f"{name:32} {top1:5.1f} % {agreement:>10} {seconds[name]:8.1f} {ratio:8.3f} {count:10d}")
         against_onnx_runtime(files["float"], images, data)
         print(f"{scores['float'].n} test images; latency as a ratio to TFLiteConverter's file, 1 thread, in turns")
 

@@ -61,7 +61,6 @@ def test_the_watch_sees_what_is_heavy(tmp_path: Path) -> None:
         "pipeline.data",
         "pipeline.tflite.inspect",
         "pipeline.tasks",
-        "pipeline.evaluation.classify",
         "pipeline.evaluation.evaluator",
         "pipeline.workflow.measurement",
         "pipeline.benchmarking.latency",

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks.class_scores import top_k_hits as top_k_hits  # TEMPORARY: for rooms that still import it from here
-
 Z95 = 1.959963984540054
 """The standard normal quantile that leaves 2.5 % above."""
 RESAMPLES, FEWEST = 1000, 200
@@ -38,11 +36,6 @@ class Difference:
 def finite_or_none(value: float) -> float | None:
     """For JSON, which has neither infinity nor NaN."""
     return value if math.isfinite(value) else None
-
-
-def agreement(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Share of examples on which two models predict the same class; integer [n] each, n > 0."""
-    return float(np.mean(first == second))
 
 
 def wilson_interval(hits: int, n: int) -> tuple[float, float]:

@@ -38,19 +38,20 @@ def ds_cnn(frames: int = 49, bands: int = 40, keywords: int = 10, filters: int =
     return tf_keras.Model(spectrogram, outputs, name="ds_cnn")
 
 
-def dense_autoencoder(values: int = 640, units: int = 128, bottleneck: int = 8) -> Any:
-    """MLPerf Tiny's anomaly detector: what it cannot rebuild is not what it was trained on.
+def dense_autoencoder(frames: int = 16, bands: int = 40, units: int = 128, bottleneck: int = 8) -> Any:
+    """MLPerf Tiny's anomaly detector of Dense layers: what it cannot rebuild is not what it was trained on.
 
     C. Banbury et al., MLPerf Tiny Benchmark, 2021, https://arxiv.org/abs/2106.07597.
 
     Returns:
-        float32 [batch, values] → [batch, values].
+        float32 [batch, frames, bands] → [batch, frames, bands].
     """
-    inputs = layers.Input((values,), name="frames")
-    x = inputs
+    spectrogram = layers.Input((frames, bands), name="spectrogram")
+    x = layers.Flatten()(spectrogram)
     for width in (units, units, bottleneck, units, units):
         x = _normalized(layers.Dense(width, use_bias=False)(x))
-    return tf_keras.Model(inputs, layers.Dense(values, name="rebuilt")(x), name="dense_autoencoder")
+    rebuilt = layers.Reshape((frames, bands), name="rebuilt")(layers.Dense(frames * bands)(x))
+    return tf_keras.Model(spectrogram, rebuilt, name="dense_autoencoder")
 
 
 def mlp(columns: int = 10, hidden: tuple[int, ...] = (32, 16), outputs: int = 1) -> Any:

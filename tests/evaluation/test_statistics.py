@@ -9,7 +9,6 @@ import pytest
 
 from pipeline.evaluation.statistics import (
     Difference,
-    agreement,
     bootstrap_interval,
     paired_bootstrap,
     paired_difference,
@@ -18,10 +17,6 @@ from pipeline.evaluation.statistics import (
     resamples,
     wilson_interval,
 )
-
-
-def test_agreement() -> None:
-    assert agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5])) == 0.75
 
 
 @pytest.mark.parametrize(

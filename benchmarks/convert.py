@@ -19,6 +19,7 @@ import numpy as np
 from pipeline.benchmarking.host import describe_host
 from pipeline.conversion.convert import to_flatbuffer
 from pipeline.models.backend import quiet_tensorflow, tf, tf_keras
+from pipeline.tensors import only
 from pipeline.tflite.runner import Runner
 
 
@@ -42,7 +43,7 @@ def main() -> None:
         seconds, ordinary = timed(lambda: tf.lite.TFLiteConverter.from_keras_model(model).convert())
         theirs.append(seconds)
     x = np.random.default_rng(0).uniform(-1, 1, (1, *model.input_shape[1:])).astype(np.float32)
-    difference = float(np.abs(Runner(fast).predict(x) - Runner(ordinary).predict(x)).max())
+    difference = float(np.abs(only(Runner(fast)({"x": x}).real) - only(Runner(ordinary)({"x": x}).real)).max())
     host = describe_host()
     print(
         f"{options.model}, {host.cpu}, {host.cores} cores, load {host.load_average[0]:.1f}, TensorFlow {tf.__version__}"

@@ -38,6 +38,7 @@ from pipeline.quantization.auto import choose
 from pipeline.quantization.ptq import Settings, prepare, quantize
 from pipeline.tasks.registry import resolve
 from pipeline.tasks.task import Task
+from pipeline.tensors import only
 from pipeline.tflite.endings import endings
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.kernels import open_runner
@@ -100,15 +101,15 @@ def against_onnx_runtime(model: Path, images: np.ndarray, data: Any) -> None:
     import onnx_runtime  # beside this script
 
     test = list(data.batches("test", 32))
-    labels = np.concatenate([batch.y for batch in test])
+    labels = np.concatenate([only(batch.targets) for batch in test])
     expected = Runner(model.read_bytes(), batch=1)
-    reference = np.concatenate([expected.predict(image[None]).argmax(-1) for batch in test for image in batch.x])
+    reference = np.concatenate([only(expected(batch.inputs).real).argmax(-1) for batch in test])
     for method in onnx_runtime.METHODS:
         started = time.perf_counter()
         source = onnx_runtime.to_onnx(model.read_bytes(), model.with_name("float.onnx"))
         written = onnx_runtime.quantize(source, images, method, model.with_name(f"{method}.onnx"))
         taken = time.perf_counter() - started
-        found = onnx_runtime.answers(written, (batch.x for batch in test))
+        found = onnx_runtime.answers(written, (only(batch.inputs) for batch in test))
         name = f"ONNX Runtime {onnxruntime.__version__}, {method}"
         top1, agreement = 100 * np.mean(found == labels), f"{100 * np.mean(found == reference):.1f} %"
         print(f"{name:32} {top1:5.1f} % {agreement:>10} {taken:8.1f}")
@@ -137,7 +138,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=200, help="calibration examples")
     options = parser.parse_args()
     data = data_of(options)
-    images = np.concatenate([batch.x for batch in data.batches("calibration", 32)])
+    images = np.concatenate([only(batch.inputs) for batch in data.batches("calibration", 32)])
     model = load_file(options.model)
     host = describe_host()
     print(

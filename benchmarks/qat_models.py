@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.tensors import only
+
 MODELS = (
     *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "EfficientNetB0", "EfficientNetV2B0"),
     *("NASNetMobile", "ResNet50", "ResNet50V2", "DenseNet121", "Xception", "InceptionV3", "ConvNeXtTiny"),
@@ -116,7 +118,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.ptq:
             float_model = import_float(model).content
             ptq = write(float_model, "int8", calibrate(float_model, [{"x": train}]))
-            result["ptq_to_float"] = _sqnr(answer, Runner(ptq, batch=1).predict(test))
+            result["ptq_to_float"] = _sqnr(answer, only(Runner(ptq, batch=1)({"x": test}).real))
     except (PipelineError, ValueError, TypeError) as error:
         return result | {"error": " ".join(str(error).split())[:200]}
     found = inspect(int8)
@@ -134,7 +136,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     simulated = aware(test, training=False).numpy()
     runner = Runner(int8, batch=1)
-    written = runner.predict(test)
+    written = only(runner({"x": test}).real)
     result["sqnr"] = _sqnr(simulated, written)
     half_a_step = (runner.outputs[0].scale or 0.0) / 2
     result["same_values"] = float((np.abs(simulated - written) < half_a_step).mean())

@@ -133,16 +133,6 @@ class Batch:
         """Some of its examples."""
         return Batch(take(self.inputs, part), take(self.targets, part))
 
-    @property
-    def x(self) -> Array:
-        """The one input."""
-        return only(self.inputs)
-
-    @property
-    def y(self) -> Array:
-        """The one target."""
-        return only(self.targets)
-
 
 @dataclass(frozen=True, eq=False)
 class Outputs:

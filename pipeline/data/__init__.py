@@ -12,7 +12,7 @@ from __future__ import annotations
 from pipeline.data.examples import Column, CorruptExampleError, Examples
 from pipeline.data.loader import Dataset, specs_of
 from pipeline.data.preparation import prepare
-from pipeline.data.preprocess import InputPreprocessor
+from pipeline.data.preprocess import Preprocessor
 from pipeline.data.sources import EMBEDDED, SPLITS, KnownTarget, Source, open_source
 from pipeline.data.splits import split
 from pipeline.recipe import Data, Target, TargetKind
@@ -26,8 +26,8 @@ __all__ = [
     "CorruptExampleError",
     "Dataset",
     "Examples",
-    "InputPreprocessor",
     "KnownTarget",
+    "Preprocessor",
     "Source",
     "load",
     "open_source",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.data.augment import changed
 from pipeline.data.examples import CorruptExampleError, Examples, Labels
 from pipeline.data.preparation import Preparation
-from pipeline.data.preprocess import InputPreprocessor
+from pipeline.data.preprocess import Preprocessor
 from pipeline.data.sources.source import SPLITS, KnownTarget
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Augment, TargetKind
@@ -55,12 +55,12 @@ class Dataset:
     skipped: dict[str, str] = field(default_factory=dict)
 
     @property
-    def preprocessors(self) -> Mapping[str, InputPreprocessor]:
+    def preprocessors(self) -> Mapping[str, Preprocessor]:
         """From a stored example to the model's input, by the input's name."""
         return self.preparation.inputs
 
     @property
-    def target_preprocessors(self) -> Mapping[str, InputPreprocessor]:
+    def target_preprocessors(self) -> Mapping[str, Preprocessor]:
         """The same for targets of values; classes, labels and sequences have none."""
         return self.preparation.targets
 
@@ -74,21 +74,6 @@ class Dataset:
         """The name of class 0, 1, … of the one target of classes; empty where there is none, or several."""
         named = [target.class_names for target in self.known.values() if target.kind == "class"]
         return named[0] if len(named) == 1 else ()
-
-    @property
-    def preprocessor(self) -> InputPreprocessor:
-        """TEMPORARY: of the one input."""
-        return next(iter(self.preprocessors.values()))
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """TEMPORARY: of the one input, without the batch."""
-        return next(iter(self.inputs.values())).shape[1:]
-
-    @property
-    def input_shape_from(self) -> str:
-        """TEMPORARY: the example that it was taken from."""
-        return self.shapes_from
 
     def split(self, name: str) -> Examples:
         """The stored examples of a split.
@@ -264,7 +249,7 @@ class Dataset:
         self,
         tensors: Mapping[str, Array],
         specs: Mapping[str, TensorSpec],
-        preprocessors: Mapping[str, InputPreprocessor],
+        preprocessors: Mapping[str, Preprocessor],
         augment: Augment,
         draws: NDArray[np.float64],
     ) -> dict[str, Array]:
@@ -275,7 +260,7 @@ class Dataset:
         }
 
     @staticmethod
-    def _is_image(spec: TensorSpec, preprocessors: Mapping[str, InputPreprocessor]) -> bool:
+    def _is_image(spec: TensorSpec, preprocessors: Mapping[str, Preprocessor]) -> bool:
         known = preprocessors.get(spec.name)
         return known is not None and len(spec.shape) == 4 and known.describe()["kind"] == "image"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.data.examples import Column, CorruptExampleError, Examples
-from pipeline.data.preprocess import InputPreprocessor, for_input, for_target, is_standardized, standardized
+from pipeline.data.preprocess import Preprocessor, for_input, for_target, is_standardized, standardized
 from pipeline.data.sources.source import KnownTarget
 from pipeline.errors import InputError
 from pipeline.recipe import Data, Target
@@ -25,8 +25,8 @@ class Preparation:
         copies: Target → the input that it is a copy of.
     """
 
-    inputs: Mapping[str, InputPreprocessor]
-    targets: Mapping[str, InputPreprocessor] = field(default_factory=dict)
+    inputs: Mapping[str, Preprocessor]
+    targets: Mapping[str, Preprocessor] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, examples: Examples, index: int) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -83,14 +83,14 @@ def prepare(
 def _chosen(
     examples: Examples, index: int, train: Examples | None, known: Mapping[str, KnownTarget], data: Data
 ) -> Preparation:
-    inputs: dict[str, InputPreprocessor] = {}
+    inputs: dict[str, Preprocessor] = {}
     for name, column in examples.inputs.items():
         preprocessor = for_input(name, column, column[index], data)
         if is_standardized(name, column, data):
             training = None if train is None else train.inputs[name]
             preprocessor = _standardized(preprocessor, training, f"data.inputs.{name}.standardize", data)
         inputs[name] = preprocessor
-    targets: dict[str, InputPreprocessor] = {}
+    targets: dict[str, Preprocessor] = {}
     for name, column in examples.targets.items():
         section = (data.targets or {}).get(name, Target())
         if known[name].kind != "value":
@@ -109,7 +109,7 @@ def _chosen(
     return Preparation(inputs, targets, copies)
 
 
-def _standardized(inner: InputPreprocessor, training: Column | None, where: str, data: Data) -> InputPreprocessor:
+def _standardized(inner: Preprocessor, training: Column | None, where: str, data: Data) -> Preprocessor:
     if training is None:
         raise InputError(
             f"{where} takes mean and deviation from the training split, and the data has none. Add it, or give them: "
@@ -119,7 +119,7 @@ def _standardized(inner: InputPreprocessor, training: Column | None, where: str,
 
 
 def _prepared(
-    examples: Examples, index: int, column: Column, name: str, preprocessor: InputPreprocessor | None, what: str
+    examples: Examples, index: int, column: Column, name: str, preprocessor: Preprocessor | None, what: str
 ) -> Array:
     several = len(examples.inputs) > 1 or what == "target"
     raw = column[index]

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import InputError, PipelineError
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
@@ -189,19 +188,6 @@ class Runner:
         specs = {spec.name: spec for spec in self.outputs}
         empty = {spec.name: np.empty((0, *spec.shape[1:]), spec.dtype) for spec in self.outputs}
         return Outputs({name: np.concatenate(found) if found else empty[name] for name, found in parts.items()}, specs)
-
-    def predict(self, x: ArrayLike) -> NDArray[np.float32]:
-        """The one output's real values for the one input, [B, …]."""
-        return self.outputs[0].dequantize(self.answer(x))
-
-    def answer(self, x: ArrayLike) -> Array:
-        """As `predict`, but what the output stores, in the model's own type."""
-        if len(self.inputs) != 1 or len(self.outputs) != 1:
-            raise InputError(
-                f"{self._name} takes {self._list_inputs()} and gives {len(self.outputs)} outputs; scores "
-                "need a model with one input and one output."
-            )
-        return self({self.inputs[0].name: np.asarray(x)}).stored[self.outputs[0].name]
 
     def _fit(self, given: dict[str, Array], alone: set[str]) -> None:
         """Check the arrays' shapes, the batch aside, and resize open dimensions to them."""

@@ -136,7 +136,8 @@ def describe(context: RunContext) -> None:
         recipe=context.recipe.model_dump(mode="json"),
         data={
             "fingerprint": data.fingerprint,
-            "input_shape": list(data.input_shape),
+            "inputs": {name: list(spec.shape[1:]) for name, spec in data.inputs.items()},
+            "targets": {name: list(spec.shape[1:]) for name, spec in data.targets.items()},
             "splits": {name: len(examples) for name, examples in data.splits.items()},
         },
     )

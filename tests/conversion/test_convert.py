@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
+from tests.answers import answer
 
 
 @pytest.mark.parametrize("name", [pytest.param("MobileNetV2", marks=pytest.mark.slow), "MobileNet"])
@@ -21,7 +22,7 @@ def test_the_outputs_are_identical_to_the_last_bit(name: str) -> None:
         ordinary = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     x = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
     ours = Runner(to_flatbuffer(model), batch=1)
-    np.testing.assert_array_equal(ours.predict(x), Runner(ordinary, batch=1).predict(x))
+    np.testing.assert_array_equal(answer(ours, x), answer(Runner(ordinary, batch=1), x))
 
 
 def test_inputs_and_outputs_have_keras_names_a_signature_and_an_open_batch() -> None:
@@ -64,7 +65,7 @@ def test_any_batch_runs_through_a_flatten_and_a_reshape(batch: int) -> None:
     )
     x = np.random.default_rng(0).normal(size=(batch, 4, 4, 1)).astype(np.float32)
     runner = Runner(to_flatbuffer(model), batch=batch)
-    np.testing.assert_allclose(runner.predict(x), model(x), atol=1e-5)
+    np.testing.assert_allclose(answer(runner, x), model(x), atol=1e-5)
 
 
 def test_what_the_converter_refuses_is_said_in_one_paragraph() -> None:
@@ -91,7 +92,7 @@ def test_what_cannot_have_an_open_batch_gets_one_of_one() -> None:
         content = to_flatbuffer(made)
         assert inspect(content).inputs[0].shape_signature == (1, 4, 4, 6)
         runner = Runner(content)
-        answers = np.concatenate([runner.predict(example[None]) for example in x])
+        answers = np.concatenate([answer(runner, example[None]) for example in x])
         np.testing.assert_allclose(answers, made.predict(x, verbose=0), atol=1e-5)
 
 
@@ -111,6 +112,6 @@ def test_a_loop_has_no_int8_form_and_the_way_out_is_said() -> None:
     with pytest.raises(InputError, match=r"WHILE.*unroll=True.*--dynamic"):
         write(content, "int8", calibrate(content, [{"x": x}]))
     for target in ("dynamic", "weight_only", "float16"):
-        assert np.isfinite(Runner(write(content, target)).predict(x[:1])).all()
+        assert np.isfinite(answer(Runner(write(content, target)), x[:1])).all()
     unrolled = recurrent(unroll=True)
-    assert np.isfinite(Runner(write(unrolled, "int8", calibrate(unrolled, [{"x": x}])), batch=1).predict(x)).all()
+    assert np.isfinite(answer(Runner(write(unrolled, "int8", calibrate(unrolled, [{"x": x}])), batch=1), x)).all()

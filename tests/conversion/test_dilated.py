@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
+from tests.answers import answer
 
 X = np.random.default_rng(0).normal(size=(3, 15, 12, 4)).astype(np.float32)
 
@@ -37,7 +38,7 @@ def test_it_is_one_operator(kind: str, padding: str, size: Any, rate: Any) -> No
     content = to_flatbuffer(model)
     [operator] = inspect(content).operators
     assert operator.name == ("CONV_2D" if kind == "Conv2D" else "DEPTHWISE_CONV_2D")
-    np.testing.assert_allclose(Runner(content, batch=3).predict(X), model.predict(X, verbose=0), atol=1e-4)
+    np.testing.assert_allclose(answer(Runner(content, batch=3), X), model.predict(X, verbose=0), atol=1e-4)
     assert inspect(content).outputs[0].name == model.output_names[0]
 
 
@@ -58,7 +59,7 @@ def test_qat_rounds_it_once() -> None:
     int8 = Runner(write(prepared, "int8", learned), batch=3)
     step = int8.outputs[0].scale
     assert step is not None
-    assert (np.abs(int8.predict(X) - aware.predict(X, verbose=0)) > step / 2).mean() < 1e-3
+    assert (np.abs(answer(int8, X) - aware.predict(X, verbose=0)) > step / 2).mean() < 1e-3
 
 
 def test_what_is_cut_apart_by_the_users_own_padding_stays() -> None:
@@ -72,4 +73,4 @@ def test_what_is_cut_apart_by_the_users_own_padding_stays() -> None:
     model = tf_keras.Model(inputs, together)
     content = to_flatbuffer(model)
     assert "SPACE_TO_BATCH_ND" in {operator.name for operator in inspect(content).operators}
-    np.testing.assert_allclose(Runner(content).predict(X[:1]), model.predict(X[:1], verbose=0), atol=1e-4)
+    np.testing.assert_allclose(answer(Runner(content), X[:1]), model.predict(X[:1], verbose=0), atol=1e-4)

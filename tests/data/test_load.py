@@ -9,6 +9,7 @@ import pytest
 from pipeline.data import load, open_source
 from pipeline.errors import InputError
 from pipeline.recipe import Data, Preprocess
+from pipeline.tensors import only
 
 
 def test_the_package_brings_nothing_heavy_along():
@@ -26,14 +27,14 @@ def test_digits_are_the_default_and_have_all_four_splits():
         "validation": 144,
         "test": 359,
     }
-    assert data.input_shape == (8, 8, 1)
+    assert data.inputs["x"].shape[1:] == (8, 8, 1)
     assert data.class_names == tuple("0123456789")
     batch = next(data.batches("train", 16))
-    assert (batch.x.min(), batch.x.max()) == (0, 255)
+    assert (only(batch.inputs).min(), only(batch.inputs).max()) == (0, 255)
 
 
 def test_the_input_shape_is_the_preprocessed_one():
-    assert load(Data(preprocess=Preprocess(size=(32, 24), channels=3))).input_shape == (32, 24, 3)
+    assert load(Data(preprocess=Preprocess(size=(32, 24), channels=3))).inputs["x"].shape[1:] == (32, 24, 3)
 
 
 def test_the_same_data_has_the_same_fingerprint_and_other_data_another(tmp_path):

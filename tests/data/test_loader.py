@@ -14,6 +14,7 @@ from pipeline.data.loader import BLOCK, specs_of
 from pipeline.data.preparation import prepare
 from pipeline.errors import InputError
 from pipeline.recipe import Augment, Data, Preprocess
+from pipeline.tensors import only
 
 
 class Numbered:
@@ -50,7 +51,9 @@ def dataset(column: Column, **changes: Any) -> Dataset:
 
 
 def joined(batches: list[Batch]) -> tuple[np.ndarray, np.ndarray]:
-    return np.concatenate([batch.x for batch in batches]), np.concatenate([batch.y for batch in batches])
+    return np.concatenate([only(batch.inputs) for batch in batches]), np.concatenate(
+        [only(batch.targets) for batch in batches]
+    )
 
 
 def reader_threads() -> list[threading.Thread]:
@@ -59,14 +62,14 @@ def reader_threads() -> list[threading.Thread]:
 
 def test_batches_are_float32_with_int64_labels_and_the_last_may_be_smaller():
     batches = list(dataset(Numbered(10)).batches("train", 4))
-    assert [batch.x.shape for batch in batches] == [(4, 3), (4, 3), (2, 3)]
-    assert {batch.x.dtype for batch in batches} == {np.dtype(np.float32)}
-    assert {batch.y.dtype for batch in batches} == {np.dtype(np.int64)}
+    assert [only(batch.inputs).shape for batch in batches] == [(4, 3), (4, 3), (2, 3)]
+    assert {only(batch.inputs).dtype for batch in batches} == {np.dtype(np.float32)}
+    assert {only(batch.targets).dtype for batch in batches} == {np.dtype(np.int64)}
 
 
 def test_a_smaller_last_batch_can_be_left_out():
     batches = dataset(Numbered(10)).batches("train", 4, drop_remainder=True)
-    assert [len(batch.y) for batch in batches] == [4, 4]
+    assert [len(only(batch.targets)) for batch in batches] == [4, 4]
 
 
 @pytest.mark.parametrize("batch_size", [1, BLOCK, BLOCK + 1, 150])
@@ -227,7 +230,7 @@ def test_mixed_sizes_are_refused_naming_two_and_the_setting(image_folder, make_i
 def test_mixed_sizes_are_fine_once_resized(image_folder, make_image):
     make_image(image_folder / "dog" / "odd.png", size=(5, 9))
     data = load_folder(image_folder, preprocess=Preprocess(size=(4, 4), channels=1))
-    assert data.input_shape == (4, 4, 1)
+    assert data.inputs["x"].shape[1:] == (4, 4, 1)
     assert everything(data)[0].shape == (41, 4, 4, 1)
 
 
@@ -243,8 +246,8 @@ def test_the_shares_of_a_batch_are_together_the_batch(of, seed):
     wholes = list(data.batches("train", 16, shuffle_seed=seed))
     shares = [list(data.batches("train", 16, shuffle_seed=seed, share=(index, of))) for index in range(of)]
     for whole, *parts in zip(wholes, *shares, strict=True):
-        np.testing.assert_array_equal(np.concatenate([part.x for part in parts]), whole.x)
-        np.testing.assert_array_equal(np.concatenate([part.y for part in parts]), whole.y)
+        np.testing.assert_array_equal(np.concatenate([only(part.inputs) for part in parts]), only(whole.inputs))
+        np.testing.assert_array_equal(np.concatenate([only(part.targets) for part in parts]), only(whole.targets))
 
 
 def test_a_share_reads_only_its_own_examples_and_leaves_out_what_does_not_divide():
@@ -252,6 +255,6 @@ def test_a_share_reads_only_its_own_examples_and_leaves_out_what_does_not_divide
     data = dataset(examples)
     examples.read.clear()
     [first, last] = data.batches("train", 8, share=(1, 2))
-    assert first.x[:, 0].tolist() == [4, 5, 6, 7]
-    assert last.x[:, 0].tolist() == [9]
+    assert only(first.inputs)[:, 0].tolist() == [4, 5, 6, 7]
+    assert only(last.inputs)[:, 0].tolist() == [9]
     assert sorted(examples.read) == [4, 5, 6, 7, 9]

@@ -16,6 +16,7 @@ from pipeline.quantization.tap import TappedModel, tap
 from pipeline.quantization.write_weights import place
 from pipeline.tflite.flatbuffer import quantization, read, tensor_data, tensor_name
 from pipeline.tflite.runner import Runner
+from tests.answers import answer
 from tests.quantization import networks
 from tests.quantization.networks import examples, stack
 
@@ -51,10 +52,10 @@ def test_the_rounded_model_has_the_float_models_means(how: str) -> None:
 
 
 def test_int8_answers_come_nearer(written: bytes) -> None:
-    expected = Runner(stack(), batch=4).predict(X)
+    expected = answer(Runner(stack(), batch=4), X)
 
     def bias(content: bytes) -> float:
-        return float(np.abs((Runner(content, batch=4).predict(X) - expected).mean(axis=0)).max())
+        return float(np.abs((answer(Runner(content, batch=4), X) - expected).mean(axis=0)).max())
 
     better = write(corrected_for(written).apply(stack()), "int8", calibrate(stack(), [{"x": X}]))
     assert bias(better) < 0.5 * bias(written)

@@ -9,6 +9,7 @@ from pipeline.errors import InputError
 from pipeline.quantization.equalize import equalize
 from pipeline.quantization.tap import tap
 from pipeline.tflite.runner import Runner
+from tests.answers import answer
 from tests.quantization import networks
 from tests.quantization.networks import NONE, RELU, RELU6, examples, stack
 
@@ -25,7 +26,7 @@ def peaks(content: bytes, name: str) -> np.ndarray:
 def test_the_answers_stay(activation: int) -> None:
     before = stack(activation=activation)
     after, _ = equalize(before, [{"x": X}])
-    np.testing.assert_allclose(Runner(after, batch=4).predict(X), Runner(before, batch=4).predict(X), atol=1e-3)
+    np.testing.assert_allclose(answer(Runner(after, batch=4), X), answer(Runner(before, batch=4), X), atol=1e-3)
 
 
 def test_every_pair_of_layers_is_reported_pooling_between_them_or_not() -> None:

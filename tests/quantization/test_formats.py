@@ -17,6 +17,7 @@ from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import name_ends
 from pipeline.tflite.verdict import require
 from tests import tiny_models
+from tests.answers import answer
 
 WEIGHTS = np.random.default_rng(1).normal(size=(10, 16)).astype(np.float32) * np.arange(1, 11)[:, None]
 BARE = tiny_models.linear(WEIGHTS, np.arange(10.0), ending="SOFTMAX")
@@ -102,7 +103,7 @@ def test_the_ends_have_the_type_asked_for_and_the_answers_stay(
     content = write(LINEAR, target, ranges, io_type)
     found = inspect(content)
     assert {port.dtype for port in (*found.inputs, *found.outputs)} == {dtype}
-    assert np.abs(Runner(content).predict(X) - Runner(LINEAR).predict(X)).max() < 0.1
+    assert np.abs(answer(Runner(content), X) - answer(Runner(LINEAR), X)).max() < 0.1
     if target == "int8" and io_type == "float32":
         require(found, "int8_float_io")
 

@@ -15,6 +15,7 @@ from pipeline.quantization.ranges import Ranges, holding_zero
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import require
+from tests.answers import answer
 
 Examples = list[np.ndarray]
 
@@ -70,7 +71,7 @@ def test_values_that_are_not_finite_are_refused_with_their_place(
 def test_each_format_is_what_its_name_says(flatbuffer: bytes, examples: Examples, target: str) -> None:
     content = write(flatbuffer, target, calibrate(flatbuffer, batches(examples)))  # type: ignore[arg-type]
     require(inspect(content), target)
-    expected, answered = (Runner(model).predict(examples[0]) for model in (flatbuffer, content))
+    expected, answered = (answer(Runner(model), examples[0]) for model in (flatbuffer, content))
     assert np.abs(answered - expected).max() < 0.05
 
 
@@ -132,4 +133,4 @@ def test_no_pixel_of_minus_one_to_one_lies_between_two_steps() -> None:
 def test_a_model_without_fake_quant_is_its_own_hub(flatbuffer: bytes, examples: Examples) -> None:
     prepared, learned = take_out_fake_quant(flatbuffer)
     assert not learned
-    np.testing.assert_array_equal(Runner(prepared).predict(examples[0]), Runner(flatbuffer).predict(examples[0]))
+    np.testing.assert_array_equal(answer(Runner(prepared), examples[0]), answer(Runner(flatbuffer), examples[0]))

@@ -14,6 +14,7 @@ from pipeline.tflite.flatbuffer import read
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import require
+from tests.answers import answer
 from tests.tiny_models import Graph
 
 SHAPE = [1, 4, 4, 2]
@@ -51,7 +52,7 @@ def test_the_model_answers_what_float_answers(content: bytes, target: Any, how: 
     prepared = prepare(content, lambda: [{"x": X}], how)
     written, _ = quantize(prepared, target, lambda: [{"x": X}], how)
     require(inspect(written), target)
-    expected, answered = (Runner(model, batch=4).predict(X) for model in (content, written))
+    expected, answered = (answer(Runner(model, batch=4), X) for model in (content, written))
     assert np.abs(answered - expected).max() <= 0.02 * np.abs(expected).max()
 
 

@@ -14,6 +14,7 @@ from pipeline.tflite import metadata
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 from pipeline.workflow.run_folder import Run
+from tests.answers import answer
 from tests.tiny_models import Graph
 
 
@@ -128,7 +129,7 @@ def test_the_learned_ranges_are_the_variables_that_qat_trained(small_run: Run) -
 
 
 def test_int8_chooses_the_class_that_the_simulation_chooses(small_run: Run, images: np.ndarray) -> None:
-    simulated, int8 = (Runner(small_run.path(name)).predict(images).argmax(1) for name in ("qat.tflite", "int8.tflite"))
+    simulated, int8 = (answer(Runner(small_run.path(name)), images).argmax(1) for name in ("qat.tflite", "int8.tflite"))
     assert (simulated == int8).mean() >= 0.9
 
 

@@ -16,6 +16,7 @@ from pipeline.recipe import Keep
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import require
+from tests.answers import answer
 from tests.quantization import networks
 from tests.tiny_models import Graph
 
@@ -82,7 +83,7 @@ def ranges_of(content: bytes) -> Ranges:
 
 def answers(content: bytes) -> np.ndarray:
     runner = Runner(content)
-    return np.stack([runner.predict(x.reshape(runner.inputs[0].shape)) for x in X])
+    return np.stack([answer(runner, x.reshape(runner.inputs[0].shape)) for x in X])
 
 
 @pytest.mark.parametrize("kind", sorted(OPERATORS))

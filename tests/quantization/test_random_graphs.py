@@ -13,6 +13,7 @@ from pipeline.quantization.ptq import Settings, prepare, quantize
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import require
+from tests.answers import answer
 from tests.quantization.random_graphs import BLOCKS, examples, grow
 
 BLOCKS_AND_SEED = {"blocks": st.lists(st.sampled_from(sorted(BLOCKS)), max_size=5), "seed": st.integers(0, 2**31)}
@@ -29,7 +30,7 @@ def check(blocks: list[str], seed: int, how: Settings, target: Any) -> None:
     found = inspect(written)
     require(found, target)
     # On the calibration examples: what others do beyond the ranges is the data's doing.
-    expected, answered = (Runner(model, batch=4).predict(fit) for model in (content, written))
+    expected, answered = (answer(Runner(model, batch=4), fit) for model in (content, written))
     error = float(np.sqrt(np.mean((answered - expected) ** 2)))
     assert error <= max(NOISE * float(np.std(expected)), 2 * (found.outputs[0].scale or 0.0))
 

@@ -8,6 +8,7 @@ import pytest
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.constant_reshapes import constant_reshapes
 from pipeline.tflite.runner import Runner
+from tests.answers import answer
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def test_the_chain_goes_and_the_reshape_stays(computed: bytes) -> None:
 @pytest.mark.parametrize("batch", [1, 5])
 def test_the_answer_is_the_same_at_any_batch(computed: bytes, batch: int) -> None:
     x = np.random.default_rng(0).normal(size=(batch, 4, 4, 1)).astype(np.float32)
-    before = Runner(computed, batch=batch).predict(x)
-    after = Runner(constant_reshapes(computed), batch=batch).predict(x)
+    before = answer(Runner(computed, batch=batch), x)
+    after = answer(Runner(constant_reshapes(computed), batch=batch), x)
     np.testing.assert_array_equal(after, before)
 
 

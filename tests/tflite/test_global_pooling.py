@@ -8,6 +8,7 @@ import pytest
 from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
+from tests.answers import answer
 from tests.tiny_models import Graph
 
 
@@ -26,7 +27,7 @@ def test_global_pooling_becomes_the_mean_and_answers_the_same() -> None:
     after = mean_for_global_pooling(before)
     assert [operator.name for operator in inspect(after).operators] == ["MEAN"]
     x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
-    np.testing.assert_allclose(Runner(after, batch=2).predict(x), Runner(before, batch=2).predict(x), atol=1e-6)
+    np.testing.assert_allclose(answer(Runner(after, batch=2), x), answer(Runner(before, batch=2), x), atol=1e-6)
 
 
 @pytest.mark.parametrize("window", [1, 2])

@@ -9,6 +9,7 @@ from pipeline.errors import InputError
 from pipeline.tensors import TensorSpec
 from pipeline.tflite.runner import Runner
 from tests import tiny_models
+from tests.answers import answer
 
 WEIGHTS = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0.5, -0.5]])
 X = np.array([[1, 2, 3], [-4, 5, 6], [0, 0, 1], [7, -7, 0.5], [2, 2, 2]], np.float32)
@@ -23,13 +24,13 @@ def spec(dtype: str, scale: float | None, zero_point: int) -> TensorSpec:
 @pytest.mark.parametrize("batch", [None, 1, 2, 5, 8])
 def test_predict_scores_every_example_once(dtype: str, batch: int | None, xnnpack: bool) -> None:
     runner = Runner(tiny_models.linear(WEIGHTS, dtype=dtype), batch=batch, xnnpack=xnnpack)
-    scores = runner.predict(X)
+    scores = answer(runner, X)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, X @ WEIGHTS.T, atol=0 if dtype == "float32" else 0.25)
 
 
 def test_predict_of_no_examples() -> None:
-    assert Runner(tiny_models.linear(WEIGHTS)).predict(X[:0]).shape == (0, 3)
+    assert answer(Runner(tiny_models.linear(WEIGHTS)), X[:0]).shape == (0, 3)
 
 
 def test_specs_of_a_quantized_model() -> None:
@@ -68,7 +69,7 @@ def test_quantize_then_dequantize_is_within_half_a_step() -> None:
 
 def test_nan_cannot_be_quantized() -> None:
     with pytest.raises(InputError, match="hold NaN"):
-        Runner(tiny_models.linear(WEIGHTS, dtype="int8")).predict(np.full((1, 3), np.nan))
+        answer(Runner(tiny_models.linear(WEIGHTS, dtype="int8")), np.full((1, 3), np.nan))
 
 
 def test_integers_without_a_scale_are_fed_as_they_are() -> None:
@@ -86,7 +87,7 @@ def test_a_model_that_fixes_its_batch(model: str, why: str) -> None:
         Runner(content, batch=3)
     runner = Runner(content, batch=1)
     x = np.arange(24, dtype=np.float32).reshape(4, *runner.inputs[0].shape[1:])
-    np.testing.assert_array_equal(runner.predict(x), x.reshape(4, 6))
+    np.testing.assert_array_equal(answer(runner, x), x.reshape(4, 6))
 
 
 @pytest.mark.parametrize("how", ["missing", "folder", "empty", "text", "cut", "half"])
@@ -108,10 +109,10 @@ def test_content_that_is_no_model() -> None:
         Runner(b"")
 
 
-def test_several_inputs_cannot_be_scored_but_can_be_run() -> None:
+def test_all_of_several_inputs_are_needed() -> None:
     runner = Runner(tiny_models.sum_of_two(2))
-    with pytest.raises(InputError, match=r"takes 2 inputs .*'first'.*'second'"):
-        runner.predict(np.ones((1, 2)))
+    with pytest.raises(InputError, match="no input 'x'; it has 'first', 'second'"):
+        answer(runner, np.ones((1, 2)))
     with pytest.raises(InputError, match="1 arrays were given"):
         runner.run(np.ones((1, 2), np.float32))
     (total,) = runner.run(np.ones((1, 2), np.float32), np.full((1, 2), 2, np.float32))
@@ -121,7 +122,7 @@ def test_several_inputs_cannot_be_scored_but_can_be_run() -> None:
 def test_a_wrong_shape_says_both() -> None:
     runner = Runner(tiny_models.linear(WEIGHTS))
     with pytest.raises(InputError, match=r"takes \[batch, 3\] as 'x' and was given \[5, 4\]"):
-        runner.predict(np.ones((5, 4)))
+        answer(runner, np.ones((5, 4)))
     with pytest.raises(InputError, match=r"takes float32 \[1, 3\] as 'x' and was given float64 \[1, 3\]"):
         runner.run(np.ones((1, 3)))
 
@@ -147,7 +148,7 @@ def test_share_of_delegated_operators_in_part() -> None:
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    Runner(tiny_models.linear(WEIGHTS)).predict(X)
+    answer(Runner(tiny_models.linear(WEIGHTS)), X)
     assert capfd.readouterr() == ("", "")
 
 

@@ -11,6 +11,7 @@ from pipeline import recipe
 from pipeline.errors import InputError
 from pipeline.tflite.inspect import inspect
 from pipeline.workflow.run_folder import Run
+from tests.answers import answer
 
 
 def state(low: float = -6.0, high: float = 6.0, seen: float = 0.0) -> dict[str, Any]:
@@ -183,4 +184,4 @@ def test_the_saved_qat_model_answers_as_its_flatbuffer(small_run: Run, images: n
     from pipeline.tflite.runner import Runner
 
     expected = load_file(small_run.path("qat.h5"))(images).numpy()
-    np.testing.assert_allclose(Runner(small_run.path("qat.tflite")).predict(images), expected, atol=0.02)
+    np.testing.assert_allclose(answer(Runner(small_run.path("qat.tflite")), images), expected, atol=0.02)

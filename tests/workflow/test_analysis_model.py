@@ -14,6 +14,7 @@ from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.formats import write
 from pipeline.quantization.ranges import Ranges
 from pipeline.recipe import Data
+from pipeline.tensors import only
 from pipeline.workflow.analysis_model import open_for_analysis
 from pipeline.workflow.run_folder import Run
 from tests.quantization.sensitivity import models
@@ -56,7 +57,9 @@ def recipe(tmp_path: Path) -> str:
 
 
 def calibration() -> np.ndarray:
-    return np.concatenate([batch.x for batch in load(Data.model_validate(RECIPE["data"])).batches("calibration", 32)])
+    return np.concatenate(
+        [only(batch.inputs) for batch in load(Data.model_validate(RECIPE["data"])).batches("calibration", 32)]
+    )
 
 
 def test_a_run_is_its_prepared_float_model_and_its_own_ranges(run: Run) -> None:

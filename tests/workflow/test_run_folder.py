@@ -1,17 +1,16 @@
-"""A run folder's memory and its files (see test_run_folder.py for the ordinary course)."""
+"""A run folder's memory: a stage is done again exactly when something that it depends on changed."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.files import copy, replacing, write_bytes, write_text
+from pipeline.files import write_text
 from pipeline.workflow import run_folder
 from pipeline.workflow.run_folder import Run, identity, key_of
 
@@ -21,6 +20,26 @@ def finished(folder: Path, stage: str = "train", content: str = "weights") -> Ru
     write_text(run.path(stage), content)
     run.record(stage, "key", [stage], 0.0)
     return run
+
+
+def test_a_recorded_stage_is_done(tmp_path: Path) -> None:
+    assert finished(tmp_path / "a").has("train", "key")
+
+
+def test_another_key_a_changed_file_or_a_missing_file_is_not(tmp_path: Path) -> None:
+    run = finished(tmp_path / "a")
+    assert not run.has("train", "other key")
+    run.path("train").write_text("damaged")
+    assert not run.has("train", "key")
+    run.path("train").unlink()
+    assert not run.has("train", "key")
+
+
+def test_a_stage_can_be_taken_over_from_another_run(tmp_path: Path) -> None:
+    run = Run(tmp_path / "b")
+    assert run.adopt("train", "key", finished(tmp_path / "a"))
+    assert run.has("train", "key")
+    assert not Run(tmp_path / "c").adopt("train", "other key", run)
 
 
 def test_a_stage_with_several_files_needs_all_of_them(tmp_path: Path) -> None:
@@ -76,6 +95,7 @@ def test_what_was_taken_over_is_a_copy(tmp_path: Path) -> None:
     [
         "",
         "{",
+        '{"stages"',
         "[]",
         "null",
         b"\xff\xfe",
@@ -108,6 +128,11 @@ def test_the_newest_is_the_run_whose_manifest_was_written_last(tmp_path: Path) -
     assert run_folder.newest(tmp_path) == Run(tmp_path / "b")
 
 
+def test_no_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no run"):
+        run_folder.newest(tmp_path / "empty")
+
+
 def test_the_folder_of_all_runs_is_chosen_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_RUNS", str(tmp_path))
     assert run_folder.root() == tmp_path
@@ -115,7 +140,7 @@ def test_the_folder_of_all_runs_is_chosen_by_the_environment(tmp_path: Path, mon
     assert run_folder.root() == Path("runs")
 
 
-def test_a_key_hangs_on_every_part_and_not_on_the_order_of_a_mapping() -> None:
+def test_a_key_depends_on_every_value_and_not_on_the_order_of_a_mapping() -> None:
     assert key_of("a", {"x": 1, "y": 2}) == key_of("a", {"y": 2, "x": 1})
     assert len({key_of("a", 1), key_of("a", 2), key_of("b", 1), key_of(1, "a"), key_of("a"), key_of()}) == 6
 
@@ -129,51 +154,6 @@ def test_a_files_identity_changes_with_its_content(tmp_path: Path) -> None:
     assert identity(path) != before[0]
     assert identity(path.parent) != before[1]
     assert identity(tmp_path / "nothing") == str(tmp_path / "nothing")
-
-
-def fails(path: Path, error: BaseException) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text("half")
-        raise error
-
-
-@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), MemoryError()], ids=repr)
-def test_a_failed_write_leaves_the_old_file_alone_and_no_other(tmp_path: Path, error: BaseException) -> None:
-    write_text(tmp_path / "a.json", "old")
-    with pytest.raises(type(error)):
-        fails(tmp_path / "a.json", error)
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
-
-
-def test_a_full_disk_leaves_the_old_file_alone_and_is_status_1(tmp_path: Path) -> None:
-    write_text(tmp_path / "a.json", "old")
-    with pytest.raises(PipelineError, match="No space left on device") as caught:
-        fails(tmp_path / "a.json", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    assert caught.value.exit_status == 1
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
-
-
-@pytest.mark.parametrize(
-    "write", [lambda path: write_text(path, "x"), lambda path: write_bytes(path, b"x"), lambda path: copy(path, path)]
-)
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, write: Callable[[Path], None]) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(PipelineError, match="cannot be written"):
-        write(tmp_path / "file" / "model")
-
-
-def test_the_temporary_file_has_the_suffix_and_lies_beside_the_target(tmp_path: Path) -> None:
-    with replacing(tmp_path / "new" / "model.keras") as temporary:
-        assert temporary.suffix == ".keras"
-        assert temporary.parent == tmp_path / "new"
-        temporary.write_text("x")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.keras"]
-
-
-def test_a_written_file_has_the_rights_that_a_new_file_has(tmp_path: Path) -> None:
-    (tmp_path / "ordinary").touch()
-    write_text(tmp_path / "ours", "x")
-    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
 def test_the_manifest_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from pipeline.data.preprocess.audio import AudioPreprocessor
 from pipeline.data.preprocess.choose import for_input, for_target, is_standardized
 from pipeline.data.preprocess.image import ImagePreprocessor
-from pipeline.data.preprocess.preprocessor import Preprocessor as InputPreprocessor
+from pipeline.data.preprocess.preprocessor import Preprocessor
 from pipeline.data.preprocess.standardize import Standardized, standardized
 from pipeline.data.preprocess.values import Typed, UnchangedPreprocessor, ValuesPreprocessor
-
-Preprocessor = ImagePreprocessor
-"""TEMPORARY: the name that other rooms call images' preprocessor by; `Preprocessor` is the protocol."""
 
 __all__ = [
     "AudioPreprocessor",
     "ImagePreprocessor",
-    "InputPreprocessor",
     "Preprocessor",
     "Standardized",
     "Typed",

@@ -7,6 +7,7 @@ import pytest
 from pipeline.data import load, open_source
 from pipeline.errors import InputError
 from pipeline.recipe import Data, Preprocess
+from pipeline.tensors import only
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data" / "imagenet_nips17" / "labels.csv"
 
@@ -107,7 +108,7 @@ def test_a_table_without_training_examples_is_used_as_it_is():
     data = load(Data(source="csv", path=SHARED, preprocess=Preprocess(size=(64, 64), scale="-1..1")))
     assert {name: data.size(name) for name in data.splits} == {"calibration": 100, "test": 200}
     batch = next(data.batches("calibration", 4))
-    assert batch.x.shape == (4, 64, 64, 3)
-    assert -1 <= batch.x.min() < batch.x.max() <= 1
+    assert only(batch.inputs).shape == (4, 64, 64, 3)
+    assert -1 <= only(batch.inputs).min() < only(batch.inputs).max() <= 1
     with pytest.raises(InputError, match="no train split"):
         data.batches("train", 4)

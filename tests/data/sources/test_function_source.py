@@ -8,6 +8,7 @@ import pytest
 from pipeline.data import load, open_source
 from pipeline.errors import InputError
 from pipeline.recipe import Data
+from pipeline.tensors import only
 
 MODULE = "examples_for_a_test"
 
@@ -54,8 +55,8 @@ def test_x_may_be_anything_with_a_length_and_integer_indexing(write_module):
         + answering("{'train': (Squares(), [i % 2 for i in range(40)])}")
     )
     data = load(Data(source=write_module(body)))
-    assert data.input_shape == (4, 4, 1)
-    x = np.concatenate([batch.x for split in data.splits for batch in data.batches(split, 4)])
+    assert data.inputs["x"].shape[1:] == (4, 4, 1)
+    x = np.concatenate([only(batch.inputs) for split in data.splits for batch in data.batches(split, 4)])
     assert sorted(x[:, 0, 0, 0].tolist()) == list(range(40))
 
 

@@ -25,7 +25,7 @@ def fill(folder: Path, shape: tuple[int, ...]) -> None:
 def test_what_was_downloaded_once_is_read_from_the_cache(cache, name, stored, shape):
     fill(cache / "keras" / name, stored)
     data = load(Data(source=f"keras:{name}"))
-    assert data.input_shape == shape
+    assert data.inputs["x"].shape[1:] == shape
     assert data.class_names == CLASS_NAMES[name]
     assert data.size("test") == 20
     assert data.size("train") + data.size("calibration") + data.size("validation") == 60

@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline.data import load, open_source
 from pipeline.errors import InputError
 from pipeline.recipe import Data
+from pipeline.tensors import only
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_datasets") is None, reason="tensorflow-datasets is not installed"
@@ -66,11 +67,11 @@ def test_a_prepared_data_set_is_read_without_tensorflow(prepared):
     loaded_before = "tensorflow" in sys.modules
     data = load(Data(source="tfds:tiny_colours", path=prepared))
     assert data.class_names == ("even", "odd")
-    assert data.input_shape == (6, 5, 3)
+    assert data.inputs["x"].shape[1:] == (6, 5, 3)
     assert data.size("test") == 8
     for split in data.splits:
         for batch in data.batches(split, 4):
-            assert (batch.x[:, 0, 0, 0] % 2 == batch.y).all()
+            assert (only(batch.inputs)[:, 0, 0, 0] % 2 == only(batch.targets)).all()
     assert ("tensorflow" in sys.modules) == loaded_before
 
 

@@ -18,6 +18,7 @@ from pipeline.tasks.fidelity_only import Fidelity
 from pipeline.tasks.regression import Regression
 from pipeline.tflite.runner import Runner
 from tests import tiny_models
+from tests.answers import answer
 from tests.quantization import networks
 from tests.quantization.sensitivity.models import FEATURES, chain, classifier, examples, weights
 
@@ -49,7 +50,7 @@ def of(found: Sensitivity, name: str) -> OperatorError:
 def test_the_ratios_are_those_of_the_int8_model() -> None:
     content, ranges = chain(CLASSES), calibrate(chain(CLASSES), [{"x": X}])
     expected, found = (
-        Runner(model).predict(X).astype(np.float64) for model in (content, write(content, "int8", ranges, "float32"))
+        answer(Runner(model), X).astype(np.float64) for model in (content, write(content, "int8", ranges, "float32"))
     )
     [operator] = analyze(content, ranges, [{"x": X}], task=classifier(content)).operators
     sqnr = 10 * math.log10((expected**2).sum() / ((expected - found) ** 2).sum())

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
@@ -35,11 +33,6 @@ MAY_IMPORT_TENSORFLOW = {
     *BRINGS_TENSORFLOW,
     "data/sources/fetch_keras.py",  # a process of its own that downloads a data set of Keras
 }
-
-ALLOWED: dict[tuple[str, str], str] = {
-    ("models/load.py", "training"): "the custom objects of QAT models belong beside the loader",
-}
-"""Known violations and what ends them. None is added."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +146,7 @@ def test_nothing_imports_what_stands_above_it() -> None:
     upwards = [
         entry
         for entry in IMPORTS
-        if entry.imported in LAYER
-        and entry.package in LAYER
-        and LAYER[entry.imported] > LAYER[entry.package]
-        and (entry.file, entry.imported) not in ALLOWED
+        if entry.imported in LAYER and entry.package in LAYER and LAYER[entry.imported] > LAYER[entry.package]
     ]
     assert not upwards, "\n".join(map(str, upwards))
 
@@ -165,18 +155,9 @@ def test_packages_do_not_import_each_other_in_a_cycle() -> None:
     edges = {
         (entry.package, entry.imported)
         for entry in IMPORTS
-        if entry.imported in LAYER
-        and entry.package in LAYER
-        and entry.imported != entry.package
-        and (entry.file, entry.imported) not in ALLOWED
+        if entry.imported in LAYER and entry.package in LAYER and entry.imported != entry.package
     }
     assert cycles(edges) == set()
-
-
-@pytest.mark.parametrize(("file", "imported"), ALLOWED)
-def test_what_is_allowed_is_still_needed(file: str, imported: str) -> None:
-    """An entry whose import is gone goes too."""
-    assert any(entry.file == file and entry.imported == imported for entry in IMPORTS)
 
 
 def test_tensorflow_is_imported_by_three_packages_alone() -> None:
@@ -202,16 +183,8 @@ def test_nobody_imports_the_command_line() -> None:
     assert not others, "\n".join(map(str, others))
 
 
-TWICE = {
-    "files": "data/sources/files.py beside files.py",
-    "signature": "models/signature.py beside tflite/signature.py",
-    "targets": "data/targets.py beside workflow/targets.py",
-}
-"""Names that two modules have still. None is added."""
-
-
 def test_no_two_modules_have_one_name() -> None:
     """A command's file is called as what it calls; every other name is one module's alone."""
     paths = [path for path in (ROOT / "pipeline").rglob("*.py") if path.stem not in ("__init__", "__main__")]
     names = [path.stem for path in paths if path.parent.name != "cli"]
-    assert sorted({name for name in names if names.count(name) > 1}) == sorted(TWICE)
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -42,7 +42,7 @@ def to_flatbuffer(model: Any, sizes: Sizes | None = None) -> bytes:
 
     Returns:
         The .tflite content. Inputs and outputs carry the names of
-        :func:`~pipeline.models.signature.signature_of`.
+        :func:`~pipeline.models.keras_signature.signature_of`.
 
     Raises:
         PipelineError: TensorFlow's converter refuses the model.

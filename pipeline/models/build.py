@@ -13,8 +13,8 @@ from pipeline import importing, recipe
 from pipeline.errors import InputError, did_you_mean
 from pipeline.models.backend import tf_keras
 from pipeline.models.head import number_of_classes, replace_head
+from pipeline.models.keras_signature import signature_of
 from pipeline.models.load import load_file
-from pipeline.models.signature import signature_of
 from pipeline.models.weights import load_weights
 from pipeline.tensors import OPEN, Tensors, TensorSpec, bind
 

@@ -89,7 +89,7 @@ def _is_of_keras3(path: Path) -> bool:
 def _load_keras2(path: Path, compiled: bool) -> Any:
     import tensorflow_model_optimization as tfmot
 
-    from pipeline.training.qat import scheme
+    from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
 
     if path.is_dir() and not (path / "keras_metadata.pb").is_file():
         raise InputError(
@@ -99,7 +99,7 @@ def _load_keras2(path: Path, compiled: bool) -> Any:
             "train and qat out, or give that."
         )
     try:
-        known = {**scheme.CUSTOM_OBJECTS, **unregistered(), **custom_objects.load(path)}
+        known = {**QAT_OBJECTS, **unregistered(), **custom_objects.load(path)}
         with tfmot.quantization.keras.quantize_scope(known):
             return tf_keras.models.load_model(path, compile=compiled)
     except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:

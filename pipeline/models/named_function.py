@@ -117,7 +117,7 @@ def named_function(model: Any, sizes: Sizes | None = None) -> NamedFunction:
     """
     if not is_keras(model):
         raise InputError(f"A Keras model is needed here, not {type(model).__module__}.{type(model).__qualname__}.")
-    if _has_graph(model):
+    if has_graph(model):
         return _of_graph(model).sized(sizes)
     return _of_subclassed(model, sizes)
 
@@ -154,9 +154,10 @@ def spec_of(name: str, tensor: Any) -> TensorSpec:
     return TensorSpec(name, shape, np.dtype(np.float32 if dtype == tf.bfloat16 else dtype.as_numpy_dtype))
 
 
-def _has_graph(model: Any) -> bool:
+def has_graph(model: Any) -> bool:
+    """Whether a Keras model is Functional or Sequential and built: its inputs, outputs and layers can be read."""
     try:
-        return bool(model.inputs)
+        return is_keras(model) and bool(model.inputs)
     except (AttributeError, ValueError):  # a Sequential that is not built
         return False
 

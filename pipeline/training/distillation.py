@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.models.backend import tf
-from pipeline.models.signature import endings_of, signature_of
+from pipeline.models.keras_signature import endings_of, signature_of
 from pipeline.recipe import LossName
 from pipeline.tensors import Array, Tensors, show_shape
 from pipeline.tflite.endings import Ending

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline import recipe
 from pipeline.errors import InputError, did_you_mean
 from pipeline.models.backend import tf, tf_keras
-from pipeline.models.signature import endings_of
+from pipeline.models.keras_signature import endings_of
 from pipeline.tasks.task import Task
 from pipeline.tflite.endings import Ending
 

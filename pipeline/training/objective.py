@@ -15,7 +15,7 @@ import numpy as np
 from pipeline import recipe
 from pipeline.errors import InputError
 from pipeline.models.backend import tf, tf_keras
-from pipeline.models.signature import endings_of
+from pipeline.models.keras_signature import endings_of
 from pipeline.tasks.task import Task
 from pipeline.tensors import Array, Batch
 from pipeline.training.distillation import Teacher

@@ -1,4 +1,4 @@
-"""A rung that runs a Keras model. TensorFlow is imported when one is made, not before."""
+"""A rung that is a Keras model; and the outputs of its layers, to compare with a .tflite's."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.tensors import OPEN, Outputs, Signature, Tensors, TensorSpec, bind, check_fits
+from pipeline.tensors import Array, Outputs, Tensors, TensorSpec
 from pipeline.tflite.activations import INPUT, Activation
 
 
@@ -28,20 +25,26 @@ class KerasRung:
     against: str | None = None
 
     def __init__(self, name: str, title: str, path: Path) -> None:
-        from pipeline.models.load import load_file
+        from pipeline.models.load import load_for_conversion
+        from pipeline.models.named_function import has_graph
+        from pipeline.models.predictor import KerasPredictor
 
         self.name, self.title, self.source = name, title, str(path)
-        self._model = load_file(path)
-        self.signature = _signature(self._model)
+        self._model = load_for_conversion(path)
+        self._predict = KerasPredictor(self._model)
+        self.signature = self._predict.signature
+        self.has_layers: bool = has_graph(self._model)
+        """Whether the outputs of its layers can be read: not of a subclassed model's."""
 
     def __call__(self, inputs: Tensors) -> Outputs:
-        arrays = _fed(inputs, self.signature.inputs, f"The model {self.source}")
-        answered = _flat(self._model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0]))
-        names = [spec.name for spec in self.signature.outputs]
-        return Outputs.of_real(dict(zip(names, answered, strict=True)))
+        return self._predict(inputs)
 
     def activations(self, beside: Sequence[Activation]) -> KerasActivations:
-        """The layers' outputs, under the names that a .tflite of this model gives them."""
+        """The layers' outputs, under the names that a .tflite of this model gives them.
+
+        Raises:
+            InputError: it is a subclassed model.
+        """
         return KerasActivations(self._model, beside)
 
 
@@ -49,20 +52,23 @@ class KerasActivations:
     """Runs one example at a time and gives the output of every layer, as `Activations` does for a .tflite.
 
     Args:
-        model: A tf_keras model.
+        model: A Functional or Sequential model.
         beside: The activations of a .tflite that was converted from it. Before the first semicolon, their names tell
             the last of the layers that were fused: `net/conv_relu/Relu6;net/conv/Conv2D`.
+
+    Raises:
+        InputError: a subclassed model.
     """
 
     def __init__(self, model: Any, beside: Sequence[Activation]) -> None:
-        from pipeline.models.layer_outputs import tap
+        from pipeline.models.layer_outputs import LayerOutputs
 
-        layers, self._tapped = tap(model)
-        self._inputs = _signature(model).inputs
+        self._layers = LayerOutputs(model)
+        layers = self._layers.layers
         places = {name: place for place, (name, _) in enumerate(layers)}
         names = [name for name, _ in layers]
         # As a .tflite has it, 1 where a dimension is open.
-        shapes = [tuple(max(1, side) for side in _shape(output)[1:]) for output in self._tapped.outputs]
+        shapes = [tuple(max(1, side) for side in spec.shape[1:]) for spec in self._layers.outputs]
         for activation in beside:
             if activation.operator == INPUT:
                 continue
@@ -70,56 +76,26 @@ class KerasActivations:
             layer = next((step for step in reversed(steps) if step in places), None)
             if layer is not None and shapes[places[layer]] == activation.shape:
                 names[places[layer]] = activation.name
+        inputs = self._layers.inputs
         self.listed: tuple[Activation, ...] = (
-            *(Activation(spec.name, INPUT, -1, spec.shape[1:], ()) for spec in self._inputs),
+            *(Activation(spec.name, INPUT, -1, spec.shape[1:], ()) for spec in inputs),
             *(
                 Activation(name, kind, place, shape, ())
                 for place, (name, (_, kind), shape) in enumerate(zip(names, layers, shapes, strict=True))
             ),
         )
         self.specs: tuple[TensorSpec, ...] = (
-            *self._inputs,
+            *inputs,
             *(
-                TensorSpec(name, (1, *shape), np.dtype(output.dtype.as_numpy_dtype))
-                for name, shape, output in zip(names, shapes, self._tapped.outputs, strict=True)
+                TensorSpec(name, (1, *shape), spec.dtype)
+                for name, shape, spec in zip(names, shapes, self._layers.outputs, strict=True)
             ),
         )
 
-    def __call__(self, example: Tensors) -> list[NDArray[Any]]:
+    def __call__(self, example: Tensors) -> list[Array]:
         """
         Args:
             example: One, by input name, [...] each.
         """
-        arrays = _fed({name: np.asarray(array)[None] for name, array in example.items()}, self._inputs, "The model")
-        return [*arrays, *_flat(self._tapped.predict_on_batch(arrays if len(arrays) > 1 else arrays[0]))]
-
-
-def _signature(model: Any) -> Signature:
-    outputs = list(model.output) if isinstance(model.output, dict) else list(model.output_names)
-    return Signature(_specs(model.input_names, model.inputs), _specs(outputs, model.outputs))
-
-
-def _specs(names: Sequence[str], tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(name, _shape(tensor), np.dtype(tensor.dtype.as_numpy_dtype))
-        for name, tensor in zip(names, tensors, strict=True)
-    )
-
-
-def _shape(tensor: Any) -> tuple[int, ...]:
-    return tuple(OPEN if side is None else int(side) for side in tensor.shape)
-
-
-def _fed(inputs: Tensors, specs: Sequence[TensorSpec], where: str) -> list[NDArray[Any]]:
-    """A batch in the model's order and types."""
-    given = bind(inputs, specs)
-    for spec in specs:
-        check_fits(given[spec.name], spec, where)
-    return [spec.quantize(given[spec.name]) for spec in specs]
-
-
-def _flat(answered: Any) -> list[NDArray[Any]]:
-    """What a Keras model answers, in the order of its outputs: one array, a list or a mapping."""
-    if isinstance(answered, dict):
-        answered = list(answered.values())
-    return [np.asarray(array) for array in (answered if isinstance(answered, list | tuple) else [answered])]
+        inputs, outputs = self._layers(example)
+        return [*inputs, *outputs]

@@ -129,7 +129,7 @@ def task_of_keras(context: RunContext, model: Any) -> Task:
     Raises:
         InputError: as :func:`pipeline.tasks.registry.resolve`.
     """
-    from pipeline.models.signature import endings_of, signature_of
+    from pipeline.models.keras_signature import endings_of, signature_of
 
     return context.task_of(signature_of(model), endings_of(model))
 

@@ -169,26 +169,31 @@ def _inside(
         assert step.above is not None
         upper, lower = by_name[step.above.against], by_name[step.name]
         # QAT's Keras model has other weights than what stands above it: of course its activations differ.
-        if isinstance(lower, FlatbufferRung) and isinstance(upper, FlatbufferRung | KerasRung):
-            break
-    else:
-        return None
-    below = Activations(Path(lower.source).read_bytes(), lower.kernels)
-    above: Tapped = (
-        upper.activations(below.listed)
-        if isinstance(upper, KerasRung)
-        else Activations(Path(upper.source).read_bytes(), upper.kernels)
-    )
-    return look_inside(
-        step.name,
-        step.above.against,
-        above,
-        below,
-        examples,
-        sqnr_db=section.tensor_sqnr_db,
-        lsb=section.tensor_lsb,
-        track=track,
-    )
+        if not isinstance(lower, FlatbufferRung):
+            continue
+        below = Activations(Path(lower.source).read_bytes(), lower.kernels)
+        above = _activations(upper, below)
+        if above is not None:
+            return look_inside(
+                step.name,
+                step.above.against,
+                above,
+                below,
+                examples,
+                sqnr_db=section.tensor_sqnr_db,
+                lsb=section.tensor_lsb,
+                track=track,
+            )
+    return None
+
+
+def _activations(upper: Rung, below: Activations) -> Tapped | None:
+    """Those of a rung whose activations can be read, under the names of the lower rung's where it has others."""
+    if isinstance(upper, FlatbufferRung):
+        return Activations(Path(upper.source).read_bytes(), upper.kernels)
+    if isinstance(upper, KerasRung) and upper.has_layers:
+        return upper.activations(below.listed)
+    return None
 
 
 def _batches(data: DataSource, split: str, limit: int | None) -> Iterable[Batch]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
+
+ROOT = Path(__file__).parents[2]
 
 
 def load(path: Path) -> Any:
@@ -106,3 +110,32 @@ def test_what_is_no_file_is_named(tmp_path: Path, make: str) -> None:
         (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=make):
         load(tmp_path / make)
+
+
+@pytest.mark.parametrize("loader", ["load_file", "load_for_conversion"])
+def test_a_qat_model_loads_in_a_process_that_never_trained(qat: tuple[Path, list[str]], loader: str) -> None:
+    """Keras must know the classes of its quantizers, whoever asks for the model."""
+    path, layers = qat
+    code = (
+        f"from pathlib import Path; from pipeline.models.load import {loader}\n"
+        f"print([layer.name for layer in {loader}(Path({str(path)!r})).layers])\n"
+        "import sys; assert 'pipeline.training' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == str(layers)
+
+
+@pytest.fixture(scope="module")
+def qat(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A file with layers and quantizers of this project's own, and the names of the model's layers."""
+    from pipeline.models.backend import tf_keras
+    from pipeline.training.qat.apply import quantize_aware
+
+    layers = tf_keras.layers
+    inputs = tf_keras.Input((4, 6))
+    x = layers.LayerNormalization()(layers.Dense(6, activation="swish")(inputs))
+    made = quantize_aware(tf_keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Flatten()(x * 2.0))))
+    path = tmp_path_factory.mktemp("qat") / "qat.h5"
+    made.save(path)
+    return path, [layer.name for layer in made.layers]

@@ -22,7 +22,7 @@ def state(low: float = -6.0, high: float = 6.0, seen: float = 0.0) -> dict[str, 
 
 def feed(weights: dict[str, Any], *values: float, training: bool = True) -> np.ndarray:
     from pipeline.models.backend import tf
-    from pipeline.training.qat.quantizers import RunningRange
+    from pipeline.models.fake_quant.quantizers import RunningRange
 
     return np.asarray(RunningRange()(tf.constant(values), training=training, weights=weights))
 
@@ -42,8 +42,8 @@ def test_a_kernel_is_rounded_with_one_scale_an_output_channel(
     kind: str, options: dict[str, int], shape: tuple[int, ...], kept: list[int]
 ) -> None:
     from pipeline.models.backend import tf_keras
-    from pipeline.training.qat.configs import weight_axes
-    from pipeline.training.qat.quantizers import PerChannelWeights
+    from pipeline.models.fake_quant.int8_config import weight_axes
+    from pipeline.models.fake_quant.quantizers import PerChannelWeights
 
     layer = getattr(tf_keras.layers, kind)(**options)
     layer.build((None, *shape))
@@ -91,7 +91,7 @@ def test_outside_training_the_range_stays() -> None:
 
 def test_the_gradient_passes_inside_the_range_and_not_outside() -> None:
     from pipeline.models.backend import tf
-    from pipeline.training.qat.quantizers import RunningRange
+    from pipeline.models.fake_quant.quantizers import RunningRange
 
     x = tf.Variable([-9.0, -0.5, 0.3, 9.0])
     with tf.GradientTape() as tape:

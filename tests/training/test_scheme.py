@@ -23,7 +23,7 @@ def aware() -> Any:
     ("shape", "axes"), [((3, 3, 2, 5), [0, 1, 2]), ((3, 3, 6, 1), [0, 1]), ((7, 4), [0])], ids=["conv", "dw", "dense"]
 )
 def test_weights_are_rounded_per_output_channel(shape: tuple[int, ...], axes: list[int]) -> None:
-    from pipeline.training.qat.quantizers import PerChannelWeights
+    from pipeline.models.fake_quant.quantizers import PerChannelWeights
 
     w = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     scale = np.abs(w).max(axis=tuple(axes), keepdims=True) / np.float32(127)
@@ -32,14 +32,14 @@ def test_weights_are_rounded_per_output_channel(shape: tuple[int, ...], axes: li
 
 
 def test_a_channel_of_zeros_stays_zero() -> None:
-    from pipeline.training.qat.quantizers import PerChannelWeights
+    from pipeline.models.fake_quant.quantizers import PerChannelWeights
 
     assert not PerChannelWeights([0])(np.zeros((4, 2), np.float32), training=True, weights={}).numpy().any()
 
 
 def test_the_gradient_passes_through_the_rounding() -> None:
     from pipeline.models.backend import tf
-    from pipeline.training.qat.quantizers import PerChannelWeights
+    from pipeline.models.fake_quant.quantizers import PerChannelWeights
 
     w = tf.Variable([[0.1], [0.2], [1.0]])
     with tf.GradientTape() as tape:
@@ -49,7 +49,7 @@ def test_the_gradient_passes_through_the_rounding() -> None:
 
 def test_a_range_starts_at_the_first_batch_and_follows_the_next() -> None:
     from pipeline.models.backend import tf
-    from pipeline.training.qat.quantizers import RunningRange
+    from pipeline.models.fake_quant.quantizers import RunningRange
 
     state = {"min": tf.Variable(-6.0), "max": tf.Variable(6.0), "seen": tf.Variable(0.0)}
     quantizer = RunningRange()

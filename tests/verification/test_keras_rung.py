@@ -122,3 +122,52 @@ def test_the_layer_that_a_conversion_broke_is_named(files: tuple[Path, bytes], i
     found = looked(KerasRung("keras", "the model", files[0]), flatbuffer.serialize(model), images)
     assert found.first is not None
     assert found.first.operator == "DEPTHWISE_CONV_2D"
+
+
+def test_a_model_of_keras_3_answers_and_shows_its_layers(tmp_path: Path) -> None:
+    import keras
+
+    image = keras.Input((4, 4, 1), name="image")
+    twice = keras.layers.ReLU(name="twice")
+    flat = keras.layers.Flatten(name="flat")(twice(twice(image)))
+    keras.Model({"image": image}, keras.layers.Dense(2, name="scores")(flat)).save(tmp_path / "three.keras")
+    rung = KerasRung("keras", "the model", tmp_path / "three.keras")
+    assert rung({"image": np.zeros((3, 4, 4, 1))}).real["scores"].shape == (3, 2)
+    run = rung.activations([])
+    assert [(activation.name, activation.operator) for activation in run.listed] == [
+        ("image", "INPUT"),
+        ("flat", "Flatten"),
+        ("scores", "Dense"),
+    ]
+    x = np.arange(-8, 8, dtype=np.float32).reshape(4, 4, 1)
+    np.testing.assert_array_equal(run({"image": x})[1], np.maximum(x, 0).reshape(1, 16))
+
+
+SUBCLASSED = """
+import keras
+
+class OnePlus(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x) + 1
+"""
+
+
+def test_a_subclassed_model_answers_and_hides_its_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    (tmp_path / "one_plus.py").write_text(SUBCLASSED)
+    monkeypatch.syspath_prepend(tmp_path)
+    made = importlib.import_module("one_plus").OnePlus(name="mine")
+    x = np.ones((3, 4), np.float32)
+    expected = np.asarray(made(x))
+    made.save(tmp_path / "mine.keras")
+    rung = KerasRung("keras", "the model", tmp_path / "mine.keras")
+    (output,) = rung({"x": x}).real.values()
+    np.testing.assert_allclose(output, expected, rtol=1e-6)
+    assert not rung.has_layers
+    with pytest.raises(InputError, match="the subclassed model 'mine'"):
+        rung.activations([])

@@ -38,7 +38,7 @@ def source_of_arrays(
 
     Args:
         arrays: Split → (inputs, targets): inputs arrays [N, ...], sequences of examples or columns, targets what
-            :func:`~pipeline.data.targets.read_target` takes. Empty splits are left out.
+            :func:`~pipeline.data.target_kinds.read_target` takes. Empty splits are left out.
         data: The recipe's section.
         given: The names in `data.labels`.
         known: What the source knows of its targets.

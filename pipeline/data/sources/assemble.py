@@ -11,7 +11,7 @@ from pipeline.data.columns import ArrayColumn
 from pipeline.data.examples import Column, Examples, Labels
 from pipeline.data.sources.groups import split_by_group
 from pipeline.data.sources.source import KnownTarget, Source
-from pipeline.data.targets import read_target
+from pipeline.data.target_kinds import read_target
 from pipeline.data.windows import windowed
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data, Input, Target

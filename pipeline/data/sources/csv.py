@@ -16,7 +16,7 @@ from pipeline.data.columns import RowColumn
 from pipeline.data.examples import Column
 from pipeline.data.labels import order_classes
 from pipeline.data.sources.assemble import Found, assemble
-from pipeline.data.sources.files import COMPRESSED, IMAGES, RECORDINGS, columns_of_files
+from pipeline.data.sources.file_lists import COMPRESSED, IMAGES, RECORDINGS, columns_of_files
 from pipeline.data.sources.source import SPLIT_OF, SPLITS, KnownTarget, Source, required_path
 from pipeline.data.sources.table_file import Table, read_table
 from pipeline.errors import InputError, did_you_mean

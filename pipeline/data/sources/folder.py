@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.data import fingerprint
 from pipeline.data.labels import order_classes
 from pipeline.data.sources.assemble import Found, assemble
-from pipeline.data.sources.files import COMPRESSED, IMAGES, RECORDINGS, columns_of_files
+from pipeline.data.sources.file_lists import COMPRESSED, IMAGES, RECORDINGS, columns_of_files
 from pipeline.data.sources.source import SPLIT_OF, SPLITS, KnownTarget, Source, required_path
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data, Input

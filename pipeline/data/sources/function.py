@@ -24,8 +24,8 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     """Call the function without arguments; modules in the current directory are found.
 
     It returns a dictionary of splits (train, calibration, validation, test), each (x, y) or x alone, with x an array or
-    anything with a length and integer indexing and y what :func:`~pipeline.data.targets.read_target` takes, or mappings
-    from names to these; and optionally "class_names", of the one target or a mapping of targets.
+    anything with a length and integer indexing and y what :func:`~pipeline.data.target_kinds.read_target` takes, or
+    mappings from names to these; and optionally "class_names", of the one target or a mapping of targets.
 
     Raises:
         InputError: the function is not found, raises, or answers something else.

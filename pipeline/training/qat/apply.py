@@ -10,12 +10,13 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 
 from pipeline.errors import InputError
 from pipeline.models.backend import tf, tf_keras
+from pipeline.models.fake_quant.int8_config import Int8Config, has_kernel
+from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
 from pipeline.training.qat import graph as graphs
-from pipeline.training.qat.configs import Int8Config, has_kernel
 from pipeline.training.qat.fake_quant_placement import Rounded, place
 from pipeline.training.qat.graph import Graph, Layer
 from pipeline.training.qat.rewrites import canonical
-from pipeline.training.qat.scheme import CUSTOM_OBJECTS, EightBitPerChannel
+from pipeline.training.qat.scheme import EightBitPerChannel
 
 
 def quantize_aware(model: Any, configs: Mapping[str, Any] | None = None) -> Any:
@@ -63,7 +64,7 @@ def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
     classes |= {getattr(function, "__name__", type(function).__name__): function for function in functions}
     classes |= {type(config).__name__: type(config) for config in own.values()}
     try:
-        with tfmot.quantization.keras.quantize_scope({**classes, **CUSTOM_OBJECTS}):
+        with tfmot.quantization.keras.quantize_scope({**classes, **QAT_OBJECTS}):
             aware = tfmot.quantization.keras.quantize_apply(graph.build(annotate), scheme=EightBitPerChannel())
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(

@@ -177,11 +177,11 @@ _KNOWN = (
 
 
 def _known(layer: Layer) -> bool:
+    from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
     from pipeline.training.qat.fake_quant_placement import TRAINING_ONLY
-    from pipeline.training.qat.scheme import CUSTOM_OBJECTS
 
     kinds = {getattr(tf_keras.layers, name, None) for name in (*_KNOWN, *TRAINING_ONLY)}
-    return layer.kind in kinds or layer.kind in CUSTOM_OBJECTS.values()
+    return layer.kind in kinds or layer.kind in QAT_OBJECTS.values()
 
 
 def _functions(graph: Graph) -> list[Finding]:

@@ -17,17 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.models.backend import tf_keras
+from pipeline.models.fake_quant.int8_config import Range
+from pipeline.models.fake_quant.operation import Operation
 from pipeline.training.qat.fusing import fused_values
 from pipeline.training.qat.graph import Call, Graph, Value, is_input
-from pipeline.training.qat.operation import Operation
 from pipeline.training.qat.rewrites.fused_activations import activation_name
 from pipeline.training.qat.rewrites.operators import plain_name
-
-Range = Literal["input", "running"] | tuple[float, float]
-"""input: the widest that was seen; running: follows the batches; a pair: fixed by the kernel."""
 
 _ONLY_MOVES = (
     *("Reshape", "Flatten", "Permute", "RepeatVector", "MaxPooling2D", "MaxPooling1D"),

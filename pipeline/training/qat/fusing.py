@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from pipeline.models.backend import tf_keras
+from pipeline.models.fake_quant.operation import ChannelScale, Operation
 from pipeline.training.qat.graph import Call, Graph
-from pipeline.training.qat.operation import ChannelScale, Operation
-
-LINEAR = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
-"""Layers whose kernel is int8 with a scale an output channel."""
 
 FOLDS_BATCH_NORM = ("Conv2D", "DepthwiseConv2D", "Dense")
 """Layers that the converter folds a BatchNormalization behind them into."""

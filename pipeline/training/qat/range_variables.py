@@ -13,8 +13,8 @@ from typing import Any
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
 from pipeline.errors import InputError
+from pipeline.models.fake_quant.quantizers import FixedRange, RunningRange, WidestRange
 from pipeline.quantization.ranges import holding_zero
-from pipeline.training.qat.quantizers import FixedRange, RunningRange, WidestRange
 
 SEEN = 1.0
 """Batches that a range which was set counts for; with 1 it weighs as much as the first batch of training."""

@@ -15,9 +15,7 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
     quantize_scheme,
 )
 
-from pipeline.training.qat.configs import Int8Config, has_kernel
-from pipeline.training.qat.operation import ChannelScale, HardSwish, Operation, PlainLayerNormalization
-from pipeline.training.qat.quantizers import FixedRange, PerChannelWeights, RunningRange, WidestRange
+from pipeline.models.fake_quant.int8_config import Int8Config, has_kernel
 
 
 class Int8Registry(quantize_registry.QuantizeRegistry):  # type: ignore[misc]
@@ -43,13 +41,3 @@ class EightBitPerChannel(quantize_scheme.QuantizeScheme):  # type: ignore[misc]
 
     def get_quantize_registry(self) -> Any:
         return Int8Registry()
-
-
-CUSTOM_OBJECTS = {
-    made.__name__: made
-    for made in (
-        *(Int8Config, PerChannelWeights, RunningRange, WidestRange, FixedRange),
-        *(Operation, HardSwish, ChannelScale, PlainLayerNormalization),
-    )
-}
-"""Needed beside `tfmot.quantization.keras.quantize_scope` to load a QAT model."""

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.models.backend import tf, tf_keras
-from pipeline.training.qat.configs import has_kernel, kernel_attribute, weight_axes
+from pipeline.models.fake_quant.int8_config import has_kernel, kernel_attribute, weight_axes
+from pipeline.models.fake_quant.operation import ChannelScale
 from pipeline.training.qat.connections import Wiring, inner
 from pipeline.training.qat.fake_quant_placement import keeps_scale
 from pipeline.training.qat.fusing import folds
-from pipeline.training.qat.operation import ChannelScale
 from pipeline.training.qat.range_variables import learned_range, range_of, rounds_output
 
 _LARGEST_BIAS = 2.0**30

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pipeline.models.fake_quant.operation import Operation, encode
 from pipeline.training.qat.graph import Call, Graph, Layer, Value
-from pipeline.training.qat.operation import Operation, encode
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.operators import with_constant
 

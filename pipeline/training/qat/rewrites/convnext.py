@@ -1,13 +1,13 @@
 """ConvNeXt's own layers, which `tf_keras.applications` defines and nothing else can load.
 
-LayerScale multiplies channels by trained factors: a :class:`~pipeline.training.qat.operation.ChannelScale`, which the
-converter folds into the convolution before it. StochasticDepth is a Dropout of whole examples.
+LayerScale multiplies channels by trained factors: a :class:`~pipeline.models.fake_quant.operation.ChannelScale`, which
+the converter folds into the convolution before it. StochasticDepth is a Dropout of whole examples.
 """
 
 from __future__ import annotations
 
+from pipeline.models.fake_quant.operation import ChannelScale
 from pipeline.training.qat.graph import Graph, Layer
-from pipeline.training.qat.operation import ChannelScale
 from pipeline.training.qat.rewrites.change import Change
 
 _MODULE = "applications.convnext"

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.models.backend import tf, tf_keras
+from pipeline.models.fake_quant.operation import HardSwish
 from pipeline.training.qat.graph import Call, Graph, Value
-from pipeline.training.qat.operation import HardSwish
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.operators import constant_operand, with_constant
 

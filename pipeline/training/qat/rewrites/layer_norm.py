@@ -7,8 +7,8 @@ result; the ranges inside are calibrated.
 
 from __future__ import annotations
 
+from pipeline.models.fake_quant.operation import PlainLayerNormalization
 from pipeline.training.qat.graph import Graph
-from pipeline.training.qat.operation import PlainLayerNormalization
 from pipeline.training.qat.rewrites.change import Change
 
 

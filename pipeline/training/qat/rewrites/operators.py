@@ -1,7 +1,7 @@
 """Operators written as functions (`x + y`, `tf.nn.relu6(x)`, `x[:, 0]`), turned into layers.
 
 Keras keeps them as TFOpLambda, whose arguments live in the call: tfmot can neither clone nor wrap it. Where Keras has
-a layer for the function it is taken; anything else becomes an :class:`~pipeline.training.qat.operation.Operation`.
+a layer for the function it is taken; anything else becomes an :class:`~pipeline.models.fake_quant.operation.Operation`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.models.fake_quant.operation import Operation, encode
 from pipeline.training.qat.graph import Call, Graph, Layer, Value
-from pipeline.training.qat.operation import Operation, encode
 from pipeline.training.qat.rewrites.change import Change
 
 FUNCTIONS = ("TFOpLambda", "SlicingOpLambda")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.models.fake_quant.operation import Operation, encode
 from pipeline.training.qat.graph import Call, Graph, Layer, Value
-from pipeline.training.qat.operation import Operation, encode
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.fused_activations import activation_name
 from pipeline.training.qat.rewrites.operators import with_constant

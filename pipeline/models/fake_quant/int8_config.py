@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow_model_optimization as tfmot
 
 from pipeline.models.backend import tf_keras
-from pipeline.training.qat.fake_quant_placement import Range
-from pipeline.training.qat.fusing import LINEAR
-from pipeline.training.qat.quantizers import FixedRange, PerChannelWeights, RunningRange, WidestRange
+from pipeline.models.fake_quant.quantizers import FixedRange, PerChannelWeights, RunningRange, WidestRange
+
+Range = Literal["input", "running"] | tuple[float, float]
+"""input: the widest that was seen; running: follows the batches; a pair: fixed by the kernel."""
+
+LINEAR = ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
+"""Layers whose kernel is int8 with a scale an output channel."""
 
 
 @tf_keras.utils.register_keras_serializable("keras_int8_pipeline")

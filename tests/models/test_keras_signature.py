@@ -22,7 +22,7 @@ def k(request: pytest.FixtureRequest) -> Any:
 
 
 def test_it_holds_names_shapes_and_dtypes(k: Any) -> None:
-    from pipeline.models.signature import signature_of
+    from pipeline.models.keras_signature import signature_of
 
     image, tokens = k.Input((None, 4, 3), name="image"), k.Input((7,), dtype="int32", name="tokens")
     x = k.layers.GlobalAveragePooling2D()(image)
@@ -36,7 +36,7 @@ def test_it_holds_names_shapes_and_dtypes(k: Any) -> None:
 
 
 def test_a_dict_gives_its_keys(k: Any) -> None:
-    from pipeline.models.signature import signature_of
+    from pipeline.models.keras_signature import signature_of
 
     inputs = {"b": k.Input((3,), name="b"), "a": k.Input((3,), name="a")}
     found = signature_of(k.Model(inputs, {"sum": k.layers.Add()(list(inputs.values()))}))
@@ -45,7 +45,7 @@ def test_a_dict_gives_its_keys(k: Any) -> None:
 
 
 def test_an_ending_is_seen_through_reshapes_layers_functions_and_nested_models(k: Any) -> None:
-    from pipeline.models.signature import endings_of
+    from pipeline.models.keras_signature import endings_of
 
     layers, inputs = k.layers, k.Input((8,), name="x")
     inner_input = k.Input((8,))
@@ -74,7 +74,7 @@ def test_an_ending_is_seen_through_reshapes_layers_functions_and_nested_models(k
 
 def test_the_flatbuffer_of_a_model_ends_as_it_does(k: Any) -> None:
     from pipeline.conversion.import_float import import_float
-    from pipeline.models.signature import endings_of
+    from pipeline.models.keras_signature import endings_of
     from pipeline.tflite.endings import endings
     from tests.conversion import kinds_of_models
 
@@ -85,7 +85,7 @@ def test_the_flatbuffer_of_a_model_ends_as_it_does(k: Any) -> None:
 
 def test_code_of_a_subclassed_model_is_read_by_what_it_computes(k: Any) -> None:
     from pipeline.models.backend import tf
-    from pipeline.models.signature import endings_of, signature_of
+    from pipeline.models.keras_signature import endings_of, signature_of
 
     class Mine(k.Model):  # type: ignore[misc,name-defined]
         def call(self, x: Any) -> Any:
@@ -98,7 +98,7 @@ def test_code_of_a_subclassed_model_is_read_by_what_it_computes(k: Any) -> None:
 
 
 def test_qat_changes_neither_names_nor_endings() -> None:
-    from pipeline.models.signature import endings_of
+    from pipeline.models.keras_signature import endings_of
     from pipeline.training.qat.apply import quantize_aware
     from tests.tiny_keras import model
 
@@ -109,7 +109,7 @@ def test_qat_changes_neither_names_nor_endings() -> None:
 
 def test_what_is_no_keras_model_is_refused() -> None:
     from pipeline.errors import InputError
-    from pipeline.models.signature import signature_of
+    from pipeline.models.keras_signature import signature_of
 
     with pytest.raises(InputError, match=r"Keras model is needed here, not builtins\.str"):
         signature_of("model.keras")

@@ -1,0 +1,16 @@
+"""The classes that a saved QAT model of this project names, which Keras must know to load it."""
+
+from __future__ import annotations
+
+from pipeline.models.fake_quant.int8_config import Int8Config
+from pipeline.models.fake_quant.operation import ChannelScale, HardSwish, Operation, PlainLayerNormalization
+from pipeline.models.fake_quant.quantizers import FixedRange, PerChannelWeights, RunningRange, WidestRange
+
+QAT_OBJECTS = {
+    made.__name__: made
+    for made in (
+        *(Int8Config, PerChannelWeights, RunningRange, WidestRange, FixedRange),
+        *(Operation, HardSwish, ChannelScale, PlainLayerNormalization),
+    )
+}
+"""Needed beside `tfmot.quantization.keras.quantize_scope`."""

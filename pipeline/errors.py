@@ -28,3 +28,13 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     if close:
         return f" Did you mean '{close[0]}'?"
     return f" Known: {', '.join(names)}." if 0 < len(names) <= 20 else ""
+
+
+def one_line(text: object, most: int | None = None) -> str:
+    """What another program or library said, on one line, for a message of one paragraph.
+
+    Args:
+        text: An exception, or its text.
+        most: Characters that are kept.
+    """
+    return " ".join(str(text).split())[:most]

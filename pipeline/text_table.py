@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -33,3 +34,10 @@ def size(number_of_bytes: int | None) -> str:
     if number_of_bytes < 1_000_000:
         return f"{number_of_bytes / 1_000:.0f} KB"
     return f"{number_of_bytes / 1_000_000:.2f} MB"
+
+
+def decibels(value: float) -> str:
+    """A signal to noise ratio; infinite where nothing differs, minus infinite where nothing is left."""
+    if math.isfinite(value):
+        return f"{value:.1f} dB"
+    return "same" if value > 0 else "lost"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from pipeline import recipe as recipes
 from pipeline.api.model import files, load
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
-from pipeline.text_table import text_table
+from pipeline.text_table import decibels, text_table
 from pipeline.workflow.context import silent
 from pipeline.workflow.given_data import GivenData
 
@@ -47,7 +46,7 @@ class VerificationResult:
             row = (
                 ["–", "–", "–"]
                 if above is None
-                else [above.against, f"{100 * above.agreement:.1f} %", _db(above.sqnr_db)]
+                else [above.against, f"{100 * above.agreement:.1f} %", decibels(above.sqnr_db)]
             )
             rows.append([step.name, *row])
         lines = [text_table(["rung", "against", "agreement", "SQNR"], rows)]
@@ -141,7 +140,3 @@ def _path(given: Any) -> Path:
     if isinstance(given, str | Path):
         return Path(given)
     raise InputError(f"Without data, models are paths or a run folder, not {type(given).__name__}: give data too.")
-
-
-def _db(value: float) -> str:
-    return f"{value:.1f} dB" if math.isfinite(value) else "same" if value > 0 else "lost"

@@ -14,6 +14,7 @@ from pipeline.data import wav
 from pipeline.data.preprocess import AudioPreprocessor, ImagePreprocessor
 from pipeline.errors import InputError
 from pipeline.recipe import Preprocess
+from pipeline.tasks.class_scores import softmax
 from pipeline.tensors import Tensors, TensorSpec, show_shape
 from pipeline.tflite.runner import Runner
 
@@ -232,9 +233,7 @@ def _probabilities(target: Output, scores: NDArray[np.float32]) -> NDArray[np.fl
         return np.array([1 - one, one], np.float32)
     if activated:
         return scores
-    powers = np.exp(scores.astype(np.float64) - np.float64(scores.max()))
-    shares: NDArray[np.float32] = (powers / powers.sum()).astype(np.float32)
-    return shares
+    return softmax(scores.astype(np.float64)).astype(np.float32)
 
 
 def _sigmoid(scores: NDArray[np.float32]) -> NDArray[np.float32]:

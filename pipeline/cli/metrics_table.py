@@ -91,9 +91,7 @@ def _decibels(block: Mapping[str, Any]) -> str:
     outputs = block.get("outputs")
     if not outputs:
         return NOTHING
-    ratios = [_ratio(output) for output in outputs.values()]
-    lowest = min(ratios)
-    return "same" if lowest == math.inf else "broken" if lowest == -math.inf else f"{lowest:.1f} dB"
+    return show.decibels(min(_ratio(output) for output in outputs.values()))
 
 
 def _ratio(output: Mapping[str, Any]) -> float:

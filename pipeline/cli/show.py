@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pipeline.text_table import decibels as decibels
+from pipeline.text_table import size as size
+
 if TYPE_CHECKING:
     from pipeline.finding import Finding
 
@@ -81,13 +84,6 @@ def shorten(text: str, width: int) -> str:
     """A long name without its middle."""
     half = (width - 1) // 2
     return text if len(text) <= width else f"{text[: width - 1 - half]}…{text[-half:]}"
-
-
-def size(number_of_bytes: int) -> str:
-    """Bytes in the unit that fits: KB and MB of 1,000, as download sizes are given."""
-    if number_of_bytes < 1_000_000:
-        return f"{number_of_bytes / 1_000:.0f} KB"
-    return f"{number_of_bytes / 1_000_000:.2f} MB"
 
 
 def milliseconds(value: float | None) -> str:

@@ -179,7 +179,7 @@ def _print(found: Verification) -> None:
             pairs = "; ".join(f"{one.label} {one.show(above)}, {one.show(below)}" for one, above, below in both)
             typer.echo(f"The other metrics, {first.name} and {last.name}: {pairs}.")
         if len(whole.fidelity) > 1:
-            outputs = ", ".join(f"'{name}' {_decibels(one.sqnr_db)}" for name, one in whole.fidelity.items())
+            outputs = ", ".join(f"'{name}' {show.decibels(one.sqnr_db)}" for name, one in whole.fidelity.items())
             typer.echo(f"Its outputs: {outputs}.")
     for line in _loss(found):
         typer.echo(line)
@@ -208,7 +208,7 @@ def _row(step: Step) -> tuple[str, ...]:
         *judged,
         show.percent(above.agreement) if above else "–",
         "–" if above is None or above.max_lsb is None else str(above.max_lsb),
-        "–" if above is None else "same" if above.identical else _decibels(above.sqnr_db),
+        "–" if above is None else "same" if above.identical else show.decibels(above.sqnr_db),
     )
 
 
@@ -259,7 +259,7 @@ def _loss(found: Verification) -> list[str]:
 def _gap(gap: TensorGap) -> str:
     from pipeline.cli import show
 
-    numbers = [_decibels(gap.sqnr_db)]
+    numbers = [show.decibels(gap.sqnr_db)]
     if gap.max_lsb is not None:
         numbers = [f"up to {gap.max_lsb} LSB", *numbers]
     elif gap.rms_lsb is not None:
@@ -270,9 +270,3 @@ def _gap(gap: TensorGap) -> str:
 
 def _share(value: float) -> str:
     return f"{100 * value:.2g} %" if value < 10 else "many times as much as it has"
-
-
-def _decibels(value: float) -> str:
-    if math.isfinite(value):
-        return f"{value:.1f} dB"
-    return "same" if value > 0 else "lost"

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pipeline.conversion.dilated import TOGETHER, dilate
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.input_sizes import Sizes
 from pipeline.models.named_function import NamedFunction, named_function
@@ -118,4 +118,4 @@ def _convert(function: NamedFunction, batch: int | None) -> bytes:
 
 
 def _refused(what: str, function: NamedFunction, error: Exception) -> PipelineError:
-    return PipelineError(f"{what} '{function.name}': {' '.join(str(error).split())[:600]}")
+    return PipelineError(f"{what} '{function.name}': {one_line(error, 600)}")

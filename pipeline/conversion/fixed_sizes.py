@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ai_edge_litert.schema_py_generated import ModelT
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, one_line
 from pipeline.models.input_sizes import Sizes, with_sizes
 from pipeline.tensors import OPEN, TensorSpec
 from pipeline.tflite import flatbuffer
@@ -107,7 +107,7 @@ def _run(content: bytes, specs: Sequence[TensorSpec], batch: int) -> list[NDArra
         except (RuntimeError, ValueError) as error:
             listed = ", ".join(f"'{spec.name}' {shape}" for spec, shape in zip(specs, shapes, strict=True))
             raise InputError(
-                f"The .tflite model does not run with inputs of the sizes {listed}: {' '.join(str(error).split())}"
+                f"The .tflite model does not run with inputs of the sizes {listed}: {one_line(error)}"
             ) from error
     count = len(flatbuffer.read(content).subgraphs[0].tensors)
     return [_value(interpreter, index) for index in range(count)]

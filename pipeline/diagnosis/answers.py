@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks.class_scores import class_scores, top_k_hits
+from pipeline.tasks.class_scores import class_scores, softmax, top_k_hits
 from pipeline.tasks.classification import Classification
 from pipeline.tensors import Array, Batch, Predictor
 
@@ -120,8 +120,7 @@ def _labels(batch: Batch, task: Classification) -> NDArray[np.int64] | None:
 def _probabilities(scores: NDArray[np.float64], *, logits: bool) -> NDArray[np.float64]:
     """[n, classes]."""
     if logits:
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return softmax(scores)
     # An int8 model's probabilities of many classes are rounded to 0 and do not add up to 1.
     clipped = np.clip(scores, 0, None)
     total = clipped.sum(axis=1, keepdims=True)

@@ -94,11 +94,6 @@ class Measured:
         return mean
 
 
-def short(name: str) -> str:
-    """An activation's name as a message shows it: of those of fused operators the first."""
-    return name.split(";")[0]
-
-
 def each_example(batch: Batch) -> Iterator[Tensors]:
     """The inputs of each example of a batch, without the batch."""
     for place in range(len(batch)):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data import Dataset
-from pipeline.tensors import Batch
+from pipeline.tensors import Batch, first_examples
 
 READ = 32
 """Examples read at a time."""
@@ -33,9 +33,4 @@ def sample(dataset: Dataset, split: str, count: int) -> Iterator[Batch]:
 
     Stored order will not do: folders and many tables are sorted by class.
     """
-    left = count
-    for batch in dataset.batches(split, min(READ, count), shuffle_seed=0):
-        yield batch[:left]
-        left -= len(batch)
-        if left <= 0:
-            return
+    return first_examples(dataset.batches(split, min(READ, count), shuffle_seed=0), count)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import h5py
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, one_line
 from pipeline.models import custom_objects
 from pipeline.models.backend import tf_keras
 from pipeline.models.input_sizes import Sizes
@@ -137,5 +137,5 @@ def _keras_version(path: Path) -> str | None:
 
 
 def _first_sentence(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     return text if len(text) <= 300 else text[:300] + " …"

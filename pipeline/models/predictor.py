@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.named_function import NamedFunction, named_function
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, batch_size, bind, check_fits
@@ -76,7 +76,7 @@ class KerasPredictor:
             answered = self._traced(*(tf.constant(piece) for piece in pieces))
         except (tf.errors.OpError, ValueError) as error:
             raise PipelineError(
-                f"The model '{self._function.name}' failed while it ran: {' '.join(str(error).split())[:300]}"
+                f"The model '{self._function.name}' failed while it ran: {one_line(error, 300)}"
             ) from error
         found = []
         for spec, output in zip(self._outputs, answered, strict=True):

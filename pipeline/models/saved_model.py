@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, did_you_mean, one_line
 from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.input_sizes import Sizes
 from pipeline.models.named_function import NamedFunction, spec_of
@@ -35,8 +35,7 @@ def open_saved_model(path: Path, signature: str | None = None, sizes: Sizes | No
             loaded = tf.saved_model.load(str(path))
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, tf.errors.OpError) as error:
         raise InputError(
-            f"TensorFlow cannot load the SavedModel '{path}': {' '.join(str(error).split())[:300]} Copy or export it "
-            "again."
+            f"TensorFlow cannot load the SavedModel '{path}': {one_line(error, 300)} Copy or export it again."
         ) from error
     key = _chosen(path, list(loaded.signatures), signature)
     function = loaded.signatures[key]

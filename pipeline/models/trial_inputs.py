@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, one_line
 from pipeline.tensors import OPEN, TensorSpec
 
 OPEN_SIDES = (32, 64, 96, 128, 224)
@@ -49,7 +49,7 @@ def trial_inputs(
             reason = error
             continue
         return feed
-    raise InputError(f"The model '{name}' does not run: {' '.join(str(reason).split())[:300]}")
+    raise InputError(f"The model '{name}' does not run: {one_line(reason, 300)}")
 
 
 def difference(reference: NDArray[Any], output: NDArray[Any]) -> float:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, one_line
 
 _SHAPES = re.compile(
     r"variable '\s*(?P<name>[^':]+)(?::\d+)?'.*?variable shape (?P<wanted>\([\d, ]*\))"
@@ -36,7 +36,7 @@ def load_weights(model: Any, path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if shapes := _SHAPES.search(text):
         layer, _, weight = shapes["name"].rpartition("/")
         return f"layer '{layer}' has a {weight} of the shape {shapes['wanted']}, the file one of {shapes['found']}."

@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import ModelT
 from ai_edge_quantizer import quantizer
 
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.quantization.fit_biases import fit_biases
 from pipeline.quantization.keep import BASE, plan
 from pipeline.quantization.kernel_limits import wide_enough
@@ -96,9 +96,7 @@ def quantize(content: bytes, rules: Rules, measured: Statistics | None) -> bytes
         with without_chatter(), contextlib.redirect_stderr(io.StringIO()):  # its bar cannot be turned off
             result = writer.quantize(own, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
-        raise PipelineError(
-            f"ai-edge-quantizer cannot write this model: {' '.join(str(error).split())[:600]}"
-        ) from error
+        raise PipelineError(f"ai-edge-quantizer cannot write this model: {one_line(error, 600)}") from error
     return shapes_of_integers(bytes(result.quantized_model))
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, did_you_mean, one_line
 from pipeline.recipe.schema import Recipe
 
 
@@ -65,7 +65,7 @@ def load(name: str, overrides: Sequence[str] = ()) -> Recipe:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"The recipe {path} is not YAML: {_one_line(error)}") from error
+        raise InputError(f"The recipe {path} is not YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise InputError(f"The recipe {path} is not a YAML mapping with the keys name, model, data, …")
     for override in overrides:
@@ -106,11 +106,7 @@ def lay_over(content: dict[str, Any], override: str) -> None:
     try:
         place[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise InputError(f"--set {override}: the value is not YAML: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        raise InputError(f"--set {override}: the value is not YAML: {one_line(error)}") from error
 
 
 def _explain(error: ValidationError) -> str:

@@ -30,6 +30,13 @@ def class_scores(scores: NDArray[Any], kind: Scores) -> NDArray[Any]:
     return np.concatenate([np.zeros_like(flat) if kind == "logits" else 1 - flat, flat], axis=1)
 
 
+def softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    """exp(x) / Σ exp(x) over the last axis, in the type of the logits."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: NDArray[Any] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
 def top_k_hits(scores: NDArray[Any], labels: NDArray[Any], k: int) -> NDArray[np.bool_]:
     """Whether each example's label is among its k highest scores.
 

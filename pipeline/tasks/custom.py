@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline import importing
 from pipeline.errors import InputError, PipelineError, did_you_mean
+from pipeline.tasks.class_scores import softmax
 from pipeline.tasks.fidelity_only import Fidelity, class_readings
 from pipeline.tasks.task import Endings, Metric, Task
 from pipeline.tensors import Signature, Tensors, TensorSpec, batch_size
@@ -188,9 +189,7 @@ def _one_each(given: Any, examples: int, reference: str) -> NDArray[np.float64]:
 
 def _activated(values: NDArray[Any], ending: Literal["softmax", "sigmoid", "none"]) -> NDArray[Any]:
     if ending == "softmax":
-        powers = np.exp(values - values.max(axis=-1, keepdims=True))
-        softmax: NDArray[Any] = powers / powers.sum(axis=-1, keepdims=True)
-        return softmax
+        return softmax(values)
     if ending == "sigmoid":
         sigmoid: NDArray[Any] = 0.5 * (1 + np.tanh(values / 2))
         return sigmoid

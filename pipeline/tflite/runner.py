@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
+from pipeline.tflite.delegated_nodes import partitions
 
 
 class Call(NamedTuple):
@@ -117,7 +118,7 @@ class Runner:
         try:
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
-            raise PipelineError(f"{self._name} failed while it ran: {_one_line(error)}") from error
+            raise PipelineError(f"{self._name} failed while it ran: {one_line(error)}") from error
 
     def run(self, *arrays: Array) -> list[Array]:
         """Outputs for the inputs, all in the model's own order, types and shapes.
@@ -239,24 +240,7 @@ class Runner:
     def partitions(self) -> tuple[int, tuple[tuple[int, ...], ...]]:
         """How many operators the main graph has, and which of them each of the delegate's partitions runs."""
         nodes = self._interpreter._get_ops_details()
-        own = [node for node in nodes if node["op_name"] != "DELEGATE"]
-        maker = {int(tensor): place for place, node in enumerate(own) for tensor in node["outputs"]}
-        partitions = []
-        # The list keeps the nodes a delegate replaced. They are those between its outputs and its inputs.
-        for delegate in (node for node in nodes if node["op_name"] == "DELEGATE"):
-            taken: set[int] = set()
-            seen = {int(tensor) for tensor in delegate["inputs"]}
-            open_ = [int(tensor) for tensor in delegate["outputs"]]
-            while open_:
-                tensor = open_.pop()
-                if tensor in seen:
-                    continue
-                seen.add(tensor)
-                if tensor in maker:
-                    taken.add(maker[tensor])
-                    open_.extend(int(before) for before in own[maker[tensor]]["inputs"])
-            partitions.append(tuple(sorted(taken)))
-        return len(own), tuple(partitions)
+        return partitions([(node["op_name"], node["inputs"], node["outputs"]) for node in nodes])
 
     def _load(self, model: Path | bytes, threads: int, resolver: OpResolverType) -> Any:
         if isinstance(model, Path) and not model.is_file():
@@ -267,7 +251,7 @@ class Runner:
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"{self._name} is not a .tflite model, or is cut short or damaged. Make or copy it again. "
-                f"(LiteRT: {_one_line(error)})"
+                f"(LiteRT: {one_line(error)})"
             ) from error
 
     def _resize(self, details: list[dict[str, Any]], shapes: Sequence[Sequence[Any]], batch: int | None) -> None:
@@ -277,17 +261,17 @@ class Runner:
             try:
                 self._interpreter.resize_tensor_input(entry["index"], list(shape))
             except (ValueError, RuntimeError) as error:
-                raise self._refused(batch, _one_line(error)) from error
+                raise self._refused(batch, one_line(error)) from error
 
     def _allocate(self, batch: int | None) -> None:
         try:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             if batch is not None:
-                raise self._refused(batch, _one_line(error)) from error
+                raise self._refused(batch, one_line(error)) from error
             raise InputError(
                 f"{self._name} cannot be made ready: an operator is unknown to LiteRT or its tensors do not "
-                f"fit. (LiteRT: {_one_line(error)})"
+                f"fit. (LiteRT: {one_line(error)})"
             ) from error
 
     def _try_batch(self, batch: int | None) -> None:
@@ -296,7 +280,7 @@ class Runner:
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise self._refused(batch, _one_line(error)) from error
+            raise self._refused(batch, one_line(error)) from error
         for output in self._interpreter.get_output_details():
             shape = self._interpreter.get_tensor(output["index"]).shape
             if shape[:1] != (batch,):
@@ -366,10 +350,6 @@ def _as_in_the_file(specs: tuple[TensorSpec, ...], details: list[dict[str, Any]]
 
 def _fits(given: Sequence[int], wanted: Sequence[int]) -> bool:
     return all(side in (OPEN, own) for own, side in zip(given, wanted, strict=True))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 _redirecting = threading.Lock()

@@ -87,7 +87,7 @@ def test_without_a_metric_there_is_fidelity(capsys: Captured) -> None:
     ("output", "said"),
     [
         ({"sqnr_db": None, "identical": True, "max_lsb": 0}, ["same", "0"]),
-        ({"sqnr_db": None, "identical": False, "max_lsb": 3}, ["broken", "3"]),
+        ({"sqnr_db": None, "identical": False, "max_lsb": 3}, ["lost", "3"]),
         ({"sqnr_db": 31.26, "identical": False, "max_lsb": 3}, ["31.3", "dB", "3"]),
     ],
 )

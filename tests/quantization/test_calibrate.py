@@ -1,4 +1,4 @@
-"""Calibration measures what numpy measures, whatever the batches (see test_hub.py for whole models)."""
+"""Calibration measures what numpy measures, whatever the batches (see test_every_format.py for whole models)."""
 
 from __future__ import annotations
 

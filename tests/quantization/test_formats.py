@@ -1,4 +1,4 @@
-"""What is stored in the quantized files is what numpy computes (see test_hub.py for the formats themselves)."""
+"""What is stored in the quantized files is what numpy computes (see test_every_format.py for the formats themselves)."""
 
 from __future__ import annotations
 

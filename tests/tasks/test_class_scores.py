@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.tasks.class_scores import class_scores, same_class, top_k_hits
+from pipeline.tasks.class_scores import class_scores, same_class, softmax, top_k_hits
+
+
+def test_softmax_is_over_the_last_axis_and_bears_large_logits() -> None:
+    np.testing.assert_allclose(softmax(np.log([[1.0, 3.0], [2.0, 2.0]])), [[0.25, 0.75], [0.5, 0.5]])
+    np.testing.assert_array_equal(softmax(np.array([1000.0, 0.0])), [1, 0])
 
 
 def test_top_k_hits() -> None:

@@ -111,3 +111,29 @@ def test_frozen_statistics_stay_in_qat() -> None:
     assert all(gradient is not None for gradient in gradients)
     for layer, mean in zip(batch_norm.layers(aware), before, strict=True):
         np.testing.assert_array_equal(layer.moving_mean, mean)
+
+
+def test_batch_norm_statistics_are_the_mean_over_the_batches() -> None:
+    from pipeline.models.backend import tf_keras
+    from pipeline.training import batch_norm
+
+    model = tf_keras.Sequential([tf_keras.Input((3,)), tf_keras.layers.BatchNormalization(momentum=0.999)])
+    batches = [np.random.default_rng(seed).normal(seed, 1 + seed, (32, 3)).astype(np.float32) for seed in range(4)]
+    batch_norm.reestimate(model, batches)
+    layer = model.layers[0]
+    np.testing.assert_allclose(layer.moving_mean, np.mean([b.mean(0) for b in batches], 0), rtol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance, np.mean([b.var(0) for b in batches], 0), rtol=1e-3)
+    assert layer.momentum == 0.999
+
+
+def test_frozen_batch_norm_keeps_its_statistics_and_still_learns_its_shift() -> None:
+    from pipeline.models.backend import tf_keras
+    from pipeline.training import batch_norm
+
+    model = tf_keras.Sequential([tf_keras.Input((3,)), tf_keras.layers.BatchNormalization()])
+    batch_norm.freeze(model)
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(5, 1, (32, 3)).astype(np.float32)
+    model.fit(x, x, verbose=0)
+    assert not model.layers[0].moving_mean.numpy().any()
+    assert model.layers[0].beta.numpy().all()

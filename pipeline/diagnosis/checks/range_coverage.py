@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.diagnosis.input_statistics import InputStatistics, named
-from pipeline.diagnosis.measured_ranges import Measured, Outside, short
+from pipeline.diagnosis.measured_ranges import Measured, Outside
 from pipeline.finding import Finding, percent
 from pipeline.tensors import TensorSpec
+from pipeline.tflite.audit.formatting import short
 
 CHECK = "ranges"
 EXAMPLES = 100

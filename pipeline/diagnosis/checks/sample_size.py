@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.diagnosis.measured_ranges import PARTS, Measured, short
+from pipeline.diagnosis.measured_ranges import PARTS, Measured
 from pipeline.finding import Finding, percent
+from pipeline.tflite.audit.formatting import short
 
 CHECK = "too few"
 FEWEST = 50

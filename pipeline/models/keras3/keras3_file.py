@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, one_line
 from pipeline.models import custom_objects
 from pipeline.models.keras3 import h5
 
@@ -32,7 +32,7 @@ def load_keras3(path: Path) -> Any:
                 source = h5.load(path)
     except FAILURES as error:
         raise InputError(
-            f"Keras 3 cannot load '{path}': {' '.join(str(error).split())[:300]} For a model with code of your own, "
+            f"Keras 3 cannot load '{path}': {one_line(error, 300)} For a model with code of your own, "
             "run in the folder of the module that holds it, or export it as a SavedModel, which needs no code: "
             "model.export(FOLDER)."
         ) from error

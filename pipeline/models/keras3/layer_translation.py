@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.errors import one_line
 from pipeline.models.backend import tf_keras
 from pipeline.models.keras3 import activation_functions as activations
 from pipeline.models.keras3.problems import CannotCarryError
@@ -132,7 +133,7 @@ def twin(layer: Any, nested: Nested) -> Twin:
     try:
         made = kind(**arguments)
     except (ValueError, TypeError, KeyError) as error:
-        raise CannotCarryError(f"Keras 2 refuses its configuration: {' '.join(str(error).split())[:200]}") from error
+        raise CannotCarryError(f"Keras 2 refuses its configuration: {one_line(error, 200)}") from error
     made._name = layer.name  # Bidirectional and others name themselves after what they wrap
     # Elementwise behind the inner layer is elementwise behind the wrapper.
     after = after or next((one.after for one in every if one.after is not None), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, one_line
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.keras3 import operations
 from pipeline.models.keras3.layer_translation import Twin, twin
@@ -102,7 +102,7 @@ def _called(node: Any, tensors: dict[int, Any], twins: dict[int, Twin | None], p
         if len(outputs) != len(node.outputs):
             raise CannotCarryError(f"{len(outputs)} outputs where Keras 3 has {len(node.outputs)}")
     except (CannotCarryError, ValueError, TypeError, NotImplementedError, AttributeError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         problems.append(Problem(operation.name, type(operation).__name__, reason))
         return _placeholders(node)
     return list(outputs)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, one_line
 from pipeline.models.keras3 import h5
 from pipeline.models.keras3.equivalence import compare
 from pipeline.models.keras3.keras3_file import FAILURES, load_keras3
@@ -116,5 +116,5 @@ def _problem(entry: dict[str, Any]) -> Problem | None:
     except CannotCarryError as error:
         return Problem(name, kind, str(error))
     except FAILURES as error:
-        return Problem(name, kind, " ".join(str(error).split())[:200])
+        return Problem(name, kind, one_line(error, 200))
     return None

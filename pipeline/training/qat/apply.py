@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow_model_optimization as tfmot
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, one_line
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.fake_quant.int8_config import Int8Config, has_kernel
 from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
@@ -68,7 +68,7 @@ def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
             aware = tfmot.quantization.keras.quantize_apply(graph.build(annotate), scheme=EightBitPerChannel())
     except (ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
-            f"tensorflow-model-optimization cannot quantize '{graph.name}': {' '.join(str(error).split())[:400]} "
+            f"tensorflow-model-optimization cannot quantize '{graph.name}': {one_line(error, 400)} "
             "`pipeline doctor MODEL` lists what is in the way. Post-training quantization takes every model: run "
             "the recipe with --ptq."
         ) from error

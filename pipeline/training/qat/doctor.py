@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.finding import Diagnosis, Finding, worst_first
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
@@ -246,7 +246,7 @@ def _float_operators(content: bytes) -> list[Finding]:
 
 
 def _refused(check: str, error: Exception, effect: str, remedy: str) -> Finding:
-    what = " ".join(str(error).split())[:300]
+    what = one_line(error, 300)
     return Finding(check, "error", what, effect, remedy, {"error": what})
 
 

@@ -11,12 +11,12 @@ from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.tensors import Array, Tensors, TensorSpec, take
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.delegated_nodes import partitions
 from pipeline.tflite.inspect import Inspection, inspect
 from pipeline.tflite.runner import Call, Runner
 from pipeline.verification.arm import sysroot as sysroots
 from pipeline.verification.arm.boundary import handed_over
 from pipeline.verification.arm.counts import Counts
-from pipeline.verification.arm.delegated_nodes import not_taken
 from pipeline.verification.arm.emulation_result import Answer, Comparison, ProfileResult, compare
 from pipeline.verification.arm.findings import bit_exact, examine
 from pipeline.verification.arm.machine import Answer as GuestAnswer
@@ -136,7 +136,8 @@ def _one(
         _shaped(raw, runner.outputs, reference) for raw, reference in zip(answer.outputs, host, strict=True)
     )
     comparison = compare(host, outputs, [spec.name for spec in runner.outputs])
-    count, left = not_taken(answer.nodes)
+    count, taken = partitions([(node["name"], node["inputs"], node["outputs"]) for node in answer.nodes])
+    left = frozenset(range(count)).difference(*taken)
     boundary = None
     if comparison.differing_bytes and left and bit_exact(inspection):
         boundary = _boundary(sysroot, profile, jobs[0], left, track)

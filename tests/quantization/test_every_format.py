@@ -130,7 +130,7 @@ def test_no_pixel_of_minus_one_to_one_lies_between_two_steps() -> None:
     assert (np.abs(steps % 1 - 0.5) < 1e-6).sum() <= 1
 
 
-def test_a_model_without_fake_quant_is_its_own_hub(flatbuffer: bytes, examples: Examples) -> None:
+def test_a_model_without_fake_quant_is_prepared_as_it_is(flatbuffer: bytes, examples: Examples) -> None:
     prepared, learned = take_out_fake_quant(flatbuffer)
     assert not learned
     np.testing.assert_array_equal(answer(Runner(prepared), examples[0]), answer(Runner(flatbuffer), examples[0]))

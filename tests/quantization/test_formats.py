@@ -1,4 +1,4 @@
-"""What is stored in the quantized files is what numpy computes (see test_every_format.py for the formats themselves)."""
+"""What is stored in the quantized files is what numpy computes (see test_every_format.py for each as a whole)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import recipe
 from pipeline.errors import InputError
+from pipeline.tensors import only
 from tests.training.tasks import digits
 
 TEACHER = np.float32([[2, 1, 0], [0, 0, 0]])
@@ -77,7 +78,7 @@ def test_a_student_comes_nearer_to_its_teacher_without_labels() -> None:
     teacher = without_batch_norm()
     student = tf_keras.models.clone_model(teacher)
     data = load(recipe.Data(source="digits", preprocess={"scale": "0..1"}, limit=200))  # type: ignore[arg-type]
-    x = next(iter(data.batches("test", 64))).x
+    x = only(next(iter(data.batches("test", 64))).inputs)
 
     def apart() -> float:
         return float(np.abs(student(x).numpy() - teacher(x).numpy()).mean())

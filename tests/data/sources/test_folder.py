@@ -8,6 +8,7 @@ import pytest
 from pipeline.data import load, open_source
 from pipeline.errors import InputError
 from pipeline.recipe import Data, Preprocess
+from pipeline.tensors import only
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data" / "flowers"
 
@@ -119,4 +120,4 @@ def test_real_photos():
     assert data.class_names == ("daisy", "dandelion", "rose", "sunflower", "tulip")
     assert data.size("test") == 300
     assert data.size("train") + data.size("calibration") + data.size("validation") == 1500
-    assert next(data.batches("test", 8)).x.shape == (8, 32, 32, 3)
+    assert only(next(data.batches("test", 8)).inputs).shape == (8, 32, 32, 3)

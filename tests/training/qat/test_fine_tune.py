@@ -8,6 +8,7 @@ from pipeline import recipe
 from pipeline.tflite.inspect import inspect
 from pipeline.workflow.run_folder import Run
 from tests.answers import answer
+from tests.training.tasks import digits
 
 
 def test_the_input_range_is_the_datas_from_the_start_and_stays() -> None:
@@ -19,7 +20,8 @@ def test_the_input_range_is_the_datas_from_the_start_and_stays() -> None:
 
     layers = [tf_keras.Input((8, 8, 1)), tf_keras.layers.Flatten(), tf_keras.layers.Dense(10, activation="softmax")]
     data = load(recipe.Data.model_validate({"limit": 40, "preprocess": {"scale": "-1..1"}}))
-    aware, history = fine_tune(tf_keras.Sequential(layers), data, recipe.Qat(epochs=1))
+    model = tf_keras.Sequential(layers)
+    aware, history = fine_tune(model, data, recipe.Qat(epochs=1), digits(model))
     [name] = input_quantizers(aware).values()
     np.testing.assert_allclose(ranges(aware)[name], holding_zero(-1, 1), rtol=1e-5)
     assert len(history.loss) == 1

@@ -52,7 +52,7 @@ def _add(name: str, command: Callable[..., None]) -> None:
     app.command(name, help=f"{text}\b\n{mark}{examples}", short_help=summary)(command)
 
 
-for _name, _command in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "train": train.train,
     "qat": train.qat,
@@ -68,7 +68,8 @@ for _name, _command in {
     "explain": explain.explain,
     "bundle": bundle.bundle,
     "push": push.push,
-}.items():
+}
+for _name, _command in _COMMANDS.items():
     _add(_name, _command)
 app.add_typer(devices.app, name="devices")
 app.add_typer(recipes.app, name="recipes")

@@ -28,17 +28,19 @@ class KerasRung:
     against: str | None = None
 
     def __init__(self, name: str, title: str, path: Path) -> None:
-        from pipeline.models.load import load_file
+        from pipeline.models.backend import tf_keras
+        from pipeline.models.load import load_for_conversion
+        from pipeline.models.predictor import KerasPredictor
 
         self.name, self.title, self.source = name, title, str(path)
-        self._model = load_file(path)
-        self.signature = _signature(self._model)
+        self._model = load_for_conversion(path)
+        self._predictor = KerasPredictor(self._model)
+        self.signature = self._predictor.signature
+        self.has_layers = isinstance(self._model, tf_keras.Model) and bool(getattr(self._model, "inputs", None))
+        """Whether `activations` can be asked for: of a Keras 2 model with a graph."""
 
     def __call__(self, inputs: Tensors) -> Outputs:
-        arrays = _fed(inputs, self.signature.inputs, f"The model {self.source}")
-        answered = _flat(self._model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0]))
-        names = [spec.name for spec in self.signature.outputs]
-        return Outputs.of_real(dict(zip(names, answered, strict=True)))
+        return self._predictor(inputs)
 
     def activations(self, beside: Sequence[Activation]) -> KerasActivations:
         """The layers' outputs, under the names that a .tflite of this model gives them."""

@@ -71,6 +71,7 @@ def export(
     Example: pipeline export model.keras --int8 --data arrays.npz
     """
     from pipeline.cli import show
+    from pipeline.cli.run import show_metrics
     from pipeline.progress import bar
     from pipeline.quantization.keep import parse
     from pipeline.tflite.inspect import inspect
@@ -92,10 +93,17 @@ def export(
         bar,
         show.say,
     )
-    if every and _compared(written, wanted, as_json=json):
+    metrics = targets.compare(written, bar, show.say) if every else None
+    folder = next(iter(written.values())).parent
+    if metrics is not None:
+        if json:
+            show.as_json(metrics)
+            return
+        show_metrics(metrics)
+        typer.echo(f"{folder}/ holds the models.")
         return
     found = {name: inspect(path) for name, path in written.items()}
-    measured = targets.held_out(Run(next(iter(written.values())).parent)) if "int8" in written and not keep else None
+    measured = targets.held_out(Run(folder)) if "int8" in written and not keep else None
     if json:
         show.as_json(
             {
@@ -116,32 +124,4 @@ def export(
     )
     if measured is not None:
         typer.echo(str(measured))
-    typer.echo(f"in {next(iter(written.values())).parent}/")
-
-
-def _compared(written: dict[Format, Path], wanted: tuple[Format, ...], *, as_json: bool) -> bool:
-    """Show the formats beside the float model; False where there is no data to measure them on."""
-    from pipeline import recipe
-    from pipeline.cli import show
-    from pipeline.cli.run import show_metrics
-    from pipeline.errors import InputError
-    from pipeline.progress import bar
-    from pipeline.workflow import stages
-    from pipeline.workflow.run_folder import Run
-
-    run = Run(next(iter(written.values())).parent)
-    if "recipe" not in run.manifest:
-        show.say("not measured: give data with --recipe or --data for accuracy and latency")
-        return False
-    try:
-        context = stages.RunContext(recipe.parse(run.manifest["recipe"]), run, bar, show.say)
-        metrics = stages.measure(context, [name for name in wanted if name != "float32"])
-    except InputError as error:
-        show.say(f"not measured: {error}")
-        return False
-    if as_json:
-        show.as_json(metrics)
-        return True
-    show_metrics(metrics)
-    typer.echo(f"{run.folder}/ holds the models.")
-    return True
+    typer.echo(f"in {folder}/")

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from pipeline import recipe as recipes
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, PipelineError, did_you_mean
 from pipeline.files import write_bytes
 from pipeline.progress import Track, quiet
 from pipeline.quantization.format_check import audit
 from pipeline.quantization.keep import BASE
-from pipeline.recipe import Format, IoType, Keep, Recipe
+from pipeline.recipe import Format, IoType, Keep, Model, Recipe
+from pipeline.tensors import OPEN, show_shape
 from pipeline.workflow import stages
 from pipeline.workflow.run_folder import CALIBRATION, MANIFEST, Run, newest, root
 
@@ -163,6 +164,55 @@ def _with_settings(content: dict[str, Any], request: Request) -> dict[str, Any]:
     return content
 
 
+def _without_a_size(target: Path, model: Model, error: PipelineError) -> PipelineError:
+    """The error itself, or what is missing where the model leaves dimensions open that nothing says the size of."""
+    from pipeline.conversion.import_float import inputs_of
+
+    try:
+        inputs = inputs_of(target, signature=model.signature, sizes=model.sizes)
+    except InputError:
+        return error
+    left_open = [spec for spec in inputs if OPEN in spec.shape[1:]]
+    if not left_open:
+        return error
+    listed = ", ".join(f"'{spec.name}' {show_shape(spec.shape[1:])}" for spec in left_open)
+    sizes = ", ".join(f"{spec.name}: […]" for spec in left_open)
+    return InputError(
+        f"The model '{target}' leaves dimensions of its inputs open, {listed}, and cannot be converted so. Say at "
+        f"which size it is exported, without the batch: --set 'model.input_sizes={{{sizes}}}'; or give data of one "
+        f"size, --data. ({error})"
+    )
+
+
+def compare(
+    written: dict[Format, Path], track: Track = quiet, say: Callable[[str], None] = stages.silent
+) -> dict[str, Any] | None:
+    """Measure what `export` wrote beside the float model: the metrics of `pipeline run`.
+
+    Args:
+        written: The files by format, in one run folder.
+        track: Follows the passes over the data.
+        say: Told why nothing is measured.
+
+    Returns:
+        The blocks of `metrics.json`; None where there is no data to measure on.
+
+    Raises:
+        PipelineError: a model fails or gives NaN.
+    """
+    run = Run(next(iter(written.values())).parent)
+    if "recipe" not in run.manifest:
+        say("not measured: give data with --recipe or --data for accuracy and latency")
+        return None
+    try:
+        recipe = recipes.parse(run.manifest["recipe"], f"the recipe in {run.path(MANIFEST)}")
+        formats = [name for name in written if name != "float32"]
+        return stages.measure(stages.RunContext(recipe, run, track, say), formats)
+    except InputError as error:
+        say(f"not measured: {error}")
+        return None
+
+
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
     from pipeline.conversion.import_float import import_float
     from pipeline.quantization.formats import NEEDS_RANGES, write
@@ -176,7 +226,10 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
         )
     sizes = recipes.parse(_with_settings({"name": "sizes", "model": {"path": str(target)}}, request), "--set").model
     described = metadata.read(target) if target.suffix == ".tflite" else None
-    content = import_float(target, signature=sizes.signature, sizes=sizes.sizes).content
+    try:
+        content = import_float(target, signature=sizes.signature, sizes=sizes.sizes).content
+    except PipelineError as error:
+        raise _without_a_size(target, sizes, error) from error
     content = metadata.write(content, described) if described else content
     written = {name: run.path(f"{name}.tflite") for name in request.formats}
     for name, path in written.items():

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.models.data_fit import check_data
 from pipeline.tensors import OPEN, Signature, Tensors, TensorSpec, bind, show_shape
 from pipeline.tflite.runner import Runner
 from pipeline.workflow.context import RunContext
@@ -36,6 +35,7 @@ def converted_for_data(context: RunContext, source: Path | Any, signature: str |
         PipelineError: the model cannot be converted, or does not run as int8 at the data's size.
     """
     from pipeline.conversion.import_float import converted
+    from pipeline.models.data_fit import check_data
 
     given: Sizes = context.recipe.model.sizes
     try:

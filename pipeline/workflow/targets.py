@@ -125,10 +125,9 @@ def model_files(given: Sequence[Path]) -> dict[str, Path]:
 def keras_of(run: Run) -> Path | None:
     """The run's float Keras model: what it trained, or the file that it was made from where it trained nothing."""
     source = run.manifest.get("stages", {}).get("flatbuffers", {}).get("source")
-    if source is None:
+    if source is None or Path(source).suffix == ".tflite":
         return run.path(FLOAT_KERAS) if run.path(FLOAT_KERAS).is_file() else None
-    path = Path(source)
-    return path if path.exists() and path.suffix != ".tflite" else None
+    return Path(source) if Path(source).exists() else None
 
 
 def float_beside(model: Path) -> Path | None:

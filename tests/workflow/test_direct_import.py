@@ -172,3 +172,12 @@ class TestOpenDimensions:
         )
         stages.make_float_model(opened, with_qat=False)
         assert inspect(opened.run.path("float.tflite")).inputs[0].shape_signature[1:] == (8, 8, 3)
+
+    def test_without_a_size_or_data_it_says_what_is_missing(
+        self, models: Path, call: Callable[..., int], tmp_path: Path, capsys: Any
+    ) -> None:
+        assert call("export", models / "somewhere.keras", "--float16") == 2
+        assert "'image' [?, ?, 3]" in " ".join(capsys.readouterr().err.split())
+        assert not list(tmp_path.glob("runs/*/*"))
+        sizes = ["--set", "model.input_sizes={image: [8, 8, 3]}"]
+        assert call("export", models / "somewhere.keras", "--float16", *sizes) == 0

@@ -18,7 +18,8 @@ class KerasRung:
     Args:
         name: See :class:`pipeline.verification.rung.Rung`.
         title: See there.
-        path: A .keras or .h5 file; one that QAT wrote computes its fake quantization.
+        path: A file of Keras 2 or 3, or a SavedModel; one that QAT wrote computes its fake quantization.
+        signature: Which of a SavedModel's.
 
     Raises:
         InputError: it cannot be loaded.
@@ -27,13 +28,13 @@ class KerasRung:
     limit: int | None = None
     against: str | None = None
 
-    def __init__(self, name: str, title: str, path: Path) -> None:
+    def __init__(self, name: str, title: str, path: Path, signature: str | None = None) -> None:
         from pipeline.models.backend import tf_keras
         from pipeline.models.load import load_for_conversion
         from pipeline.models.predictor import KerasPredictor
 
         self.name, self.title, self.source = name, title, str(path)
-        self._model = load_for_conversion(path)
+        self._model = load_for_conversion(path, signature)
         self._predictor = KerasPredictor(self._model)
         self.signature = self._predictor.signature
         self.has_layers = isinstance(self._model, tf_keras.Model) and bool(getattr(self._model, "inputs", None))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect as python_inspect
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 import typer
 
@@ -33,28 +35,42 @@ _INTERRUPTION = "Interrupted. What was finished is kept; the same command goes o
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode=None,  # Rich's help takes longer to import than the help takes to read
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="From a Keras model to an int8 model on a phone: train, quantize, prove, deploy.",
     epilog="Start with `pipeline run mobilenet`. Any command takes --debug for a traceback. Exit status: 0 done, "
     "1 the work failed or a promise was not kept, 2 the call or its input was wrong, 130 interrupted.",
 )
-app.command("run")(run.run)
-app.command("train")(train.train)
-app.command("qat")(train.qat)
-app.command("doctor")(doctor.doctor)
-app.command("export")(export.export)
-app.command("inspect")(inspect.inspect)
-app.command("evaluate")(evaluate.evaluate)
-app.command("verify")(verify.verify)
-app.command("sensitivity")(sensitivity.sensitivity)
-app.command("search")(search.search)
-app.command("ranges")(ranges.ranges)
-app.command("benchmark")(benchmark.benchmark)
-app.command("explain")(explain.explain)
-app.command("bundle")(bundle.bundle)
-app.command("push")(push.push)
+
+
+def _add(name: str, command: Callable[..., None]) -> None:
+    """A command, whose examples keep a line each in its help."""
+    text, mark, examples = python_inspect.cleandoc(command.__doc__ or "").partition("Example:")
+    summary = " ".join(text.split("\n\n")[0].split())
+    app.command(name, help=f"{text}\b\n{mark}{examples}", short_help=summary)(command)
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run.run,
+    "train": train.train,
+    "qat": train.qat,
+    "doctor": doctor.doctor,
+    "export": export.export,
+    "inspect": inspect.inspect,
+    "evaluate": evaluate.evaluate,
+    "verify": verify.verify,
+    "sensitivity": sensitivity.sensitivity,
+    "search": search.search,
+    "ranges": ranges.ranges,
+    "benchmark": benchmark.benchmark,
+    "explain": explain.explain,
+    "bundle": bundle.bundle,
+    "push": push.push,
+}
+for _name, _command in _COMMANDS.items():
+    _add(_name, _command)
 app.add_typer(devices.app, name="devices")
 app.add_typer(recipes.app, name="recipes")
 

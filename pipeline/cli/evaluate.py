@@ -35,53 +35,31 @@ def evaluate(
     """
     from pipeline.cli import show
     from pipeline.cli.metrics_table import Column, interval_column, metric_columns, table, unit_of_difference
-    from pipeline.data import load
-    from pipeline.errors import InputError
-    from pipeline.evaluation.evaluator import evaluate as judge
     from pipeline.progress import bar
-    from pipeline.workflow import targets
-    from pipeline.workflow.context import resolve_task
-    from pipeline.workflow.measurement import task_json
+    from pipeline.workflow.evaluation_stage import evaluate_files
 
-    files = targets.model_files(models or [])
-    settings = targets.recipe_of(recipe, overrides or [], list(files.values()))
-    data = load(settings.data)
-    against = "float" if reference is None and "float" in files else None
-    shown = list(files)
-    if reference is not None:
-        against = next((name for name, path in files.items() if path == reference), f"reference {reference}")
-        files[against] = reference
-    resolved = resolve_task(settings, data, files[against or shown[0]])
-    if not resolved.task.metrics and against is None:
-        raise InputError(
-            f"There is nothing to judge '{shown[0]}' by: {resolved.reason} Give a model to compare it with by "
-            "--reference FILE, or say what it is for with --set task=NAME."
-        )
-    results = judge(
-        files,
-        data.batches(split, 32),
-        resolved.task,
-        against,
+    found = evaluate_files(
+        models or [],
+        recipe,
+        overrides or [],
+        reference,
+        split=split,
         threads=threads,
-        batch_size=batch,
-        track=bar,
+        batch=batch,
         xnnpack=xnnpack,
+        track=bar,
+        say=show.say,
     )
-    if data.skipped:
-        show.say(f"{len(data.skipped)} examples could not be read and were left out: {', '.join(data.skipped)}")
-    blocks = {name: result.to_json() for name, result in results.items()}
     if json:
-        own = [blocks[name] for name in shown]
-        show.as_json(own[0] if len(own) == 1 else dict(zip(shown, own, strict=True)))
+        own = found.asked
+        show.as_json(next(iter(own.values())) if len(own) == 1 else own)
         return
-    if settings.task == "auto":
-        show.say(f"task: {resolved.reason}")
-    task, listed = task_json(resolved), list(blocks.values())
+    task, listed = found.task, list(found.blocks.values())
     first, *others = metric_columns(task, listed, "reference")
     unit = unit_of_difference(task)
     table(
         [
-            Column("model", [show.shorten(name, 30) for name in blocks]),
+            Column("model", [show.shorten(name, 30) for name in found.blocks]),
             first,
             *interval_column(task, listed),
             *others,
@@ -89,5 +67,5 @@ def evaluate(
         ],
         title=f"{listed[0]['n']} examples of the {split} split",
     )
-    if against is not None and task["metrics"]:
+    if found.against is not None and task["metrics"]:
         typer.echo(f"vs reference{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference.")

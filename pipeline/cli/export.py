@@ -50,8 +50,13 @@ def export(
         str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose data calibrates a model that is no run.")
     ] = None,
     data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Representative images: folder, CSV or NPZ (with --set data.preprocess.scale=…)."),
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            help="Representative examples: a folder of images or WAV files, a .csv, an .npz (arrays called as the "
+            "inputs), or module:function. Of images say the scale too: --set data.preprocess.scale=….",
+        ),
     ] = None,
     overrides: Overrides = None,
     run: RunName = None,
@@ -63,12 +68,15 @@ def export(
     Example: pipeline export --all
     Example: pipeline export --int8 --keep 'conv_pw_13*=float32' --keep type:SOFTMAX
     Example: pipeline export model.keras --int8 --data photos/ --set data.preprocess.scale=-1..1
+    Example: pipeline export model.keras --int8 --data arrays.npz
     """
     from pipeline.cli import show
+    from pipeline.cli.run import show_metrics
     from pipeline.progress import bar
     from pipeline.quantization.keep import parse
     from pipeline.tflite.inspect import inspect
     from pipeline.workflow import export as targets
+    from pipeline.workflow.run_folder import Run
 
     asked: dict[Format, bool] = {
         "int8": int8,
@@ -85,9 +93,17 @@ def export(
         bar,
         show.say,
     )
-    if every and _compared(written, wanted, as_json=json):
+    metrics = targets.compare(written, bar, show.say) if every else None
+    folder = next(iter(written.values())).parent
+    if metrics is not None:
+        if json:
+            show.as_json(metrics)
+            return
+        show_metrics(metrics)
+        typer.echo(f"{folder}/ holds the models.")
         return
     found = {name: inspect(path) for name, path in written.items()}
+    measured = targets.held_out(Run(folder)) if "int8" in written and not keep else None
     if json:
         show.as_json(
             {
@@ -96,6 +112,7 @@ def export(
                     "size_bytes": entry.size_bytes,
                     "verdict": entry.verdict.text,
                     "per_channel": entry.per_channel,
+                    **({"held_out": vars(measured)} if measured and name == "int8" else {}),
                 }
                 for name, entry in found.items()
             }
@@ -105,32 +122,6 @@ def export(
         ["file", "size", "what it is"],
         [(written[name].name, show.size(entry.size_bytes), entry.verdict.text) for name, entry in found.items()],
     )
-    typer.echo(f"in {next(iter(written.values())).parent}/")
-
-
-def _compared(written: dict[Format, Path], wanted: tuple[Format, ...], *, as_json: bool) -> bool:
-    """Show the formats beside the float model; False where there is no data to measure them on."""
-    from pipeline import recipe
-    from pipeline.cli import show
-    from pipeline.cli.run import show_metrics
-    from pipeline.errors import InputError
-    from pipeline.progress import bar
-    from pipeline.workflow import stages
-    from pipeline.workflow.run_folder import Run
-
-    run = Run(next(iter(written.values())).parent)
-    if "recipe" not in run.manifest:
-        show.say("not measured: give data with --recipe or --data for accuracy and latency")
-        return False
-    try:
-        context = stages.RunContext(recipe.parse(run.manifest["recipe"]), run, bar, show.say)
-        metrics = stages.measure(context, [name for name in wanted if name != "float32"])
-    except InputError as error:
-        show.say(f"not measured: {error}")
-        return False
-    if as_json:
-        show.as_json(metrics)
-        return True
-    show_metrics(metrics)
-    typer.echo(f"{run.folder}/ holds the models.")
-    return True
+    if measured is not None:
+        typer.echo(str(measured))
+    typer.echo(f"in {folder}/")

@@ -11,9 +11,6 @@ import typer
 from pipeline.cli.options import AsJson, Overrides
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pipeline.tensors import Tensors
     from pipeline.tflite.audit.audit import Audit
     from pipeline.tflite.inspect import Inspection, Operator, Port
     from pipeline.tflite.metadata import Metadata
@@ -43,36 +40,20 @@ def inspect(
     """
     from pipeline.cli import show
     from pipeline.progress import bar
-    from pipeline.tflite import inspect as reader
-    from pipeline.tflite.audit.audit import audit
-    from pipeline.tflite.verdict import require as hold_to
-    from pipeline.workflow import targets
+    from pipeline.workflow.inspection_stage import inspect_file
 
-    path = targets.model_file(file)
-    found = reader.inspect(path)
-    examples = _examples(path, recipe, overrides or []) if data or recipe is not None else None
-    audited = audit(path, found, examples, track=bar)
+    found, audited = inspect_file(file, recipe, overrides or [], with_data=data or recipe is not None, track=bar)
     if json:
         show.as_json(found.to_json() | {"audit": audited.to_json()})
     else:
         _print(found, operators)
         _print_audit(audited)
     if require is not None:
+        from pipeline.tflite.verdict import require as hold_to
+
         hold_to(found, require)
     if audited.failed:
         raise typer.Exit(1)
-
-
-def _examples(path: Path, recipe: str | None, overrides: list[str]) -> Iterator[Tensors]:
-    from itertools import islice
-
-    from pipeline.data import load
-    from pipeline.diagnosis.measured_ranges import each_example
-    from pipeline.tflite.audit.observe import EXAMPLES
-    from pipeline.workflow import targets
-
-    batches = load(targets.recipe_of(recipe, overrides, [path]).data).batches("test", 32)
-    return islice((example for batch in batches for example in each_example(batch)), EXAMPLES)
 
 
 def _print_audit(found: Audit) -> None:

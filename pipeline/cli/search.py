@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pipeline.quantization.search.search_result import Found, Step
     from pipeline.tasks.task import Metric
 
-MODEL, REPORT = "search.tflite", "search.json"
 _NAMES_SHOWN = 3
 
 
@@ -48,49 +47,32 @@ def search(
 
     Example: pipeline search --max-drop 0.5 --plot search.png
     """
-    import json as format_json
-    import tempfile
-    from typing import cast, get_args
-
     from pipeline.cli import show
-    from pipeline.errors import InputError, PipelineError, did_you_mean
-    from pipeline.files import copy, write_text
+    from pipeline.errors import PipelineError
     from pipeline.progress import bar
-    from pipeline.quantization.format_check import audit
-    from pipeline.recipe import Compute
-    from pipeline.report import search_plot
-    from pipeline.workflow import run_folder, stages
-    from pipeline.workflow.search import Budget
-    from pipeline.workflow.search import search as find
+    from pipeline.workflow import search_stage
 
-    if compute not in get_args(Compute) or compute == "int8":
-        raise InputError(
-            f"--as takes float16, float32 or int16x8, not '{compute}'.{did_you_mean(compute, get_args(Compute))}"
-        )
-    if plot is not None:
-        search_plot.check(plot)
-    folder = target if target is not None else run_folder.newest(run_folder.root()).folder
-    context = stages.reopen(run_folder.Run(folder), bar, show.say)
-    budget = Budget(max_drop, split, cast(Compute, compute), sure, seconds)
-    with tempfile.TemporaryDirectory(prefix=".search-", dir=folder) as models:
-        found, answer = find(context, budget, Path(models), threads=threads)
-        if answer is not None:
-            audit({"int8": answer}, context.recipe.quantize.io, found.rules, context.run.path(stages.PREPARED))
-            copy(answer, folder / MODEL)
-    write_text(folder / REPORT, format_json.dumps(found.to_json(), indent=1) + "\n")
+    outcome = search_stage.search_run(
+        target,
+        search_stage.Request(max_drop, split, compute, sure, seconds, plot),
+        threads=threads,
+        track=bar,
+        say=show.say,
+    )
+    found = outcome.found
     if json:
         show.as_json(found.to_json())
     else:
-        _print(found, folder)
+        _print(found, outcome.folder)
     if plot is not None:
-        search_plot.plot(found, plot)
         show.say(f"drawn: {plot}")
-    if answer is None:
-        raise PipelineError(_failure(found))
+    if found.chosen is None:
+        raise PipelineError(search_stage.failure(found))
 
 
 def _print(found: Found, folder: Path) -> None:
     from pipeline.cli import show
+    from pipeline.workflow.search_stage import REPORT
 
     front = found.front
     rows = [
@@ -148,6 +130,7 @@ def _shown(found: Found) -> list[tuple[int, Step]]:
 
 
 def _print_answer(found: Found, folder: Path) -> None:
+    from pipeline.workflow.search_stage import MODEL
 
     assert found.chosen is not None
     step = found.steps[found.chosen]
@@ -174,19 +157,6 @@ def _print_answer(found: Found, folder: Path) -> None:
             what = [f"match: '{rule.match}'"] if rule.match else []
             what += [f"type: {rule.type}"] if rule.type else []
             typer.echo(f"    - {{{', '.join(what)}, as: {rule.to}}}")
-
-
-def _failure(found: Found) -> str:
-    from pipeline.quantization.search.search_result import show_points
-
-    best = max(found.steps, key=lambda step: found.gain(step).value)
-    kept = f"{len(best.kept)} of {found.candidates} operators in {best.compute}" if best.kept else "all int8"
-    why = "in the time that was given" if found.ended_early else "even with all operators kept"
-    return (
-        f"No model keeps to the budget of {found.max_drop:g} points {why}: the best, {kept}, is at "
-        f"{show_points(found.metric, found.gain(best).value)} ({found.examples} {found.split} examples). Give a larger "
-        "--max-drop" + (", more --budget" if found.ended_early else "") + ", or train with QAT."
-    )
 
 
 def _points(metric: Metric, difference: Difference) -> str:

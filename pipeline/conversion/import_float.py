@@ -14,9 +14,11 @@ from pipeline.conversion.signatures import main_signature
 from pipeline.quantization.formats import check_is_float
 from pipeline.quantization.learned import take_out_fake_quant
 from pipeline.quantization.ptq import FloatModel
+from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.constant_reshapes import constant_reshapes
 from pipeline.tflite.global_pooling import mean_for_global_pooling
+from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import with_signature
 
 
@@ -67,6 +69,17 @@ def converted(
     from pipeline.conversion.keras_source import convert_source
 
     return convert_source(source, signature, sizes)
+
+
+def inputs_of(
+    path: Path, *, signature: str | None = None, sizes: Mapping[str, Sequence[int]] | None = None
+) -> tuple[TensorSpec, ...]:
+    """What the model in a file takes, without converting it; arguments and errors as `import_float`."""
+    if _is_flatbuffer(path):
+        return Runner(with_fixed_sizes(main_signature(flatbuffer.load(path), signature), sizes)).signature.inputs
+    from pipeline.conversion import keras_source
+
+    return keras_source.inputs_of(path, signature, sizes)
 
 
 def as_float_model(content: bytes) -> FloatModel:

@@ -41,6 +41,16 @@ def convert_source(source: Path | Any, signature: str | None, sizes: Sizes | Non
     return content
 
 
+def inputs_of(source: Path, signature: str | None, sizes: Sizes | None) -> tuple[TensorSpec, ...]:
+    """What a model in a file takes.
+
+    Raises:
+        InputError: as `load_for_conversion` and `named_function`.
+    """
+    model = load_for_conversion(source, signature, sizes)
+    return (model if isinstance(model, NamedFunction) else named_function(model, sizes)).inputs
+
+
 def check_outputs(function: NamedFunction, content: bytes) -> float:
     """Run a model and its flatbuffer on the same random input.
 

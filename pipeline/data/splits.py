@@ -29,7 +29,7 @@ def split(source: Source, data: Data) -> dict[str, Examples]:
 
     Args:
         source: The examples as they are stored.
-        data: Its `test`, `validation`, `calibration`, `limit` and `seed` count here.
+        data: Its `test`, `validation`, `calibration`, `calibration_share`, `limit` and `seed` count here.
     """
     splits = dict(source.splits)
     if "train" in splits:
@@ -47,7 +47,7 @@ def _carve(splits: dict[str, Examples], data: Data) -> dict[str, Examples]:
         if name in splits:
             continue
         if name == "calibration":
-            count = min(data.calibration, max(1, len(left) // 5))
+            count = min(data.calibration, max(1, int(len(left) * data.calibration_share)))
         else:
             count = _share(len(left), data.test if name == "test" else data.validation)
         count = min(count, len(left) - 1)  # something must be left to train on

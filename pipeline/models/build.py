@@ -7,18 +7,39 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pipeline import importing, recipe
 from pipeline.errors import InputError, did_you_mean
 from pipeline.models.backend import tf_keras
+from pipeline.models.data_fit import check_data
 from pipeline.models.head import number_of_classes, replace_head
+from pipeline.models.keras3.keras3_file import in_float32
 from pipeline.models.keras_signature import signature_of
 from pipeline.models.load import load_file
+from pipeline.models.named_function import is_keras3
 from pipeline.models.weights import load_weights
-from pipeline.tensors import OPEN, Tensors, TensorSpec, bind
+from pipeline.tensors import OPEN, TensorSpec
 
 IMAGENET_CLASSES = 1000
+
+
+class Keras3ModelError(InputError):
+    """A function gave a Keras 3 model, which is quantized after training as it is, but not trained.
+
+    Args:
+        reference: The function, `module:function`.
+        model: What it gave, in float32.
+    """
+
+    def __init__(self, reference: str, model: Any) -> None:
+        super().__init__(
+            f"model.function '{reference}' returned a Keras 3 model, and training and QAT need one of tf_keras: "
+            "tensorflow-model-optimization knows no other. Import Keras as tf_keras there, save the model as a .keras "
+            "file and give it as model.path, which carries its layers over, or quantize it after training: leave train "
+            "and qat out."
+        )
+        self.model = model
 
 
 def zoo() -> dict[str, Any]:
@@ -209,6 +230,8 @@ def _from_function(reference: str) -> Any:
         built = function()
     except Exception as error:
         raise InputError(f"model.function '{reference}' raised {type(error).__name__}: {error}") from error
+    if is_keras3(built):
+        raise Keras3ModelError(reference, in_float32(built))
     if not isinstance(built, tf_keras.Model):
         raise InputError(
             f"model.function '{reference}' returned {type(built).__module__}.{type(built).__name__}, not a tf_keras "
@@ -228,38 +251,4 @@ def check_inputs(model: Any, inputs: Mapping[str, TensorSpec]) -> None:
     """
     if not model.inputs:
         return  # a subclassed model that was not called yet: Keras checks what it is fed
-    wanted = signature_of(model).inputs
-    given = bind(cast(Tensors, inputs), wanted)
-    for spec in wanted:
-        own = cast(TensorSpec, given[spec.name])
-        fits = len(own.shape) == len(spec.shape) and all(
-            OPEN in (side, other) or side == other for side, other in zip(spec.shape[1:], own.shape[1:], strict=True)
-        )
-        section = "data" if len(wanted) == 1 else f"data.inputs.{own.name}"
-        if not fits:
-            raise InputError(
-                f"The model takes inputs of shape {_shown(spec)}{_called(spec, wanted)}, the data gives {_shown(own)}."
-                f"{_size_hint(spec, section)}"
-            )
-        if spec.dtype.kind in "iu" and own.dtype.kind == "f":
-            raise InputError(
-                f"The model takes whole numbers ({spec.dtype}){_called(spec, wanted)}, the data gives {own.dtype}. "
-                f"Give integers: tokens or indices that are not scaled; in a recipe, data.inputs.{own.name}.dtype."
-            )
-
-
-def _called(spec: TensorSpec, wanted: Sequence[TensorSpec]) -> str:
-    return f" as '{spec.name}'" if len(wanted) > 1 else ""
-
-
-def _shown(spec: TensorSpec) -> tuple[int | None, ...]:
-    return tuple(None if side == OPEN else side for side in spec.shape[1:])
-
-
-def _size_hint(spec: TensorSpec, section: str) -> str:
-    sides = spec.shape[1:]
-    if len(sides) != 3 or OPEN in sides:
-        return ""
-    return (
-        f" Set {section}.preprocess.size to [{sides[0]}, {sides[1]}] and {section}.preprocess.channels to {sides[2]}."
-    )
+    check_data(signature_of(model).inputs, inputs)

@@ -210,7 +210,10 @@ class Data(Section):
     test: Fraction = Field(0.2, description="Share held out for the test where the source has no test split.")
     validation: Fraction = Field(0.1, description="Share of the training examples.")
     calibration: Positive = Field(
-        200, description="Training examples set aside as the representative dataset (at most a fifth of them)."
+        200, description="Training examples set aside as the representative dataset (at most calibration_share)."
+    )
+    calibration_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="Of the training examples at most so many; 1 where nothing is trained on them."
     )
     limit: Positive | None = Field(None, description="Use at most so many examples of each split.")
     seed: int = 0

@@ -15,7 +15,8 @@ class KerasRung:
     Args:
         name: See :class:`pipeline.verification.rung.Rung`.
         title: See there.
-        path: A .keras or .h5 file; one that QAT wrote computes its fake quantization.
+        path: A file of Keras 2 or 3, or a SavedModel; one that QAT wrote computes its fake quantization.
+        signature: Which of a SavedModel's.
 
     Raises:
         InputError: it cannot be loaded.
@@ -24,13 +25,13 @@ class KerasRung:
     limit: int | None = None
     against: str | None = None
 
-    def __init__(self, name: str, title: str, path: Path) -> None:
+    def __init__(self, name: str, title: str, path: Path, signature: str | None = None) -> None:
         from pipeline.models.load import load_for_conversion
         from pipeline.models.named_function import has_graph
         from pipeline.models.predictor import KerasPredictor
 
         self.name, self.title, self.source = name, title, str(path)
-        self._model = load_for_conversion(path)
+        self._model = load_for_conversion(path, signature)
         self._predict = KerasPredictor(self._model)
         self.signature = self._predict.signature
         self.has_layers: bool = has_graph(self._model)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from pipeline import recipe as recipes
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, PipelineError, did_you_mean
 from pipeline.files import write_bytes
 from pipeline.progress import Track, quiet
 from pipeline.quantization.format_check import audit
 from pipeline.quantization.keep import BASE
-from pipeline.recipe import Format, IoType, Keep, Recipe
+from pipeline.recipe import Format, IoType, Keep, Model, Recipe
+from pipeline.tensors import OPEN, show_shape
 from pipeline.workflow import stages
-from pipeline.workflow.run_folder import MANIFEST, Run, newest, root
+from pipeline.workflow.run_folder import CALIBRATION, MANIFEST, Run, newest, root
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Request:
     """None: the recipe's."""
     recipe: str | None
     """Whose data calibrates a target that is no run."""
-    data: Path | None
-    """Representative data for a target that is no run, without a recipe."""
+    data: str | None
+    """A path or `module:function`: representative data for a target that is no run, without a recipe."""
     overrides: Sequence[str]
     run: str | None
     """Name of the run folder; the target's stem by default."""
@@ -70,6 +72,37 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
     return _without_data(run, target, request)
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """How near the int8 model came to the float one on calibration examples that took no part in its making."""
+
+    settings: str
+    agreement: float
+    """0 to 1: of classifiers the share of equal answers."""
+    sqnr_db: float | None
+    """Of the output that is worst off, before a last softmax or sigmoid; None where it is exact."""
+    examples: int
+
+    def __str__(self) -> str:
+        noise = "exact" if self.sqnr_db is None else f"{self.sqnr_db:.1f} dB in the output that is worst off"
+        return (
+            f"int8 against float: {100 * self.agreement:.1f} % agreement, {noise}, on {self.examples} calibration "
+            f"examples held out ({self.settings})"
+        )
+
+
+def held_out(run: Run) -> HeldOut | None:
+    """What `calibration: auto` measured of the settings that it kept; None where it measured nothing."""
+    path = run.path(CALIBRATION)
+    if CALIBRATION not in run.manifest.get("stages", {}).get("flatbuffers", {}).get("outputs", {}):
+        return None
+    report = json.loads(path.read_text(encoding="utf-8"))
+    trial = next((one for one in report.get("trials", []) if one["name"] == report.get("chosen")), None)
+    if trial is None:
+        return None
+    return HeldOut(trial["name"], trial["agreement"], trial["sqnr_db"], report["held_out"])
+
+
 def _io(request: Request, recipe: Recipe) -> IoType:
     return cast(IoType, request.io) if request.io is not None else recipe.quantize.io
 
@@ -99,7 +132,7 @@ def _recipe_for(target: Path, request: Request) -> Recipe:
     if request.recipe is not None:
         base = recipes.load(request.recipe, request.overrides)
     else:
-        base = recipes.parse(_content_for_data(target, request), "--data")
+        base = recipes.parse(_content_for_data(target, request.data or "", request), "--data")
     name = request.run or target.stem
     kept = {
         "signature": base.model.signature,
@@ -111,25 +144,17 @@ def _recipe_for(target: Path, request: Request) -> Recipe:
     return recipes.parse(content, f"the recipe for {target}")
 
 
-def _content_for_data(target: Path, request: Request) -> dict[str, Any]:
-    assert request.data is not None
-    if not request.data.exists():
-        raise InputError(f"There is no data at '{request.data}'.")
-    source = {".csv": "csv", ".npz": "npz"}.get(request.data.suffix, "folder")
-    if source == "folder" and not request.data.is_dir():
-        raise InputError(f"--data takes a folder of images, a .csv or an .npz file, not '{request.data}'.")
-    content: dict[str, Any] = {"name": "data", "model": {}, "data": {"source": source, "path": str(request.data)}}
-    _with_settings(content, request)
-    preprocess = content["data"].setdefault("preprocess", {})
-    if "scale" not in preprocess:
-        raise InputError(
-            "The pixels' scale must be said with --data, a model cannot tell it: --set data.preprocess.scale=-1..1, "
-            "0..1, raw (0 to 255, for models that scale by themselves) or mean_std with mean and std."
-        )
-    shape = _input_shape(target)
-    if len(shape) == 3 and None not in shape:
-        preprocess.setdefault("size", list(shape[:2]))
-        preprocess.setdefault("channels", shape[2])
+def _content_for_data(target: Path, data: str, request: Request) -> dict[str, Any]:
+    from pipeline.conversion.import_float import inputs_of
+    from pipeline.workflow.export_data import data_section
+
+    content = _with_settings({"name": "data", "model": {"path": str(target)}}, request)
+    model = recipes.parse({"name": "model", "model": content["model"]}, "--set").model
+    try:
+        inputs = inputs_of(target, signature=model.signature, sizes=model.sizes)
+    except InputError:  # a subclassed model that was never called; what is wrong else is told where it is converted
+        inputs = ()
+    data_section(data, content, inputs)
     return content
 
 
@@ -139,14 +164,53 @@ def _with_settings(content: dict[str, Any], request: Request) -> dict[str, Any]:
     return content
 
 
-def _input_shape(target: Path) -> tuple[int | None, ...]:
-    if target.suffix == ".tflite":
-        from pipeline.tflite.inspect import inspect
+def _without_a_size(target: Path, model: Model, error: PipelineError) -> PipelineError:
+    """The error itself, or what is missing where the model leaves dimensions open that nothing says the size of."""
+    from pipeline.conversion.import_float import inputs_of
 
-        return tuple(None if side < 0 else side for side in inspect(target).inputs[0].shape_signature[1:])
-    from pipeline.models.load import load_file
+    try:
+        inputs = inputs_of(target, signature=model.signature, sizes=model.sizes)
+    except InputError:
+        return error
+    left_open = [spec for spec in inputs if OPEN in spec.shape[1:]]
+    if not left_open:
+        return error
+    listed = ", ".join(f"'{spec.name}' {show_shape(spec.shape[1:])}" for spec in left_open)
+    sizes = ", ".join(f"{spec.name}: […]" for spec in left_open)
+    return InputError(
+        f"The model '{target}' leaves dimensions of its inputs open, {listed}, and cannot be converted so. Say at "
+        f"which size it is exported, without the batch: --set 'model.input_sizes={{{sizes}}}'; or give data of one "
+        f"size, --data. ({error})"
+    )
 
-    return tuple(load_file(target).inputs[0].shape[1:])
+
+def compare(
+    written: dict[Format, Path], track: Track = quiet, say: Callable[[str], None] = stages.silent
+) -> dict[str, Any] | None:
+    """Measure what `export` wrote beside the float model: the metrics of `pipeline run`.
+
+    Args:
+        written: The files by format, in one run folder.
+        track: Follows the passes over the data.
+        say: Told why nothing is measured.
+
+    Returns:
+        The blocks of `metrics.json`; None where there is no data to measure on.
+
+    Raises:
+        PipelineError: a model fails or gives NaN.
+    """
+    run = Run(next(iter(written.values())).parent)
+    if "recipe" not in run.manifest:
+        say("not measured: give data with --recipe or --data for accuracy and latency")
+        return None
+    try:
+        recipe = recipes.parse(run.manifest["recipe"], f"the recipe in {run.path(MANIFEST)}")
+        formats = [name for name in written if name != "float32"]
+        return stages.measure(stages.RunContext(recipe, run, track, say), formats)
+    except InputError as error:
+        say(f"not measured: {error}")
+        return None
 
 
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
@@ -158,11 +222,14 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
     if starving:
         raise InputError(
             f"{' and '.join(starving)} needs a representative dataset to measure activation ranges on: give "
-            f"--recipe RECIPE, or --data FOLDER with --set data.preprocess.scale=…, beside '{target}'."
+            f"--recipe RECIPE, or --data FILE (a folder, .npz, .csv or module:function), beside '{target}'."
         )
     sizes = recipes.parse(_with_settings({"name": "sizes", "model": {"path": str(target)}}, request), "--set").model
     described = metadata.read(target) if target.suffix == ".tflite" else None
-    content = import_float(target, signature=sizes.signature, sizes=sizes.sizes).content
+    try:
+        content = import_float(target, signature=sizes.signature, sizes=sizes.sizes).content
+    except PipelineError as error:
+        raise _without_a_size(target, sizes, error) from error
     content = metadata.write(content, described) if described else content
     written = {name: run.path(f"{name}.tflite") for name in request.formats}
     for name, path in written.items():

@@ -63,16 +63,17 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> StageResult:
     from pipeline.conversion.qat_int8 import same_answers
     from pipeline.models.load import load_file
     from pipeline.tflite.signature import named_as
+    from pipeline.workflow.open_dimensions import converted_for_data
 
     outputs, facts = [FLOAT], dict[str, Any]()
-    content = converted(run.path(FLOAT_KERAS), sizes=recipe.model.sizes)
+    content, sizes = converted_for_data(context, run.path(FLOAT_KERAS))
     _write_float(context, content)
     if with_qat:
         from pipeline.training.qat import custom_configs
 
         custom_configs.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
         trained = load_file(run.path(QAT_KERAS))
-        content = named_as(converted(trained, sizes=recipe.model.sizes), content)
+        content = named_as(converted(trained, sizes=sizes), content)
         same = same_answers(trained, content, context.data, "test", context.task, EVALUATION_CHUNK)
         context.say(
             f"converted fake-quant model: its first {EVALUATION_CHUNK} answers are Keras's to {100 * same:.1f} %"
@@ -96,25 +97,46 @@ def take_file(context: RunContext, path: Path) -> StageResult:
     Raises:
         InputError: no float model, or as :func:`pipeline.conversion.import_float.import_float`.
     """
-    run, model = context.run, context.recipe.model
-    key = key_of(
+    return taken_before(context, path) or _take(context, path, path)
+
+
+def take_built(context: RunContext, function: str, model: Any) -> StageResult:
+    """As `take_file`, for the Keras 3 model that a function (`module:function`) gave."""
+    return _take(context, function, model)
+
+
+def taken_before(context: RunContext, origin: Path | str) -> StageResult | None:
+    """What `take_file` or `take_built` left of the same model, recipe and data; None where there is nothing."""
+    key = _key_of_taken(context, origin)
+    if not context.run.has("flatbuffers", key):
+        return None
+    context.say(f"float flatbuffer and ranges: as made before ({PREPARED}, {RANGES})")
+    return _result(context, key, repeated=True)
+
+
+def _key_of_taken(context: RunContext, origin: Path | str) -> str:
+    model = context.recipe.model
+    return key_of(
         "flatbuffers",
-        identity(path),
+        identity(origin) if isinstance(origin, Path) else origin,
         [model.signature, model.sizes],
         context.recipe.digest("data", "task"),
         context.data.fingerprint,
         _calibration_key(context.recipe),
         versions(),
     )
-    if run.has("flatbuffers", key):
-        context.say(f"float flatbuffer and ranges: as made before ({PREPARED}, {RANGES})")
-        return _result(context, key, repeated=True)
-    started = time.time()
-    from pipeline.conversion.import_float import converted
 
-    content = converted(path, signature=model.signature, sizes=model.sizes)
+
+def _take(context: RunContext, origin: Path | str, source: Path | Any) -> StageResult:
+    from pipeline.workflow.open_dimensions import converted_for_data
+
+    started, run = time.time(), context.run
+    content, _ = converted_for_data(context, source, context.recipe.model.signature)
+    run.forget("train", "qat")  # whatever was trained here before is another model
+    run.path(QAT).unlink(missing_ok=True)
     _write_float(context, content)
-    return _finish(context, key, content, [FLOAT], started, {})
+    facts = {"source": str(origin)} if isinstance(origin, Path) else {}
+    return _finish(context, _key_of_taken(context, origin), content, [FLOAT], started, facts)
 
 
 def _write_float(context: RunContext, content: bytes) -> None:

@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.progress import Track, quiet
 from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, StageResult, calibration_inputs, silent
-from pipeline.workflow.float_model_stage import flatbuffers, take_file
+from pipeline.workflow.float_model_stage import flatbuffers, take_built, take_file, taken_before
 from pipeline.workflow.format_stage import formats, open_quantizer
 from pipeline.workflow.measurement import measure
 from pipeline.workflow.run_folder import FLOAT, FLOAT_KERAS, LABELS, MANIFEST, PREPARED, QAT, QAT_KERAS, RANGES, Run
@@ -80,29 +80,29 @@ def train_recipe(context: RunContext, *, with_qat: bool) -> StageResult:
 def make_float_model(context: RunContext, *, with_qat: bool) -> None:
     """The float model that formats are written from: trained as the recipe says, or a file as it is.
 
-    A model file that nothing is trained of, and that `tf_keras` does not read (a SavedModel of any origin, a subclassed
-    Keras 3 model), is converted directly.
+    A model file of which nothing is trained is imported as it is, whatever wrote it; so is a Keras 3 model that a
+    function gives. Training and QAT go through `tf_keras`, to which a Keras 3 file is translated.
 
     Raises:
         InputError: the recipe, its data or its model cannot be used.
         PipelineError: the model cannot be converted.
     """
-    recipe, path = context.recipe, context.recipe.model.path
-    trains = with_qat or (recipe.train is not None and recipe.train.epochs > 0)
-    direct = path is not None and not trains
-    if direct and path is not None and (path.suffix == ".tflite" or recipe.model.signature is not None):
+    model = context.recipe.model
+    trains = with_qat or (context.recipe.train is not None and context.recipe.train.epochs > 0)
+    if not trains and model.path is not None:
         describe(context)
-        take_file(context, path)
+        take_file(context, model.path)
+        return
+    if not trains and model.function is not None and taken_before(context, model.function) is not None:
+        describe(context)
         return
     try:
         train_recipe(context, with_qat=with_qat)
     except InputError as error:
-        if not direct or path is None or not path.exists():
+        built = getattr(error, "model", None)  # a Keras3ModelError, whose class comes with TensorFlow
+        if trains or built is None or model.function is None:
             raise
-        try:
-            take_file(context, path)
-        except InputError:
-            raise error from None
+        take_built(context, model.function, built)
         return
     if context.worker.is_chief:
         flatbuffers(context, with_qat=with_qat)

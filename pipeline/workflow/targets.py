@@ -122,6 +122,14 @@ def model_files(given: Sequence[Path]) -> dict[str, Path]:
     return files
 
 
+def keras_of(run: Run) -> Path | None:
+    """The run's float Keras model: what it trained, or the file that it was made from where it trained nothing."""
+    source = run.manifest.get("stages", {}).get("flatbuffers", {}).get("source")
+    if source is None or Path(source).suffix == ".tflite":
+        return run.path(FLOAT_KERAS) if run.path(FLOAT_KERAS).is_file() else None
+    return Path(source) if Path(source).exists() else None
+
+
 def float_beside(model: Path) -> Path | None:
     """The float model of the run that a model lies in; None without a run, or for that model itself."""
     target = locate(model)
@@ -296,8 +304,8 @@ def for_keras_model(given: Path | None, overrides: Sequence[str]) -> KerasTarget
     target = locate(given)
     path = target.path
     if target.is_run:
-        model = path / FLOAT_KERAS
-        if not model.is_file():
+        model = keras_of(Run(path))
+        if model is None:
             raise InputError(f"The run '{path}' has no {FLOAT_KERAS}: run its recipe as far as the training.")
         return _keras_target(model, target.recipe(None, overrides))
     if path.suffix == ".tflite":
@@ -385,7 +393,7 @@ def for_ladder(
         float_model=float_model,
         prepared=None if qat else of_run(PREPARED),
         qat=qat,
-        keras=of_run(FLOAT_KERAS) if keras else None,
+        keras=keras_of(target.run) if keras and target.run is not None and reference is None else None,
         keras_qat=of_run(QAT_KERAS) if keras and qat else None,
         recipe=opened,
         run=target.run,

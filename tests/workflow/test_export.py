@@ -44,14 +44,14 @@ def request(target: Path | None, *formats: Any, **other: Any) -> Request:
 
 @pytest.mark.parametrize("name", ["model.keras", "model.tflite"])
 def test_int8_from_a_file_and_representative_data(files: Path, name: str, runs: Path) -> None:
-    written = export(request(files / name, data=files / "data.npz", overrides=[SCALE]))
+    written = export(request(files / name, data=str(files / "data.npz"), overrides=[SCALE]))
     assert written == {"int8": runs / "model" / "int8.tflite"}
     assert inspect(written["int8"]).verdict.kind == "int8"
 
 
 def test_both_ways_give_the_same_weights_and_scales(files: Path) -> None:
     one, other = (
-        inspect(export(request(files / name, data=files / "data.npz", overrides=[SCALE], run=name))["int8"])
+        inspect(export(request(files / name, data=str(files / "data.npz"), overrides=[SCALE], run=name))["int8"])
         for name in ("model.keras", "model.tflite")
     )
     assert [port.scale for port in one.inputs + one.outputs] == [port.scale for port in other.inputs + other.outputs]
@@ -71,18 +71,18 @@ def test_int8_without_data_says_how_to_give_some(files: Path) -> None:
 
 def test_data_without_a_scale_is_refused(files: Path) -> None:
     with pytest.raises(InputError, match=r"data\.preprocess\.scale"):
-        export(request(files / "model.keras", data=files / "data.npz"))
+        export(request(files / "model.keras", data=str(files / "data.npz")))
 
 
 def test_a_quantized_model_is_refused(files: Path) -> None:
-    quantized = export(request(files / "model.tflite", data=files / "data.npz", overrides=[SCALE]))["int8"]
+    quantized = export(request(files / "model.tflite", data=str(files / "data.npz"), overrides=[SCALE]))["int8"]
     with pytest.raises(InputError, match="quantized already"):
-        export(request(quantized, data=files / "data.npz", overrides=[SCALE], run="again"))
+        export(request(quantized, data=str(files / "data.npz"), overrides=[SCALE], run="again"))
 
 
 def test_contradictions_and_misspellings_are_refused(files: Path) -> None:
     with pytest.raises(InputError, match="give one of them"):
-        export(request(files / "model.keras", recipe="mobilenet", data=files / "data.npz"))
+        export(request(files / "model.keras", recipe="mobilenet", data=str(files / "data.npz")))
     with pytest.raises(InputError, match="Did you mean 'uint8'"):
         export(request(files / "model.keras", io="uint"))
     with pytest.raises(InputError, match="There is no"):
@@ -90,7 +90,7 @@ def test_contradictions_and_misspellings_are_refused(files: Path) -> None:
 
 
 def test_a_run_keeps_its_own_recipe(files: Path, runs: Path) -> None:
-    export(request(files / "model.tflite", data=files / "data.npz", overrides=[SCALE]))
+    export(request(files / "model.tflite", data=str(files / "data.npz"), overrides=[SCALE]))
     again = export(request(runs / "model", "int16x8"))
     assert inspect(again["int16x8"]).verdict.kind == "int16x8"
     assert export(request(None)) == {"int8": runs / "model" / "int8.tflite"}
@@ -99,5 +99,5 @@ def test_a_run_keeps_its_own_recipe(files: Path, runs: Path) -> None:
 
 
 def test_the_io_type_that_was_asked_for_is_written(files: Path) -> None:
-    written = export(request(files / "model.tflite", data=files / "data.npz", overrides=[SCALE], io="uint8"))
+    written = export(request(files / "model.tflite", data=str(files / "data.npz"), overrides=[SCALE], io="uint8"))
     assert inspect(written["int8"]).inputs[0].dtype == "uint8"

@@ -60,7 +60,7 @@ def test_the_metrics_have_the_promised_keys(small_run: Run) -> None:
 
 def test_every_form_of_the_model_has_the_float_models_names(small_run: Run) -> None:
     forms = [inspect(small_run.path(f"{name}.tflite")) for name in ("float", "qat", "prepared", "int8")]
-    assert {port.name for form in forms for port in form.outputs} == {"dense"}
+    assert len({port.name for form in forms for port in form.outputs}) == 1  # Keras counts its layers: dense_1, …
     assert len({port.name for form in forms for port in form.inputs}) == 1
 
 

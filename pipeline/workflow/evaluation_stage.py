@@ -1,0 +1,94 @@
+"""The stage that judges .tflite files on held-out data, by a recipe's task and beside a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.progress import Track, quiet
+from pipeline.workflow import targets
+from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task, silent
+from pipeline.workflow.measurement import task_json
+
+
+@dataclass(frozen=True)
+class FilesEvaluation:
+    """How good models are."""
+
+    blocks: dict[str, dict[str, Any]]
+    """Their JSON, by the names that tables call them; the reference's too."""
+    asked: dict[str, dict[str, Any]]
+    """Without a reference that was given beside them."""
+    against: str | None
+    """The reference's name."""
+    task: dict[str, Any]
+    """As JSON, with its metrics."""
+
+
+def evaluate_files(
+    models: Sequence[Path],
+    recipe: str | None,
+    overrides: Sequence[str],
+    reference: Path | None = None,
+    *,
+    split: str = "test",
+    threads: int = 2,
+    batch: int = 8,
+    xnnpack: bool = True,
+    track: Track = quiet,
+    say: Callable[[str], None] = silent,
+) -> FilesEvaluation:
+    """Judge models on a split.
+
+    Args:
+        models: .tflite files, or runs; the newest run by default.
+        recipe: Whose data and task, by name or file; None: the run's.
+        overrides: `section.key=value` settings laid over it.
+        reference: What they are compared with; None: the float model among them, if there is one.
+        split: Whose examples.
+        threads: Models that run at the same time.
+        batch: Examples in one call of a model.
+        xnnpack: Whether XNNPACK computes.
+        track: Follows the pass over the data.
+        say: Told the task, and what could not be read.
+
+    Raises:
+        InputError: no model, no recipe, no such split, a task that does not fit, or nothing to judge by.
+        PipelineError: a model fails or gives NaN.
+    """
+    from pipeline.data import load
+    from pipeline.evaluation.evaluator import evaluate
+
+    files = targets.model_files(models)
+    settings = targets.recipe_of(recipe, overrides, list(files.values()))
+    data = load(settings.data)
+    against = "float" if reference is None and "float" in files else None
+    shown = list(files)
+    if reference is not None:
+        against = next((name for name, path in files.items() if path == reference), f"reference {reference}")
+        files[against] = reference
+    resolved = resolve_task(settings, data, files[against or shown[0]])
+    if not resolved.task.metrics and against is None:
+        raise InputError(
+            f"There is nothing to judge '{shown[0]}' by: {resolved.reason} Give a model to compare it with by "
+            "--reference FILE, or say what it is for with --set task=NAME."
+        )
+    if settings.task == "auto":
+        say(f"task: {resolved.reason}")
+    results = evaluate(
+        files,
+        data.batches(split, EVALUATION_CHUNK),
+        resolved.task,
+        against,
+        threads=threads,
+        batch_size=batch,
+        track=track,
+        xnnpack=xnnpack,
+    )
+    if data.skipped:
+        say(f"{len(data.skipped)} examples could not be read and were left out: {', '.join(data.skipped)}")
+    blocks = {name: result.to_json() for name, result in results.items()}
+    return FilesEvaluation(blocks, {name: blocks[name] for name in shown}, against, task_json(resolved))

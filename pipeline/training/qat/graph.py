@@ -123,7 +123,7 @@ class Graph:
         """The call that computes a value."""
         return next(call for call in self.calls if any(output is value for output in call.outputs))
 
-    def readers(self, value: Value) -> list[Call]:
+    def consumers(self, value: Value) -> list[Call]:
         """The calls that read a value, each once."""
         return [call for call in self.calls if any(read is value for read in call.inputs)]
 
@@ -131,12 +131,12 @@ class Graph:
         """Whether the model gives the value to its caller."""
         return any(output is value for output in tf.nest.flatten(self.outputs))
 
-    def only_reader(self, value: Value) -> Call | None:
+    def single_consumer(self, value: Value) -> Call | None:
         """The one call that reads a value, if nothing else does and it reads it once; not for outputs."""
-        readers = self.readers(value)
-        if len(readers) != 1 or self.is_output(value) or sum(read is value for read in readers[0].inputs) > 1:
+        consumers = self.consumers(value)
+        if len(consumers) != 1 or self.is_output(value) or sum(read is value for read in consumers[0].inputs) > 1:
             return None
-        return readers[0]
+        return consumers[0]
 
     def calls_of(self, layer: Layer) -> list[Call]:
         """Every use of a layer."""
@@ -217,7 +217,7 @@ class Graph:
         """Call a layer on a value, for everything that reads the value now.
 
         Returns:
-            The new value, which the readers and the model's outputs have in the old one's place.
+            The new value, which the consumers and the model's outputs have in the old one's place.
         """
         new = Value(value.shape, value.dtype)
         place = self.place(self.producer(value)) + 1
@@ -238,13 +238,13 @@ class Graph:
         return new
 
     def drop(self, call: Call) -> None:
-        """Take out a call that hands its only input on; its readers read that input."""
+        """Take out a call that passes its only input through; its consumers read that input."""
         kept = call.input
         self.calls.remove(call)
         self.redirect(call.output, kept)
 
     def redirect(self, old: Value, new: Value) -> None:
-        """Let every reader of a value, and the model's outputs, take another one."""
+        """Let every consumer of a value, and the model's outputs, take another one."""
 
         def swap(value: Value) -> Value:
             return new if value is old else value

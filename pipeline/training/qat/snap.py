@@ -95,9 +95,9 @@ def followers(aware: Any) -> list[Follower | TableFollower]:
         [image] = node.keras_inputs
         if isinstance(layer, tf_keras.layers.AveragePooling2D) and _is_global(layer, image, node.outputs):
             continue
-        own, source, reader = learned_range(node.layer), wiring.rounds(image), wiring.only_reader(node.outputs)
-        if own is None and reader is not None and isinstance(inner(reader.layer), tf_keras.layers.ReLU):
-            own = learned_range(reader.layer)
+        own, source, consumer = learned_range(node.layer), wiring.rounds(image), wiring.single_consumer(node.outputs)
+        if own is None and consumer is not None and isinstance(inner(consumer.layer), tf_keras.layers.ReLU):
+            own = learned_range(consumer.layer)
         if own is not None and source is not None:
             found.append(Follower(own, source))
     return found
@@ -147,10 +147,10 @@ def _sums(wiring: Wiring, node: Any) -> _Sums:
     bias = layer.bias if layer.use_bias else None
     sums = _Sums(ones, ones * _values(bias), bias, ones)
     while not rounds_output(node.layer):
-        reader = wiring.only_reader(node.outputs)
-        if reader is None or wiring.calls(reader.layer) > 1 or not folds(type(layer), type(inner(reader.layer))):
+        consumer = wiring.single_consumer(node.outputs)
+        if consumer is None or wiring.calls(consumer.layer) > 1 or not folds(type(layer), type(inner(consumer.layer))):
             break
-        behind = inner(reader.layer)
+        behind = inner(consumer.layer)
         if isinstance(behind, ChannelScale):
             by, added, bias = _values(behind.gamma), np.zeros(1), None
         else:
@@ -162,7 +162,7 @@ def _sums(wiring: Wiring, node: Any) -> _Sums:
             bias=sums.bias if bias is None else bias,
             behind=sums.behind * by if bias is None else ones,
         )
-        node = reader
+        node = consumer
     return sums
 
 

@@ -37,12 +37,12 @@ def carry_lone_batch_norms(graph: Graph) -> list[Change]:
 
 
 def folds_into_producer(graph: Graph, call: Call) -> bool:
-    """Whether a BatchNormalization stands right behind a layer that it is fused into, and is that one's only reader."""
+    """Whether a BatchNormalization stands right behind a layer that it is fused into, and its single consumer."""
     producer = graph.producer(call.input)
     return (
         producer.is_a(*FOLDS_BATCH_NORM)
         and producer.layer.config.get("activation") in (None, "linear")
-        and graph.only_reader(call.input) is call
+        and graph.single_consumer(call.input) is call
     )
 
 

@@ -64,23 +64,23 @@ def _sink(graph: Graph) -> None:
                 continue
             if tuple(back.input.shape[2:]) != tuple(back.output.shape[1:]):
                 continue
-            reader = graph.only_reader(back.output)
-            if reader is None or not reader.is_a(*_ELEMENTWISE) or graph.shared(reader.layer):
+            consumer = graph.single_consumer(back.output)
+            if consumer is None or not consumer.is_a(*_ELEMENTWISE) or graph.shared(consumer.layer):
                 continue
-            if len(reader.inputs) != 1 or (
-                reader.is_a("Activation") and reader.layer.config["activation"] == "softmax"
+            if len(consumer.inputs) != 1 or (
+                consumer.is_a("Activation") and consumer.layer.config["activation"] == "softmax"
             ):
                 continue
-            if reader.is_a("BatchNormalization"):
-                reader.layer.config["axis"] = [3]
-            image, result = back.input, reader.output
+            if consumer.is_a("BatchNormalization"):
+                consumer.layer.config["axis"] = [3]
+            image, result = back.input, consumer.output
             middle = Value(image.shape)
-            reader.reads(lambda value, image=image: image)  # type: ignore[misc]
-            reader.outputs = [middle]
+            consumer.reads(lambda value, image=image: image)  # type: ignore[misc]
+            consumer.outputs = [middle]
             graph.calls.remove(back)
             back.reads(lambda value, middle=middle: middle)  # type: ignore[misc]
             back.outputs = [result]
-            graph.calls.insert(graph.place(reader) + 1, back)
+            graph.calls.insert(graph.place(consumer) + 1, back)
             moved = True
 
 

@@ -31,7 +31,7 @@ from pipeline.tflite.prune import prune
 
 EXAMPLES = 64
 LARGEST_GAIN = 16.0
-"""Channels that hardly ever answer are not blown up without bound: their largest value is not well known."""
+"""Channels that hardly ever answer are not scaled up without bound: their largest value is not well known."""
 _SHARE = {"DEPTHWISE_CONV_2D": 1.0}
 _DENSE_SHARE = 0.5
 

@@ -88,7 +88,7 @@ def test_a_saved_qat_model_answers_the_same(aware: Any, tmp_path: Path) -> None:
 
 
 def test_the_plain_converter_and_the_hub_agree(aware: Any) -> None:
-    """Both roads out of QAT: fake-quant nodes through TFLite, and learned ranges on the float flatbuffer."""
+    """Both ways from QAT to int8: fake-quant nodes through TFLite, and learned ranges on the float flatbuffer."""
     from pipeline.conversion.convert import to_flatbuffer
     from pipeline.quantization.calibrate import calibrate
     from pipeline.quantization.formats import write

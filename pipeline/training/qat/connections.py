@@ -1,4 +1,4 @@
-"""How the layers of a QAT model hang together: who reads a tensor, and on which int8 steps its values lie."""
+"""How the layers of a QAT model are connected: who reads a tensor, and on which int8 steps its values lie."""
 
 from __future__ import annotations
 

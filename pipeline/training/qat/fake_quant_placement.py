@@ -61,7 +61,7 @@ class Rounded:
     exact_in_training: bool = False
 
 
-def place(graph: Graph) -> list[Rounded]:
+def place_fake_quants(graph: Graph) -> list[Rounded]:
     """The values of a canonical graph that get a fake-quant, in the order of the calls."""
     inside = fused_values(graph)
     found = []

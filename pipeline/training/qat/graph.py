@@ -187,7 +187,7 @@ class Graph:
         self.calls.insert(place, call)
         return call
 
-    def place(self, call: Call) -> int:
+    def position(self, call: Call) -> int:
         """Where the call stands among the calls."""
         return next(place for place, other in enumerate(self.calls) if other is call)
 
@@ -196,7 +196,7 @@ class Graph:
 
         Where the call's layer is used nowhere else, the last one inherits its name.
         """
-        place = self.place(call)
+        place = self.position(call)
         del self.calls[place]
         last, name = steps[-1][0], call.layer.name
         if last.name.startswith(f"{name}_") and not self.calls_of(call.layer):
@@ -208,7 +208,7 @@ class Graph:
 
         As :meth:`replace`, for calls with any number of results.
         """
-        place = self.place(call)
+        place = self.position(call)
         self.calls[place : place + 1] = calls
         if not self.calls_of(call.layer):
             calls[-1].layer.config["name"] = self.unique(call.layer.name)
@@ -220,7 +220,7 @@ class Graph:
             The new value, which the consumers and the model's outputs have in the old one's place.
         """
         new = Value(value.shape, value.dtype)
-        place = self.place(self.producer(value)) + 1
+        place = self.position(self.producer(value)) + 1
         self.redirect(value, new)
         self.insert(place, layer, value, new)
         return new
@@ -233,7 +233,7 @@ class Graph:
         """
         old = call.input
         new = Value(old.shape if shape is None else shape, old.dtype)
-        self.insert(self.place(call), layer, old, new)
+        self.insert(self.position(call), layer, old, new)
         call.reads(lambda value: new if value is old else value)
         return new
 

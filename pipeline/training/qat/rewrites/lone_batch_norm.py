@@ -61,7 +61,7 @@ def _raise(graph: Graph, call: Call) -> None:
     carrier = ones(graph, f"{layer.name}_carrier", int(x.shape[-1] or 0))
     to_image = graph.layer("Reshape", f"{layer.name}_image", target_shape=sides)
     back = graph.layer("Reshape", f"{layer.name}_back", target_shape=tuple(x.shape[1:]))
-    place = graph.place(call)
+    place = graph.position(call)
     del graph.calls[place]
     for offset, step in enumerate(
         [(to_image, x, image), (carrier, image, carried), (inner, carried, normal), (back, normal, y)]

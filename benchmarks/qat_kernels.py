@@ -5,9 +5,10 @@
 
 A model of keras.applications with random seeded weights, or a file, becomes a QAT model with calibrated ranges, twice:
 as it is, and snapped to the int8 grid (`pipeline.training.qat.snap`). Alone: an operator of the float model gets what
-the int8 operator got, as real numbers, and its answer is rounded to the output's steps; printed is the share of values that the
-int8 kernel (XNNPACK) gives otherwise, over all operators of a kind, and of the worst. In the chain: the share of values
-at which the int8 file differs from the fake-quant model, behind the first operator, in the middle and before the end.
+the int8 operator got, as real numbers, and its answer is rounded to the output's steps; printed is the share of
+values that the int8 kernel (XNNPACK) gives otherwise, over all operators of a kind, and of the worst. In the chain: the
+share of values at which the int8 file differs from the fake-quant model, behind the first operator, in the middle and
+before the end.
 """
 
 from __future__ import annotations

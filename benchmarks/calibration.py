@@ -26,7 +26,7 @@ from ai_edge_quantizer import recipe as standard
 from pipeline.benchmarking.host import describe_host
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.observers import ESTIMATORS
-from pipeline.tflite.runner import Runner, without_chatter
+from pipeline.tflite.runner import Runner, without_messages
 from pipeline.tflite.signature import with_signature
 
 BATCH = 4
@@ -42,7 +42,7 @@ def bare(content: bytes, images: np.ndarray) -> None:
 def tensorflow(content: bytes, images: np.ndarray) -> None:
     from tensorflow.lite.python.optimize.calibrator import Calibrator
 
-    with without_chatter():
+    with without_messages():
         calibrator = Calibrator(content)
         calibrator._feed_tensors(lambda: ([image[None]] for image in images), resize_input=True)
 
@@ -52,7 +52,7 @@ def ai_edge(content: bytes, images: np.ndarray) -> None:
     writer.load_quantization_recipe(standard.static_wi8_ai8())
     name = Runner(content).inputs[0].name
     data = {"serving_default": [{name: image[None]} for image in images]}
-    with without_chatter(), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+    with without_messages(), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         writer.calibrate(data, num_threads=THREADS)
 
 

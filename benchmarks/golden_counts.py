@@ -43,7 +43,7 @@ EXACT = ("smlal", "sdot", "udot", "usdot", "smmla", "ummla", "usmmla", "sme")
 
 
 def keras_int8(model: Any) -> bytes:
-    """A tf_keras model by this project's road: convert, calibrate on seeded noise, int8."""
+    """A tf_keras model in this project's steps: convert, calibrate on seeded noise, int8."""
     from pipeline.conversion.convert import to_flatbuffer
     from pipeline.quantization.calibrate import calibrate
     from pipeline.quantization.formats import write

@@ -149,8 +149,8 @@ def main() -> None:
         files, seconds = {"float": Path(folder) / "float.tflite"}, {"float": 0.0}
         files["float"].write_bytes(to_flatbuffer(model))
         for number, (name, write) in enumerate(SIDES.items()):
-            chatter = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
-            with quiet_tensorflow(), chatter[0], chatter[1]:
+            silenced = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+            with quiet_tensorflow(), silenced[0], silenced[1]:
                 started = time.perf_counter()
                 content = write(model, images)
                 seconds[name] = time.perf_counter() - started

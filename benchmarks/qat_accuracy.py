@@ -3,7 +3,7 @@
     python benchmarks/qat_accuracy.py mobilenet
     python benchmarks/qat_accuracy.py resnet8_cifar10 --set model.path=FILE.h5 --set data.path=FILE.npz
 
-Both roads in one process, each in a run folder of its own under a temporary folder, or under `--keep FOLDER`, where
+Both in one process, each in a run folder of its own under a temporary folder, or under `--keep FOLDER`, where
 what is done already is not done again; the float training is done once.
 Prints top-1, the paired difference to float with its 95 % interval, agreement with float, and for QAT how many answers
 the int8 file shares with the fake-quant model.

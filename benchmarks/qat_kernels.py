@@ -1,13 +1,14 @@
-"""Does fake-quant round as the kernels do? Each int8 operator alone, and the whole chain, before and after settling.
+"""Does fake-quant round as the kernels do? Each int8 operator alone, and the whole chain, before and after snapping.
 
     python benchmarks/qat_kernels.py MobileNetV3Small --size 64 --images FOLDER
     python benchmarks/qat_kernels.py TRAINED.h5 --size 224 --images FOLDER
 
 A model of keras.applications with random seeded weights, or a file, becomes a QAT model with calibrated ranges, twice:
-as it is, and settled (`pipeline.training.qat.snap`). Alone: an operator of the float model gets what the int8
-operator got, as real numbers, and its answer is rounded to the output's steps; printed is the share of values that the
-int8 kernel (XNNPACK) gives otherwise, over all operators of a kind, and of the worst. In the chain: the share of values
-at which the int8 file differs from the fake-quant model, behind the first operator, in the middle and before the end.
+as it is, and snapped to the int8 grid (`pipeline.training.qat.snap`). Alone: an operator of the float model gets what
+the int8 operator got, as real numbers, and its answer is rounded to the output's steps; printed is the share of
+values that the int8 kernel (XNNPACK) gives otherwise, over all operators of a kind, and of the worst. In the chain: the
+share of values at which the int8 file differs from the fake-quant model, behind the first operator, in the middle and
+before the end.
 """
 
 from __future__ import annotations
@@ -53,23 +54,23 @@ def main() -> None:
         factory = getattr(tf_keras.applications, options.model)
         model = factory(weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None)
         fit_statistics(model, images)
-    sides = [measure(*written(model, images, settled), images[:EXAMPLES]) for settled in (False, True)]
+    sides = [measure(*written(model, images, snapped), images[:EXAMPLES]) for snapped in (False, True)]
     host = describe_host()
     print(f"{options.model} at {size} px, {EXAMPLES} images; {host.cpu} ({', '.join(host.int8)})")
-    print(f"{'':22} {'':>4}    before settling       settled")
+    print(f"{'':22} {'':>4}    before snapping      snapped")
     print(f"{'operator alone':22} {'':>4}       all    worst      all    worst")
     for kind in sorted(sides[0][0]):
         before, after = (side[0][kind] for side in sides)
         shares = "  ".join(f"{100 * share:6.3f}%" for side in (before, after) for share in (np.mean(side), max(side)))
         print(f"{kind:22} {len(before):4}   {shares}")
-    for side, name in zip(sides, ("before settling", "settled"), strict=True):
+    for side, name in zip(sides, ("before snapping", "snapped"), strict=True):
         chain = side[1]
         places = {"behind the first": 0, "in the middle": len(chain) // 2, "before the last": -2}
         shown = ", ".join(f"{where} {100 * chain[place]:.3f} %" for where, place in places.items())
         print(f"in the chain, {name}: {shown}")
 
 
-def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[bytes, bytes, bytes]:
+def written(model: Any, images: NDArray[np.float32], snapped: bool) -> tuple[bytes, bytes, bytes]:
     """The converted QAT model, the float model without its fake-quants, and the int8 file."""
     from pipeline.conversion.convert import to_flatbuffer
     from pipeline.conversion.import_float import as_float_model
@@ -85,7 +86,7 @@ def written(model: Any, images: NDArray[np.float32], settled: bool) -> tuple[byt
     set_ranges(aware, {next(iter(input_quantizers(aware).values())): (float(images.min()), float(images.max()))})
     batch_norm.freeze(aware)
     calibrated_start.calibrate(aware, [images[place : place + 8] for place in range(0, len(images), 8)])
-    if settled:
+    if snapped:
         snap(aware)
     simulated = to_flatbuffer(aware)
     found = as_float_model(simulated)

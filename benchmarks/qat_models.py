@@ -1,4 +1,4 @@
-"""QAT of keras.applications: plain tfmot against this project's road, from the model to the int8 file.
+"""QAT of keras.applications: plain tfmot against this project's QAT, from the model to the int8 file.
 
     python benchmarks/qat_models.py [MODEL …] [--size 96] [--images FOLDER] [--keras3] [--json FILE] [--no-plain]
     python benchmarks/qat_models.py TRAINED.h5 --size 224 --count 300 --images FOLDER
@@ -10,7 +10,7 @@ of the rewritten model's output, relative to the largest output; the verdict ove
 float; weights with a scale an output channel, of all; values whose range QAT learned, of all that int8 rounds; how many
 of the int8 file's outputs are the very values of the fake-quant model, and of its top-1; and how near both are in dB
 (output SQNR). Beside it stands how near QAT is to the float model, and PTQ with --ptq. On random weights a single
-value that is rounded the other way, for a sum of float32 that is off by its last bit, is blown up from layer to layer:
+value that is rounded the other way, for a sum of float32 that is off by its last bit, is amplified from layer to layer:
 two models with the same noise then differ by as much as each differs from float.
 """
 

@@ -30,10 +30,10 @@ def dilate(graph: GraphDef) -> None:
         graph: Frozen: weights and shapes are constants.
     """
     nodes = {node.name: node for node in graph.node}
-    readers: dict[str, int] = {}
+    consumers: dict[str, int] = {}
     for node in graph.node:
         for name in node.input:
-            readers[_plain(name)] = readers.get(_plain(name), 0) + 1
+            consumers[_plain(name)] = consumers.get(_plain(name), 0) + 1
     for after in graph.node:
         if after.op != TOGETHER:
             continue
@@ -41,7 +41,7 @@ def dilate(graph: GraphDef) -> None:
         before = nodes.get(_plain(convolution.input[0])) if convolution.input else None
         if convolution.op not in _CONVOLUTIONS or before is None or before.op != "SpaceToBatchND":
             continue
-        if readers[convolution.name] == readers[before.name] == 1:
+        if consumers[convolution.name] == consumers[before.name] == 1:
             _replace(nodes, before, convolution, after)
 
 

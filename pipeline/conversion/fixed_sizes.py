@@ -18,7 +18,7 @@ from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.tflite.flatbuffer import operator_name
 from pipeline.tflite.prune import prune
-from pipeline.tflite.runner import Runner, without_chatter
+from pipeline.tflite.runner import Runner, without_messages
 
 _SHAPE_ARITHMETIC = frozenset(
     (
@@ -89,7 +89,7 @@ def fold_shapes(content: bytes) -> bytes:
 def _run(content: bytes, specs: Sequence[TensorSpec], batch: int) -> list[NDArray[Any] | None]:
     """The values of all tensors of the main graph on zeros."""
     shapes = [[batch if side == OPEN else side for side in spec.shape] for spec in specs]
-    with without_chatter(), warnings.catch_warnings():
+    with without_messages(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that preserving all tensors takes memory
         interpreter = Interpreter(
             model_content=content,

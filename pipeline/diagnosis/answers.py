@@ -37,7 +37,7 @@ class Answers:
         return float(self.right.mean())
 
     @property
-    def favourite(self) -> tuple[int, float]:
+    def most_frequent(self) -> tuple[int, float]:
         """The class answered most often, and the share of the examples that get it."""
         counts = np.bincount(self.predicted)
         return int(counts.argmax()), float(counts.max() / len(self.predicted))

@@ -1,4 +1,4 @@
-"""The one door to TensorFlow: Keras 2 (`tf_keras`) chosen and the chatter turned down before it is imported.
+"""The one import of TensorFlow: Keras 2 (`tf_keras`) is chosen and logging turned down before it.
 
 `tensorflow-model-optimization` works on `tf_keras` models only, and `TF_USE_LEGACY_KERAS` counts only if it is set
 before TensorFlow is imported.

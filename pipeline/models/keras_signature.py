@@ -43,15 +43,15 @@ def endings_of(model: Any) -> Endings:
     """
     function = _function(model)
     traced, names = function.trace()
-    makers = [_final_operation(tensor) for tensor in traced.outputs]
-    if any(kind in _CALLS for kind in makers):  # functions in the graph, as a SavedModel has them
+    producers = [_final_operation(tensor) for tensor in traced.outputs]
+    if any(kind in _CALLS for kind in producers):  # functions in the graph, as a SavedModel has them
         from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
         with quiet_tensorflow():
             inlined = convert_variables_to_constants_v2(traced, lower_control_flow=False)
-        makers = [_final_operation(tensor) for tensor in inlined.outputs]
+        producers = [_final_operation(tensor) for tensor in inlined.outputs]
     kinds = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
-    return {name: kinds.get(kind, "none") for name, kind in zip(names, makers, strict=True)}  # type: ignore[misc]
+    return {name: kinds.get(kind, "none") for name, kind in zip(names, producers, strict=True)}  # type: ignore[misc]
 
 
 def _function(model: Any) -> NamedFunction:

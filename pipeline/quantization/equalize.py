@@ -31,7 +31,7 @@ from pipeline.tflite.prune import prune
 
 EXAMPLES = 64
 LARGEST_GAIN = 16.0
-"""Channels that hardly ever answer are not blown up without bound: their largest value is not well known."""
+"""Channels that hardly ever answer are not scaled up without bound: their largest value is not well known."""
 _SHARE = {"DEPTHWISE_CONV_2D": 1.0}
 _DENSE_SHARE = 0.5
 
@@ -107,14 +107,14 @@ def _pairs(model: ModelT) -> list[_Pair]:
     """Layers whose output only one other layer reads, at most through operators that leave the channels alone."""
     graph = model.subgraphs[0]
     found = {layer.place: layer for layer in layers(model)}
-    readers = flatbuffer.consumers(graph)
-    shared = _constants_with_several_readers(model, readers)
+    consumers = flatbuffer.consumers(graph)
+    shared = _constants_with_several_consumers(model, consumers)
     pairs = []
     for layer in found.values():
         fused = getattr(graph.operators[layer.place].builtinOptions, "fusedActivationFunction", 0)
         place, tensor = layer.place, layer.output
-        while tensor not in graph.outputs and len(readers.get(tensor, [])) == 1:
-            [place] = readers[tensor]
+        while tensor not in graph.outputs and len(consumers.get(tensor, [])) == 1:
+            [place] = consumers[tensor]
             if flatbuffer.operator_name(model, graph.operators[place]) not in _CHANNELWISE:
                 break
             if not _leaves_channels(model, place):
@@ -148,12 +148,12 @@ def _leaves_channels(model: ModelT, place: int) -> bool:
     return not np.any(values[-1])
 
 
-def _constants_with_several_readers(model: ModelT, readers: dict[int, list[int]]) -> set[int]:
+def _constants_with_several_consumers(model: ModelT, consumers: dict[int, list[int]]) -> set[int]:
     """Constants that cannot be changed for one layer without changing another."""
     graph = model.subgraphs[0]
     return {
         index
-        for index, places in readers.items()
+        for index, places in consumers.items()
         if len(places) > 1 and flatbuffer.is_constant(model, graph.tensors[index])
     }
 

@@ -23,7 +23,7 @@ from pipeline.tflite import metadata
 from pipeline.tflite.flatbuffer import operator_name, read, serialize, tensor_name
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.integer_shapes import shapes_of_integers
-from pipeline.tflite.runner import without_chatter
+from pipeline.tflite.runner import without_messages
 from pipeline.tflite.signature import with_signature
 from pipeline.tflite.unshare_constants import unshare_constants
 
@@ -93,7 +93,7 @@ def quantize(content: bytes, rules: Rules, measured: Statistics | None) -> bytes
     own = None if measured is None else {name: dict(pair) for name, pair in measured.items()}
     try:
         writer.load_quantization_recipe(rules)
-        with without_chatter(), contextlib.redirect_stderr(io.StringIO()):  # its bar cannot be turned off
+        with without_messages(), contextlib.redirect_stderr(io.StringIO()):  # its bar cannot be turned off
             result = writer.quantize(own, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise PipelineError(f"ai-edge-quantizer cannot write this model: {one_line(error, 600)}") from error

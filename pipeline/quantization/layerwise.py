@@ -1,6 +1,6 @@
 """Run a network one operator at a time on kept activations, as its int8 version will compute.
 
-Every activation is kept as int8 (where it has a range) until its last reader has run, for all examples. An operator
+Every activation is kept as int8 (where it has a range) until its last consumer has run, for all examples. An operator
 then costs one run over the examples, however deep it lies: correcting every layer is linear in their number.
 """
 
@@ -56,8 +56,8 @@ class LayerwiseRunner:
         self.model, self._scales, self._threads = model, scales, threads
         self._graph = model.subgraphs[0]
         self._count = len(pieces)
-        readers = flatbuffer.consumers(self._graph)
-        self._last = {tensor: max(places) for tensor, places in readers.items()}
+        consumers = flatbuffer.consumers(self._graph)
+        self._last = {tensor: max(places) for tensor, places in consumers.items()}
         self._kept: dict[int, Kept] = {}
         for place, index in enumerate(map(int, self._graph.inputs)):
             scale, point = self._affine(index)

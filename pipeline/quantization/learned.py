@@ -43,7 +43,7 @@ def take_out_fake_quant(content: bytes) -> tuple[bytes, Ranges]:
     """
     model = flatbuffer.read(content)
     graph = model.subgraphs[0]
-    makers, readers = flatbuffer.producers(graph), flatbuffer.consumers(graph)
+    producers, consumers = flatbuffer.producers(graph), flatbuffer.consumers(graph)
 
     kept_in_place: dict[int, int] = {}  # output of a pair → the tensor that it stands for
     gone: set[int] = set()
@@ -52,10 +52,10 @@ def take_out_fake_quant(content: bytes) -> tuple[bytes, Ranges]:
         if operator_name(model, op) != "DEQUANTIZE":
             continue
         middle, result = op.inputs[0], op.outputs[0]
-        if middle not in makers:
+        if middle not in producers:
             continue  # a weight stored quantized
-        quantize = graph.operators[makers[middle]]
-        others = {operator_name(model, graph.operators[reader]) for reader in readers[middle]} - {"DEQUANTIZE"}
+        quantize = graph.operators[producers[middle]]
+        others = {operator_name(model, graph.operators[consumer]) for consumer in consumers[middle]} - {"DEQUANTIZE"}
         if operator_name(model, quantize) != "QUANTIZE" or others:
             raise InputError(
                 f"The model is quantized already: the int8 tensor '{tensor_name(graph.tensors[middle])}' is computed "
@@ -68,7 +68,7 @@ def take_out_fake_quant(content: bytes) -> tuple[bytes, Ranges]:
         else:
             kept_in_place[result] = source
             values[tensor_name(graph.tensors[source])] = _range(graph.tensors[middle])
-        gone |= {place, makers[middle]}
+        gone |= {place, producers[middle]}
 
     def stands_for(index: int) -> int:
         while index in kept_in_place:
@@ -155,12 +155,12 @@ _JOINING = ("CONCATENATION", "MAXIMUM", "MINIMUM")
 
 def _before_joining(model: Any, graph: Any, values: dict[str, tuple[float, float]]) -> None:
     """What is read by such an operator alone, and was not rounded by itself, is rounded on that one's steps."""
-    readers = flatbuffer.consumers(graph)
+    consumers = flatbuffer.consumers(graph)
     for op in graph.operators:
         whole = tensor_name(graph.tensors[op.outputs[0]])
         if operator_name(model, op) in _JOINING and whole in values:
             for index in op.inputs:
-                if len(readers[index]) == 1:
+                if len(consumers[index]) == 1:
                     values.setdefault(tensor_name(graph.tensors[index]), values[whole])
 
 

@@ -138,11 +138,11 @@ class _Work:
         self._give_integers(operator, kernel, after, first.type, parameters)
 
     def _take_table(self, operator: OperatorT, kernel: Kernel, constants: list[int], after: int) -> None:
-        """Store the rows as the int8 that their reader asks for."""
-        readers = [other for other in self.graph.operators if after in other.inputs]
+        """Store the rows as the int8 that their consumer asks for."""
+        consumers = [other for other in self.graph.operators if after in other.inputs]
         wanted = {
             self.graph.tensors[int(other.outputs[0])].type
-            for other in readers
+            for other in consumers
             if flatbuffer.operator_name(self.model, other) == "QUANTIZE"
         }
         parameters = self._output_parameters(after, schema.TensorType.INT8)
@@ -200,16 +200,16 @@ class _Work:
 
     def _as_an_output(self, integers: int) -> int:
         """What ai-edge-quantizer wrote as the output and then did not name as one (uint8), else the integers."""
-        readers = flatbuffer.consumers(self.graph)
-        for place in readers.get(integers, []):
+        consumers = flatbuffer.consumers(self.graph)
+        for place in consumers.get(integers, []):
             operator = self.graph.operators[place]
             after = int(operator.outputs[0])
-            if flatbuffer.operator_name(self.model, operator) == "QUANTIZE" and after not in readers:
+            if flatbuffer.operator_name(self.model, operator) == "QUANTIZE" and after not in consumers:
                 return after
         return integers
 
     def _output_parameters(self, index: int, dtype: int) -> tuple[float, int] | None:
-        """Those that a reader asks for, else those of the range."""
+        """Those that a consumer asks for, else those of the range."""
         for operator in self.graph.operators:
             if index in operator.inputs and flatbuffer.operator_name(self.model, operator) == "QUANTIZE":
                 target = self.graph.tensors[int(operator.outputs[0])]

@@ -19,7 +19,7 @@ from pipeline.quantization.observers import Estimator
 from pipeline.quantization.quantized_weights import WeightScales
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import Inputs, activations
-from pipeline.quantization.write_weights import place
+from pipeline.quantization.write_weights import write_int8_weights
 from pipeline.recipe import Format, IoType, Keep, Quantize
 
 Activations = Literal["asymmetric", "symmetric"]
@@ -178,7 +178,7 @@ class Quantizer:
             return write(prepared.content, target, prepared.ranges, io_type, keep), None
         corrected = self._corrected(target, keep)
         written = write(corrected.apply(prepared.content), target, prepared.ranges, io_type, keep)
-        return place(written, corrected.weights), corrected
+        return write_int8_weights(written, corrected.weights), corrected
 
     @property
     def how(self) -> str:

@@ -15,7 +15,7 @@ from pipeline.tflite.edit import Editor
 from pipeline.tflite.prune import prune
 
 
-def place(content: bytes, weights: Mapping[str, QuantizedWeights]) -> bytes:
+def write_int8_weights(content: bytes, weights: Mapping[str, QuantizedWeights]) -> bytes:
     """The model with these weights and scales in the place of its own, and its int32 biases to match.
 
     Args:

@@ -47,7 +47,7 @@ class Preprocess(Section):
 
 
 class Audio(Section):
-    """From a waveform to what the model hears; the same in training, calibration, evaluation."""
+    """From a waveform to the features that the model takes; the same in training, calibration, evaluation."""
 
     sample_rate: Positive = Field(16_000, description="Hz; what is stored at another rate is resampled.")
     seconds: Annotated[float, Field(gt=0)] = Field(

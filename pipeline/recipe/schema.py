@@ -7,7 +7,7 @@
     qat: {epochs: 4}
 
 `train` and `qat` may be left out: a recipe without `train` takes the model's weights as they are, one without
-`qat` goes the post-training road. Relative paths are relative to the current directory, as on the command line.
+`qat` is quantized after training. Relative paths are relative to the current directory, as on the command line.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ def constant_reshapes(content: bytes) -> bytes:
     model = flatbuffer.read(content)
     changed = False
     for graph in model.subgraphs:
-        makers = flatbuffer.producers(graph)
+        producers = flatbuffer.producers(graph)
         for operator in graph.operators:
-            shape = _with_one_unknown(model, graph, makers, operator)
+            shape = _with_one_unknown(model, graph, producers, operator)
             if shape is not None:
                 operator.inputs = [operator.inputs[0], _constant(model, graph, shape)]
                 changed = True
@@ -37,11 +37,13 @@ def constant_reshapes(content: bytes) -> bytes:
     return flatbuffer.serialize(model)
 
 
-def _with_one_unknown(model: ModelT, graph: SubGraphT, makers: dict[int, int], operator: OperatorT) -> list[int] | None:
+def _with_one_unknown(
+    model: ModelT, graph: SubGraphT, producers: dict[int, int], operator: OperatorT
+) -> list[int] | None:
     """The shape that a RESHAPE is given by a PACK of constants and one computed dimension, with −1 for that one."""
-    if operator_name(model, operator) != "RESHAPE" or len(operator.inputs) < 2 or operator.inputs[1] not in makers:
+    if operator_name(model, operator) != "RESHAPE" or len(operator.inputs) < 2 or operator.inputs[1] not in producers:
         return None
-    pack = graph.operators[makers[operator.inputs[1]]]
+    pack = graph.operators[producers[operator.inputs[1]]]
     if operator_name(model, pack) != "PACK":
         return None
     shape = []

@@ -112,7 +112,7 @@ def why_not(model: ModelT, place: int) -> str:
     if others := sorted(types - {"float32", "int8", "uint8"}):
         return f"XNNPACK takes no {' or '.join(others)}"
     if _open(model, operator):
-        return "its shape is open beyond the batch, or hangs on values known only when it runs"
+        return "its shape is open beyond the batch, or depends on values known only when it runs"
     if kind == "QUANTIZE" and len(types) > 1:
         return f"it changes {' to '.join(sorted(types))} or back, which XNNPACK does not take"
     if "uint8" in types:

@@ -33,10 +33,10 @@ class Final:
 def final_activation(model: ModelT, output: int) -> Final:
     """The softmax or sigmoid behind an output tensor of the main graph, through reshapes and changes of type."""
     graph = model.subgraphs[0]
-    makers = flatbuffer.producers(graph)
+    producers = flatbuffer.producers(graph)
     tensor = output
-    while tensor in makers:
-        operator = graph.operators[makers[tensor]]
+    while tensor in producers:
+        operator = graph.operators[producers[tensor]]
         kind = flatbuffer.operator_name(model, operator)
         if kind in KINDS:
             return Final(KINDS[kind], int(operator.inputs[0]))

@@ -16,12 +16,12 @@ def shapes_of_integers(content: bytes) -> bytes:
     model = flatbuffer.read(content)
     changed = False
     for graph in model.subgraphs:
-        makers = flatbuffer.producers(graph)
+        producers = flatbuffer.producers(graph)
         for operator in graph.operators:
             source = int(operator.inputs[0]) if len(operator.inputs) else -1
-            if operator_name(model, operator) != "SHAPE" or source not in makers:
+            if operator_name(model, operator) != "SHAPE" or source not in producers:
                 continue
-            maker = graph.operators[makers[source]]
+            maker = graph.operators[producers[source]]
             if operator_name(model, maker) == "DEQUANTIZE":
                 operator.inputs = [maker.inputs[0]]
                 changed = True

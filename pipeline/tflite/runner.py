@@ -64,7 +64,7 @@ class Runner:
         if batch is not None and batch < 1:
             raise InputError(f"A batch holds at least 1 example, not {batch}.")
         self._name = f"The model {model}" if isinstance(model, Path) else f"The given model of {len(model)} bytes"
-        with without_chatter():
+        with without_messages():
             self._interpreter = self._load(model, threads, _resolver(xnnpack, reference))
             # Before resizing, which changes what they say of a file that fixes its shapes.
             details, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
@@ -207,7 +207,7 @@ class Runner:
             shapes.append(shape if spec.name in alone else (spec.shape[0], *shape))
         if resized:
             self._resize(self._interpreter.get_input_details(), shapes, None)
-            with without_chatter():
+            with without_messages():
                 self._allocate(None)
             self._describe()
 
@@ -356,7 +356,7 @@ _redirecting = threading.Lock()
 
 
 @contextmanager
-def without_chatter() -> Iterator[None]:
+def without_messages() -> Iterator[None]:
     """Keep the runtime's INFO lines off the terminal.
 
     They come from C++ straight on file descriptor 2 and no setting turns them off, so what is written there

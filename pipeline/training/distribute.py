@@ -79,8 +79,8 @@ def copied(model: Any) -> Any:
     return copy
 
 
-def begin_alike(model: Any) -> None:
-    """Give every worker the chief's weights. They loaded or drew their own, and must not begin apart."""
+def share_weights(model: Any) -> None:
+    """Give every worker the chief's weights: each has loaded or drawn its own, and all must begin with the same."""
     if workers() == 1:
         return
     weights = model.get_weights()

@@ -65,7 +65,7 @@ def fit(
     tf_keras.utils.set_random_seed(how.seed)
     steps = distribute.steps(data.size("train"), how.batch_size)
     distribute.check(how.batch_size, steps, what)
-    distribute.begin_alike(model)
+    distribute.share_weights(model)
     example = next(iter(data.batches("train", 1)))
     goal = objective(model, task, how, example, teacher)
     compiled_with = getattr(model, "loss", None)

@@ -188,12 +188,12 @@ def _real(spec: TensorSpec, stored: NDArray[Any]) -> NDArray[Any]:
 
 def _tensors(listed: tuple[Activation, ...], pairs: list[tuple[int, int]], gaps: list[_Gap]) -> tuple[TensorGap, ...]:
     shares = {listed[second].name: _share(gap.noise.sqnr_db) for gap, (_, second) in zip(gaps, pairs, strict=True)}
-    makers = {activation.name: activation for activation in listed}
+    producers = {activation.name: activation for activation in listed}
     shorts = short_names([(activation.name, activation.operator) for activation in listed])
     found = []
     for gap, (_, second) in zip(gaps, pairs, strict=True):
         own = listed[second]
-        before = max((_before(source, shares, makers) for source in own.sources), default=math.inf)
+        before = max((_before(source, shares, producers) for source in own.sources), default=math.inf)
         found.append(
             TensorGap(
                 tensor=own.name,
@@ -218,9 +218,9 @@ _LOST_DB = 300.0
 """A bound for what has no signal."""
 
 
-def _before(name: str, shares: dict[str, float], makers: dict[str, Activation]) -> float:
+def _before(name: str, shares: dict[str, float], producers: dict[str, Activation]) -> float:
     """An activation's share, or that of what it was made from where the upper file does not have it."""
     if name in shares:
         return shares[name]
-    sources = makers[name].sources if name in makers else ()
-    return max((_before(source, shares, makers) for source in sources), default=0.0)
+    sources = producers[name].sources if name in producers else ()
+    return max((_before(source, shares, producers) for source in sources), default=0.0)

@@ -60,7 +60,7 @@ class Step:
         }
 
 
-def climb(
+def compare_rungs(
     rungs: Sequence[Rung],
     batches: Iterable[Batch],
     task: Task,

@@ -1,4 +1,4 @@
-"""The whole verification: climb the ladder, look inside the rung that lost, hold the promises, check the provenance."""
+"""The whole verification: run the ladder, look inside the rung that lost, hold the promises, check the provenance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.verification import metadata_check, promises, suspects
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
 from pipeline.verification.inside import Inside, Tapped, look_inside, single_examples
 from pipeline.verification.keras_rung import KerasRung
-from pipeline.verification.ladder import Step, climb
+from pipeline.verification.ladder import Step, compare_rungs
 from pipeline.verification.metadata_check import Check
 from pipeline.verification.rung import Rung
 from pipeline.versions import versions
@@ -129,7 +129,9 @@ def verify(
     if target.keras or target.keras_qat:
         say("loading TensorFlow for the Keras models (--no-keras leaves them out)")
     ladder = [*rungs(target, batch), *further]
-    steps = climb(ladder, _batches(examined, split, examples), task, reference=REFERENCE, threads=threads, track=track)
+    steps = compare_rungs(
+        ladder, _batches(examined, split, examples), task, reference=REFERENCE, threads=threads, track=track
+    )
     broken, left_out = promises.broken(section, steps, LAST)
     recorded = target.run.manifest.get("recipe") if target.run else None
     checks = metadata_check.check(inspect(target.model), own, recorded) if own is not None else ()

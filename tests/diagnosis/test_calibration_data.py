@@ -146,7 +146,7 @@ def test_weights_that_are_nan(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scale", ["raw", "0..1", "-1..1"])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_model_that_learned_nothing_has_no_favourite_scale(scale: str, seed: int, tmp_path: Path) -> None:
+def test_a_model_that_learned_nothing_has_no_preferred_scale(scale: str, seed: int, tmp_path: Path) -> None:
     weights = np.random.default_rng(seed).normal(size=(10, 64))
     path = classifiers.stored(tmp_path, calibration=CALIBRATION, test=TEST)
     diagnosis = diagnose(classifiers.classifier((8, 8, 1), weights, np.zeros(10)), classifiers.data(path, scale))

@@ -13,7 +13,7 @@ from pipeline.quantization.float_reference import Reference
 from pipeline.quantization.formats import write
 from pipeline.quantization.layerwise import Kept, LayerwiseRunner, activation_scales
 from pipeline.quantization.tap import TappedModel, tap
-from pipeline.quantization.write_weights import place
+from pipeline.quantization.write_weights import write_int8_weights
 from pipeline.tflite.flatbuffer import quantization, read, tensor_data, tensor_name
 from pipeline.tflite.runner import Runner
 from tests.answers import answer
@@ -89,7 +89,9 @@ def test_every_change_is_reported_in_the_graphs_order(written: bytes) -> None:
 @pytest.mark.parametrize("how", ["nearest", "learned"])
 def test_the_written_file_stores_the_decided_weights(how: str, written: bytes) -> None:
     corrected = corrected_for(written, how=how, weight_scales="mse")
-    model = read(place(write(corrected.apply(stack()), "int8", calibrate(stack(), [{"x": X}])), corrected.weights))
+    model = read(
+        write_int8_weights(write(corrected.apply(stack()), "int8", calibrate(stack(), [{"x": X}])), corrected.weights)
+    )
     tensors = {tensor_name(tensor): tensor for tensor in model.subgraphs[0].tensors}
     for name, weights in corrected.weights.items():
         np.testing.assert_array_equal(tensor_data(model, tensors[name]), weights.stored)
@@ -98,14 +100,18 @@ def test_the_written_file_stores_the_decided_weights(how: str, written: bytes) -
 
 def test_nothing_of_the_replaced_weights_stays_in_the_file(written: bytes) -> None:
     corrected = corrected_for(written, how="learned")
-    content = place(write(corrected.apply(stack()), "int8", calibrate(stack(), [{"x": X}])), corrected.weights)
+    content = write_int8_weights(
+        write(corrected.apply(stack()), "int8", calibrate(stack(), [{"x": X}])), corrected.weights
+    )
     assert abs(len(content) - len(written)) < 300
 
 
 def test_biases_count_in_steps_of_the_placed_scales(written: bytes) -> None:
     """XNNPACK and TFLite take a bias's scale to be the input's times the weights'."""
     corrected = corrected_for(written, weight_scales="mse")
-    model = read(place(write(corrected.apply(stack()), "int8", calibrate(stack(), [{"x": X}])), corrected.weights))
+    model = read(
+        write_int8_weights(write(corrected.apply(stack()), "int8", calibrate(stack(), [{"x": X}])), corrected.weights)
+    )
     graph = model.subgraphs[0]
     [conv] = [op for op in graph.operators if tensor_name(graph.tensors[op.outputs[0]]) == "conv"]
     source, weights, bias = (quantization(graph.tensors[index]) for index in conv.inputs)

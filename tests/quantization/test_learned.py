@@ -19,7 +19,7 @@ from tests.tiny_models import Graph
 
 
 def plain(run: Run) -> bytes:
-    """The run's QAT simulation as it came from the converter, without the metadata that the road wrote into it."""
+    """The run's QAT simulation as it came from the converter, without the metadata that the workflow wrote into it."""
     content, _ = metadata.take_out(run.path("qat.tflite").read_bytes())
     return content
 

@@ -11,7 +11,7 @@ from pipeline.evaluation.comparison import Comparison
 from pipeline.evaluation.fidelity import OutputFidelity
 from pipeline.evaluation.statistics import Difference
 from pipeline.tasks import Metric
-from pipeline.verification.ladder import Step, climb
+from pipeline.verification.ladder import Step, compare_rungs
 from pipeline.verification.suspects import loses, loss, lost, suspects, weakest
 from tests.verification.echo import Echo, Fidelity, Values, batches
 
@@ -108,7 +108,7 @@ def ladder(task: Any, targets: dict[str, Any]) -> tuple[Step, ...]:
         Echo("reference", {"values": 0.02}, outputs={"values": "x"}),
         Echo("xnnpack", {"values": 1.0}, outputs={"values": "x"}),
     ]
-    return climb(rungs, batches(32, {"x": x[:, None]}, {"y": y} if targets else {}), task, reference="float")
+    return compare_rungs(rungs, batches(32, {"x": x[:, None]}, {"y": y} if targets else {}), task, reference="float")
 
 
 def test_the_rung_at_which_a_regression_is_lost_is_named() -> None:

@@ -86,10 +86,10 @@ def _by_type(model: ModelT, operator: Operator) -> list[str]:
 
 def _conversion(model: ModelT, operator: Operator) -> str:
     graph = model.subgraphs[0]
-    makers = flatbuffer.producers(graph)
+    producers = flatbuffer.producers(graph)
     source = graph.operators[operator.index].inputs[0]
-    if source in makers and operator.name == "QUANTIZE":
-        before = flatbuffer.operator_name(model, graph.operators[makers[source]])
+    if source in producers and operator.name == "QUANTIZE":
+        before = flatbuffer.operator_name(model, graph.operators[producers[source]])
         if before == "DEQUANTIZE":
             return "a DEQUANTIZE and QUANTIZE pair with nothing between"
     if operator.name == "QUANTIZE" and operator.inputs and not is_float(operator.inputs[0]):

@@ -129,7 +129,7 @@ def _without_labels(
         return []
     name = max(others, key=lambda name: others[name].information)
     best = others[name]
-    (_, before), (_, after) = now.favourite, best.favourite
+    (_, before), (_, after) = now.most_frequent, best.most_frequent
     if best.information < TELLING or now.information > MUTE or before < 2 * after:
         return []
     return [
@@ -146,7 +146,7 @@ def _without_labels(
                 "expected": name,
                 "examples": len(now.right),
                 "information": {other: answer.information for other, answer in answers.items()},
-                "most_frequent_answer": {other: answer.favourite[1] for other, answer in answers.items()},
+                "most_frequent_answer": {other: answer.most_frequent[1] for other, answer in answers.items()},
             },
         )
     ]
@@ -212,8 +212,8 @@ def _remedy(alternative: Alternative) -> str:
 
 
 def _says(now: Answers) -> str:
-    favourite, share = now.favourite
-    return f"As it is, the float model answers class {favourite} for {percent(share)} of the examples."
+    most_frequent, share = now.most_frequent
+    return f"As it is, the float model answers class {most_frequent} for {percent(share)} of the examples."
 
 
 def _gain(best: Answers, now: Answers) -> Difference:

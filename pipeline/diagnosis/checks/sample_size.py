@@ -19,7 +19,7 @@ FEWEST = 50
 MOVES = 0.10
 """The ranges still move where half of the examples show, at the median, this much less of the range than all do. Good
 data were seen at 0.02 to 0.05 for 60 to 300 examples; extremes of anything unbounded never stop growing."""
-SETTLED = 0.05
+STABLE = 0.05
 """The growth per doubling that is aimed at."""
 USUAL = 100
 MANY_COPIES = 0.1
@@ -100,10 +100,10 @@ def _sentence(growth: dict[str, Any]) -> str:
 def _how_many(different: int, growth: dict[str, Any] | None) -> str:
     """A number where the growth falls from doubling to doubling, so that it can be drawn on; else only more."""
     steps = growth["per_doubling"] if growth else []
-    if not steps or steps[-1] <= SETTLED:
+    if not steps or steps[-1] <= STABLE:
         return f"{USUAL} or more" if different < USUAL else "more"
     fall = (steps[-1] / steps[0]) ** (1 / (len(steps) - 1)) if steps[0] > 0 else 1.0
-    doublings = math.log(SETTLED / steps[-1]) / math.log(fall) if fall < 1 else math.inf
+    doublings = math.log(STABLE / steps[-1]) / math.log(fall) if fall < 1 else math.inf
     if doublings > MOST_DOUBLINGS:
         return f"many more, {USUAL} at least" if different < USUAL else "many more"
     wanted = max(different * 2**doublings, USUAL)

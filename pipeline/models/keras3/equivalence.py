@@ -38,10 +38,10 @@ def compare(source: Any, carried: Carried) -> float:
     worst = max(differences)
     if worst <= TOLERANCE:
         return worst
-    name, first = _first_to_part(source, carried, feed)
+    name, first = _first_to_diverge(source, carried, feed)
     raise PipelineError(
         f"The Keras 3 model '{source.name}' carried over to Keras 2 answers differently by {worst:.2g} of its output "
-        f"on random input (allowed: {TOLERANCE:g}); they part at '{name}', by {first:.2g}. Please report the model; "
+        f"on random input (allowed: {TOLERANCE:g}); they diverge at '{name}', by {first:.2g}. Please report the model; "
         "until then build it with tf_keras and give it with --set model.function=module:function."
     )
 
@@ -62,7 +62,7 @@ def _run(model: Any, inputs: Any) -> list[np.ndarray]:
     return [np.asarray(output) for output in tf.nest.flatten(model(inputs, training=False))]
 
 
-def _first_to_part(source: Any, carried: Carried, feed: Any) -> tuple[str, float]:
+def _first_to_diverge(source: Any, carried: Carried, feed: Any) -> tuple[str, float]:
     """The first layer whose outputs differ by more than the tolerance, and by how much."""
     import keras
 

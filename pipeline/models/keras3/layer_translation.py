@@ -1,4 +1,4 @@
-"""One Keras 3 layer → its `tf_keras` twin, by its configuration. No weights yet: the twin is not built.
+"""One Keras 3 layer → its `tf_keras` counterpart, by its configuration. No weights yet: the counterpart is not built.
 
 Nothing is dropped silently: an argument that Keras 2 does not know must stand at its default, or have nothing to do
 with what the layer computes.
@@ -81,7 +81,7 @@ TEXT = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "Hashed
 
 
 @dataclass(frozen=True)
-class Twin:
+class Counterpart:
     """A `tf_keras` layer, and what follows it where Keras 2's layer cannot hold it (an activation)."""
 
     layer: Any
@@ -98,7 +98,7 @@ Nested = Callable[[Any], Any]
 """From a nested Keras 3 model to its carried counterpart."""
 
 
-def twin(layer: Any, nested: Nested) -> Twin:
+def counterpart(layer: Any, nested: Nested) -> Counterpart:
     """The Keras 2 layer that computes what a Keras 3 layer computes.
 
     Args:
@@ -112,7 +112,7 @@ def twin(layer: Any, nested: Nested) -> Twin:
     if type(layer).__module__.split(".")[0] != "keras":
         raise CannotCarryError("it is a layer of your own")
     if name in AUGMENTATION:
-        return Twin(tf_keras.layers.Activation("linear", name=layer.name))
+        return Counterpart(tf_keras.layers.Activation("linear", name=layer.name))
     if name in TEXT:
         raise CannotCarryError("it reads text or categories, which belongs before the model")
     kind = class_of(name)
@@ -137,7 +137,7 @@ def twin(layer: Any, nested: Nested) -> Twin:
     made._name = layer.name  # Bidirectional and others name themselves after what they wrap
     # Elementwise behind the inner layer is elementwise behind the wrapper.
     after = after or next((one.after for one in every if one.after is not None), None)
-    return Twin(made, after, any(one.has_weights for one in every))
+    return Counterpart(made, after, any(one.has_weights for one in every))
 
 
 def class_of(name: str) -> Any:
@@ -171,7 +171,7 @@ def _without_activation(
         if hasattr(function, "get_config"):  # a layer as activation
             if recurrent:
                 raise CannotCarryError(f"its {key} is a layer, inside a recurrence")
-            config[key], after = "linear", twin(function, nested)
+            config[key], after = "linear", counterpart(function, nested)
             continue
         name = activations.name_of(function)
         if name in activations.SAME:
@@ -259,20 +259,20 @@ def _is_layer(value: Any) -> bool:
     return is_kind or value["class_name"] == "Functional"
 
 
-def _wrapped(layer: Any, config: dict[str, Any], nested: Nested) -> dict[str, list[Twin]]:
+def _wrapped(layer: Any, config: dict[str, Any], nested: Nested) -> dict[str, list[Counterpart]]:
     """Twins of the layers inside a wrapper (TimeDistributed, Bidirectional) or an RNN, by its argument."""
     import keras
 
-    found: dict[str, list[Twin]] = {}
+    found: dict[str, list[Counterpart]] = {}
     for key, value in config.items():
         if not _is_layer(value) or key in ("activation", "recurrent_activation"):
             continue
         live = getattr(layer, key, None)
         if isinstance(live, keras.Model):
-            found[key] = [Twin(nested(live), has_weights=True)]
+            found[key] = [Counterpart(nested(live), has_weights=True)]
             continue
         entries = value if isinstance(value, list) else [value]
-        found[key] = [twin(keras.saving.deserialize_keras_object(entry), nested) for entry in entries]
+        found[key] = [counterpart(keras.saving.deserialize_keras_object(entry), nested) for entry in entries]
     return found
 
 

@@ -1,4 +1,4 @@
-"""What could not be carried over: all of it in one message, with the way out."""
+"""What could not be carried over: all of it in one message, with what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import InputError
 
-WAY_OUT = (
+REMEDY = (
     "Write a function that builds the model with tf_keras and returns it, and name it with "
     "--set model.function=module:function."
 )
@@ -34,4 +34,4 @@ def refuse(model: str, problems: Sequence[Problem]) -> InputError:
         alike.setdefault((problem.kind, problem.reason.rstrip(".")), []).append(problem.name)
     listed = "; ".join(f"{', '.join(names)} ({kind}): {reason}" for (kind, reason), names in alike.items())
     what = "a layer that has" if len(problems) == 1 else f"{len(problems)} layers that have"
-    return InputError(f"The Keras 3 model '{model}' has {what} no Keras 2 counterpart: {listed}. {WAY_OUT}")
+    return InputError(f"The Keras 3 model '{model}' has {what} no Keras 2 counterpart: {listed}. {REMEDY}")

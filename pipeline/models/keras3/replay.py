@@ -11,8 +11,8 @@ import numpy as np
 from pipeline.errors import InputError, one_line
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.keras3 import operations
-from pipeline.models.keras3.layer_translation import Twin, twin
-from pipeline.models.keras3.problems import WAY_OUT, CannotCarryError, Problem, refuse
+from pipeline.models.keras3.layer_translation import Counterpart, counterpart
+from pipeline.models.keras3.problems import REMEDY, CannotCarryError, Problem, refuse
 from pipeline.models.named_function import structure
 
 
@@ -26,7 +26,7 @@ class Carried:
 
 
 def carry(source: Any) -> Carried:
-    """The `tf_keras` twin of a Keras 3 Functional or Sequential model, always Functional.
+    """The `tf_keras` counterpart of a Keras 3 Functional or Sequential model, always Functional.
 
     Raises:
         InputError: the model is subclassed or not built, or has layers that cannot be carried over (all are named).
@@ -45,14 +45,14 @@ def _replay(source: Any, problems: list[Problem]) -> Carried | None:
     tensors: dict[int, Any] = {}
     for tensor in source.inputs:
         tensors[id(tensor)] = tf_keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=_layer_name(tensor))
-    twins: dict[int, Twin | None] = {}
+    counterparts: dict[int, Counterpart | None] = {}
     pairs = []
-    # Keras 3 has no public way to layerwise a graph's calls; its own clone_model goes this way too.
+    # Keras 3 has no public way to go through a graph's calls; its own clone_model does it like this.
     for depth in sorted(source._nodes_by_depth, reverse=True):
         for node in source._nodes_by_depth[depth]:
             if node.is_input:
                 continue
-            outputs = _called(node, tensors, twins, problems)
+            outputs = _called(node, tensors, counterparts, problems)
             tensors |= {id(tensor): output for tensor, output in zip(node.outputs, outputs, strict=True)}
             pairs += [(node.operation.name, *pair) for pair in zip(node.outputs, outputs, strict=True)]
     if len(problems) > before:
@@ -72,7 +72,7 @@ def _as_graph(source: Any) -> Any:
             )
         return keras.Model(source.inputs, source.outputs, name=source.name)
     if not isinstance(source, keras.Function):
-        raise InputError(f"The Keras 3 model '{source.name}' is subclassed: its graph cannot be read. {WAY_OUT}")
+        raise InputError(f"The Keras 3 model '{source.name}' is subclassed: its graph cannot be read. {REMEDY}")
     return source
 
 
@@ -80,7 +80,9 @@ def _layer_name(tensor: Any) -> str:
     return str(tensor._keras_history.operation.name)
 
 
-def _called(node: Any, tensors: dict[int, Any], twins: dict[int, Twin | None], problems: list[Problem]) -> list[Any]:
+def _called(
+    node: Any, tensors: dict[int, Any], counterparts: dict[int, Counterpart | None], problems: list[Problem]
+) -> list[Any]:
     """The outputs of one call; placeholders of the same shape where it cannot be made, so that the rest is seen."""
     operation = node.operation
     args, kwargs = node.arguments.fill_in(tensors)
@@ -88,11 +90,11 @@ def _called(node: Any, tensors: dict[int, Any], twins: dict[int, Twin | None], p
         if not _is_layer(operation):
             outputs = operations.call(operation, args, kwargs)
         else:
-            first = id(operation) not in twins
+            first = id(operation) not in counterparts
             if first:
-                twins[id(operation)] = None
-                twins[id(operation)] = _twin_of(operation, problems)
-            made = twins[id(operation)]
+                counterparts[id(operation)] = None
+                counterparts[id(operation)] = _counterpart_of(operation, problems)
+            made = counterparts[id(operation)]
             if made is None:
                 return _placeholders(node)
             outputs = made(*args, **_call_arguments(operation, made.layer, kwargs))
@@ -114,7 +116,7 @@ def _is_layer(operation: Any) -> bool:
     return isinstance(operation, keras.layers.Layer)
 
 
-def _twin_of(layer: Any, problems: list[Problem]) -> Twin | None:
+def _counterpart_of(layer: Any, problems: list[Problem]) -> Counterpart | None:
     import keras
 
     def nested(model: Any) -> Any:
@@ -122,11 +124,11 @@ def _twin_of(layer: Any, problems: list[Problem]) -> Twin | None:
         return carried.model if carried else None
 
     if not isinstance(layer, keras.Model):
-        return twin(layer, nested)
+        return counterpart(layer, nested)
     if not isinstance(layer, keras.Function | keras.Sequential):
         raise CannotCarryError("it is a subclassed model, whose graph cannot be read")
     model = nested(layer)
-    return Twin(model, has_weights=True) if model is not None else None
+    return Counterpart(model, has_weights=True) if model is not None else None
 
 
 def _placeholders(node: Any) -> list[Any]:

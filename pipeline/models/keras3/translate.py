@@ -16,9 +16,9 @@ from pipeline.errors import InputError, one_line
 from pipeline.models.keras3 import h5
 from pipeline.models.keras3.equivalence import compare
 from pipeline.models.keras3.keras3_file import FAILURES, load_keras3
-from pipeline.models.keras3.layer_translation import twin
+from pipeline.models.keras3.layer_translation import counterpart
 from pipeline.models.keras3.operations import TABLE
-from pipeline.models.keras3.problems import WAY_OUT, CannotCarryError, Problem, refuse
+from pipeline.models.keras3.problems import REMEDY, CannotCarryError, Problem, refuse
 from pipeline.models.keras3.replay import carry
 
 
@@ -62,7 +62,7 @@ def _refuse_unknown(config: dict[str, Any]) -> None:
     if _is_own(config):
         raise InputError(
             f"The Keras 3 model '{name}' is subclassed ({config.get('class_name')}): the file holds its weights, but "
-            f"not its graph, which is in your code. {WAY_OUT}"
+            f"not its graph, which is in your code. {REMEDY}"
         )
     entries = list(_entries(config))
     if not any(_is_own(entry) or entry.get("class_name") == "Lambda" for entry in entries):
@@ -112,7 +112,7 @@ def _problem(entry: dict[str, Any]) -> Problem | None:
     if any(_is_own(inner) or inner.get("class_name") == "Lambda" for inner in _entries(entry)):
         return None  # what it wraps is in the list
     try:
-        twin(keras.saving.deserialize_keras_object(entry), lambda model: model)
+        counterpart(keras.saving.deserialize_keras_object(entry), lambda model: model)
     except CannotCarryError as error:
         return Problem(name, kind, str(error))
     except FAILURES as error:

@@ -19,17 +19,19 @@ def pass_through_operators(graph: SubGraphT, kept: Iterable[int], movable: Itera
         kept: Places of the operators that leave int8.
         movable: Places of the operators that may follow them.
     """
-    makers, readers = flatbuffer.producers(graph), flatbuffer.consumers(graph)
+    producers, consumers = flatbuffer.producers(graph), flatbuffer.consumers(graph)
     left, carried = set(kept), set(movable)
     carried -= left
     ends = {int(tensor) for tensor in (*graph.inputs, *graph.outputs)}
 
     def stays(place: int) -> bool:
         operator = graph.operators[place]
-        read = [int(tensor) for tensor in operator.inputs if tensor >= 0 and _is_activation(graph, int(tensor), makers)]
+        read = [
+            int(tensor) for tensor in operator.inputs if tensor >= 0 and _is_activation(graph, int(tensor), producers)
+        ]
         written = [int(tensor) for tensor in operator.outputs]
-        around = [makers[tensor] for tensor in read if tensor in makers]
-        around += [reader for tensor in written for reader in readers.get(tensor, [])]
+        around = [producers[tensor] for tensor in read if tensor in producers]
+        around += [consumer for tensor in written for consumer in consumers.get(tensor, [])]
         return not around or not ends.isdisjoint((*read, *written)) or not left | carried >= set(around)
 
     while leaving := {place for place in carried if stays(place)}:
@@ -37,6 +39,6 @@ def pass_through_operators(graph: SubGraphT, kept: Iterable[int], movable: Itera
     return frozenset(carried)
 
 
-def _is_activation(graph: SubGraphT, tensor: int, makers: dict[int, int]) -> bool:
-    known = tensor in makers or tensor in set(map(int, graph.inputs))
+def _is_activation(graph: SubGraphT, tensor: int, producers: dict[int, int]) -> bool:
+    known = tensor in producers or tensor in set(map(int, graph.inputs))
     return known and graph.tensors[tensor].type == TensorType.FLOAT32

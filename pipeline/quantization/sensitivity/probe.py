@@ -1,4 +1,4 @@
-"""The models a sensitivity analysis runs: all float, but for one operator in int8 with its float twin beside it."""
+"""The models a sensitivity analysis runs: all float, but for one operator in int8 with its float copy beside it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Probe:
     quantized: tuple[int, ...]
     """Which of its outputs are the operator's, in int8, as float."""
     exact: tuple[int, ...]
-    """Which are the float twin's, in the same order: the same operator on the same inputs."""
+    """Which are the float copy's, in the same order: the same operator on the same inputs."""
     logits: dict[str, int]
     """Which are those of `Probes.logits` that depend on the operator, by the model's output."""
     answers: dict[str, int]
@@ -136,7 +136,7 @@ class Probes:
         model, graph = self._copy()
         operator = graph.operators[probed.index] = copy.copy(graph.operators[probed.index])
         own = [place for place, index in enumerate(operator.outputs) if _is_float(graph.tensors[index])]
-        twins = self._twin(graph, operator)
+        copies = self._float_copy(graph, operator)
         unshare_constants(model, graph, [operator])
         # Logits that the operator reads must not be an output: ai-edge-quantizer would put an int8 copy in their place.
         reached = self._reached_from(probed.index)
@@ -144,7 +144,7 @@ class Probes:
         answers = {
             n: index for n, index in self._answers.items() if index in reached and self._logits[n] not in reached
         }
-        quantized, exact = [int(operator.outputs[place]) for place in own], [twins[place] for place in own]
+        quantized, exact = [int(operator.outputs[place]) for place in own], [copies[place] for place in own]
         outputs = list(dict.fromkeys([*quantized, *exact, *logits.values(), *answers.values()]))
         with_outputs(model, outputs)
         content = quantize(
@@ -195,16 +195,16 @@ class Probes:
         graph.tensors, graph.operators = list(graph.tensors), list(graph.operators)
         return model, graph
 
-    def _twin(self, graph: SubGraphT, operator: OperatorT) -> list[int]:
+    def _float_copy(self, graph: SubGraphT, operator: OperatorT) -> list[int]:
         """The same operator once more, on the same inputs; the indices of its outputs."""
-        twin, changed = copy.copy(operator), []
+        duplicate, changed = copy.copy(operator), []
         for index in operator.outputs:
             tensor = copy.copy(graph.tensors[index])
-            tensor.name = f"{tensor_name(tensor)}/float_twin".encode()
+            tensor.name = f"{tensor_name(tensor)}/float_copy".encode()
             changed.append(len(graph.tensors))
             graph.tensors.append(tensor)
-        twin.inputs, twin.outputs = list(operator.inputs), changed
-        graph.operators.append(twin)
+        duplicate.inputs, duplicate.outputs = list(operator.inputs), changed
+        graph.operators.append(duplicate)
         return changed
 
 

@@ -13,7 +13,7 @@ from pipeline.models.backend import tf, tf_keras
 from pipeline.models.fake_quant.int8_config import Int8Config, has_kernel
 from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
 from pipeline.training.qat import graph as graphs
-from pipeline.training.qat.fake_quant_placement import Rounded, place
+from pipeline.training.qat.fake_quant_placement import Rounded, place_fake_quants
 from pipeline.training.qat.graph import Graph, Layer
 from pipeline.training.qat.rewrites import canonical
 from pipeline.training.qat.scheme import EightBitPerChannel
@@ -34,7 +34,7 @@ def quantize_aware(model: Any, configs: Mapping[str, Any] | None = None) -> Any:
     """
     graph = graphs.read(model)
     canonical(graph)
-    own = own_configs(graph, configs or {})
+    own = user_configs(graph, configs or {})
     return quantize(graph, own)
 
 
@@ -102,7 +102,7 @@ def _config(layer: Layer, output: Rounded | None) -> Int8Config:
 def _rounded_by_layer(graph: Graph, own: Mapping[int, Any]) -> dict[int, Rounded]:
     """What each layer's output quantizer is to be. A value whose layer cannot have one gets a layer behind it."""
     found: dict[int, Rounded] = {}
-    for rounded in place(graph):
+    for rounded in place_fake_quants(graph):
         call = graph.producer(rounded.value)
         layer = call.layer
         if id(layer) in own:
@@ -129,7 +129,7 @@ def _rounds_kernel(layer: Layer) -> bool:
     return has_kernel(layer.kind) and not exact
 
 
-def own_configs(graph: Graph, configs: Mapping[str, Any]) -> dict[int, Any]:
+def user_configs(graph: Graph, configs: Mapping[str, Any]) -> dict[int, Any]:
     """The user's configs by the `id` of the layer that each is for; a name wins over a class.
 
     Raises:

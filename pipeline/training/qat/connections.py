@@ -1,4 +1,4 @@
-"""How the layers of a QAT model hang together: who reads a tensor, and on which int8 steps its values lie."""
+"""How the layers of a QAT model are connected: who reads a tensor, and on which int8 steps its values lie."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ class Wiring:
         self.nodes = list(graphs.nodes(aware))
         """Keras's calls of layers, in an order in which they can run."""
         self._ends = {id(tensor) for tensor in aware.outputs}
-        self._makers = {id(tensor): node for node in self.nodes for tensor in tf.nest.flatten(node.outputs)}
-        self._readers: dict[int, list[Any]] = {}
+        self._producers = {id(tensor): node for node in self.nodes for tensor in tf.nest.flatten(node.outputs)}
+        self._consumers: dict[int, list[Any]] = {}
         for node in self.nodes:
             for tensor in node.keras_inputs:
-                self._readers.setdefault(id(tensor), []).append(node)
+                self._consumers.setdefault(id(tensor), []).append(node)
 
     def calls(self, layer: Any) -> int:
         """How often a layer is used."""
         return sum(node.layer is layer for node in self.nodes)
 
-    def only_reader(self, tensor: Any) -> Any | None:
+    def single_consumer(self, tensor: Any) -> Any | None:
         """The one call that reads a tensor; None where there are several or the model gives it to its caller."""
-        readers = self._readers.get(id(tensor), [])
-        return readers[0] if len(readers) == 1 and id(tensor) not in self._ends else None
+        consumers = self._consumers.get(id(tensor), [])
+        return consumers[0] if len(consumers) == 1 and id(tensor) not in self._ends else None
 
     def rounds(self, tensor: Any) -> Any | None:
         """The layer whose fake-quant a tensor's values have come through last, moved at most since; None: none has."""
-        node = self._makers[id(tensor)]
+        node = self._producers[id(tensor)]
         if rounds_output(node.layer):
             return node.layer
         layer = inner(node.layer)

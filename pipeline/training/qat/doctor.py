@@ -14,7 +14,7 @@ from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.finding import Diagnosis, Finding, worst_first
 from pipeline.models.backend import tf_keras
 from pipeline.training.qat import graph as graphs
-from pipeline.training.qat.apply import own_configs, quantize
+from pipeline.training.qat.apply import quantize, user_configs
 from pipeline.training.qat.graph import Graph, Layer
 from pipeline.training.qat.rewrites import Change, canonical
 from pipeline.training.qat.rewrites.recurrent import KINDS
@@ -238,7 +238,7 @@ def _float_operators(content: bytes) -> list[Finding]:
             "warning",
             f"{kind} (x{counts[kind]}) at {_some(outputs)}",
             "There is no int8 form of it here: it stays float, between a DEQUANTIZE and a QUANTIZE.",
-            "Replace it by an operator that has one, or live with a mixed model: the audit will name it.",
+            "Replace it by an operator that has one, or accept a mixed model: the audit will name it.",
             {"operator": kind, "count": counts[kind], "outputs": outputs},
         )
         for kind, outputs in names.items()
@@ -252,7 +252,7 @@ def _refused(check: str, error: Exception, effect: str, remedy: str) -> Finding:
 
 def _wrap(graph: Graph, configs: Mapping[str, Any]) -> list[Finding]:
     try:
-        quantize(graph, own_configs(graph, configs))
+        quantize(graph, user_configs(graph, configs))
     except InputError as error:
         return [
             Finding("tfmot", "error", str(error).split(" `pipeline doctor")[0], "QAT is impossible.", _PTQ, {}),

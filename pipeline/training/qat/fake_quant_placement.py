@@ -59,7 +59,7 @@ class Rounded:
     exact_in_training: bool = False
 
 
-def place(graph: Graph) -> list[Rounded]:
+def place_fake_quants(graph: Graph) -> list[Rounded]:
     """The values of a canonical graph that get a fake-quant, in the order of the calls."""
     inside = fused_values(graph)
     found = []
@@ -69,7 +69,7 @@ def place(graph: Graph) -> list[Rounded]:
                 continue
             how = _range(call)
             if how is not None and not (how == "running" and _joins(graph, call, value)):
-                last = graph.is_output(value) and not graph.readers(value)
+                last = graph.is_output(value) and not graph.consumers(value)
                 found.append(Rounded(value, how, exact_in_training=last and isinstance(how, tuple)))
     return found
 
@@ -85,9 +85,9 @@ def _range(call: Call) -> Range | None:
 
 def _joins(graph: Graph, call: Call, value: Value) -> bool:
     """Whether int8 computes a value in the steps of the operator behind it; the writer's choice."""
-    reader = graph.only_reader(value)
+    consumer = graph.single_consumer(value)
     free = not call.is_a(*_JOINING) and not keeps_scale(call.layer.kind, call.layer.config)
-    return free and reader is not None and reader.is_a(*_JOINING)
+    return free and consumer is not None and consumer.is_a(*_JOINING)
 
 
 def keeps_scale(kind: type, config: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The QAT stage: a trained float model in, a model that learned to live with int8's rounding out."""
+"""The QAT stage: a trained float model in, a model that adapted to int8's rounding out."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ def fused_values(graph: Graph) -> set[int]:
         if not linear and not call.is_a(*_FUSES_RELU) and not _adds_or_scales(call):
             continue
         value = call.output
-        reader = graph.only_reader(value)
-        while linear and reader is not None and folds(call.layer.kind, reader.layer.kind):
+        consumer = graph.single_consumer(value)
+        while linear and consumer is not None and folds(call.layer.kind, consumer.layer.kind):
             inside.add(id(value))
-            value = reader.output
-            reader = graph.only_reader(value)
-        if reader is not None and is_fused_relu(reader):
+            value = consumer.output
+            consumer = graph.single_consumer(value)
+        if consumer is not None and is_fused_relu(consumer):
             inside.add(id(value))
     return inside
 

@@ -123,7 +123,7 @@ class Graph:
         """The call that computes a value."""
         return next(call for call in self.calls if any(output is value for output in call.outputs))
 
-    def readers(self, value: Value) -> list[Call]:
+    def consumers(self, value: Value) -> list[Call]:
         """The calls that read a value, each once."""
         return [call for call in self.calls if any(read is value for read in call.inputs)]
 
@@ -131,12 +131,12 @@ class Graph:
         """Whether the model gives the value to its caller."""
         return any(output is value for output in tf.nest.flatten(self.outputs))
 
-    def only_reader(self, value: Value) -> Call | None:
+    def single_consumer(self, value: Value) -> Call | None:
         """The one call that reads a value, if nothing else does and it reads it once; not for outputs."""
-        readers = self.readers(value)
-        if len(readers) != 1 or self.is_output(value) or sum(read is value for read in readers[0].inputs) > 1:
+        consumers = self.consumers(value)
+        if len(consumers) != 1 or self.is_output(value) or sum(read is value for read in consumers[0].inputs) > 1:
             return None
-        return readers[0]
+        return consumers[0]
 
     def calls_of(self, layer: Layer) -> list[Call]:
         """Every use of a layer."""
@@ -187,7 +187,7 @@ class Graph:
         self.calls.insert(place, call)
         return call
 
-    def place(self, call: Call) -> int:
+    def position(self, call: Call) -> int:
         """Where the call stands among the calls."""
         return next(place for place, other in enumerate(self.calls) if other is call)
 
@@ -196,7 +196,7 @@ class Graph:
 
         Where the call's layer is used nowhere else, the last one inherits its name.
         """
-        place = self.place(call)
+        place = self.position(call)
         del self.calls[place]
         last, name = steps[-1][0], call.layer.name
         if last.name.startswith(f"{name}_") and not self.calls_of(call.layer):
@@ -208,7 +208,7 @@ class Graph:
 
         As :meth:`replace`, for calls with any number of results.
         """
-        place = self.place(call)
+        place = self.position(call)
         self.calls[place : place + 1] = calls
         if not self.calls_of(call.layer):
             calls[-1].layer.config["name"] = self.unique(call.layer.name)
@@ -217,10 +217,10 @@ class Graph:
         """Call a layer on a value, for everything that reads the value now.
 
         Returns:
-            The new value, which the readers and the model's outputs have in the old one's place.
+            The new value, which the consumers and the model's outputs have in the old one's place.
         """
         new = Value(value.shape, value.dtype)
-        place = self.place(self.producer(value)) + 1
+        place = self.position(self.producer(value)) + 1
         self.redirect(value, new)
         self.insert(place, layer, value, new)
         return new
@@ -233,18 +233,18 @@ class Graph:
         """
         old = call.input
         new = Value(old.shape if shape is None else shape, old.dtype)
-        self.insert(self.place(call), layer, old, new)
+        self.insert(self.position(call), layer, old, new)
         call.reads(lambda value: new if value is old else value)
         return new
 
     def drop(self, call: Call) -> None:
-        """Take out a call that hands its only input on; its readers read that input."""
+        """Take out a call that passes its only input through; its consumers read that input."""
         kept = call.input
         self.calls.remove(call)
         self.redirect(call.output, kept)
 
     def redirect(self, old: Value, new: Value) -> None:
-        """Let every reader of a value, and the model's outputs, take another one."""
+        """Let every consumer of a value, and the model's outputs, take another one."""
 
         def swap(value: Value) -> Value:
             return new if value is old else value

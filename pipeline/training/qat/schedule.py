@@ -8,7 +8,7 @@ from pipeline import recipe
 from pipeline.models.backend import tf_keras
 from pipeline.training import batch_norm
 from pipeline.training.qat.range_variables import freeze_ranges
-from pipeline.training.qat.snap import Follower, TableFollower, followers
+from pipeline.training.qat.snap import TiedRange, TiedTableRange, tied_ranges
 
 
 class Freezing(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -42,11 +42,11 @@ class Following(tf_keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._followers: list[Follower | TableFollower] = []
+        self._tied_ranges: list[TiedRange | TiedTableRange] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._followers = followers(self.model)
+        self._tied_ranges = tied_ranges(self.model)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        for follower in self._followers:
-            follower.snap()
+        for tied in self._tied_ranges:
+            tied.snap()

@@ -1,10 +1,10 @@
-"""Settle a QAT model on what int8 can hold, so that what was trained is what the file computes.
+"""Move the ranges and biases of a QAT model to what int8 can hold, so that what was trained is what the file computes.
 
 Fake-quant rounds weights and activations. Two things are left that the kernels do otherwise
 (https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec):
 
 - A bias is stored in int32, in steps of input scale · weight scale. Left between two steps it lets up to several
-  percent of an operator's outputs come out a step away, and a deep network blows that up.
+  percent of an operator's outputs come out a step away, and a deep network amplifies that.
 - AVERAGE_POOL_2D and RESIZE_BILINEAR keep their input's scale and zero point, GATHER that of its table.
 """
 
@@ -40,12 +40,12 @@ def snap(aware: Any) -> None:
 
 def tie_ranges(aware: Any) -> None:
     """Give every range that has to be its input's or its table's that one."""
-    for follower in followers(aware):
-        follower.snap()
+    for tied in tied_ranges(aware):
+        tied.snap()
 
 
 @dataclass(frozen=True)
-class Follower:
+class TiedRange:
     """A range that has to be the input's."""
 
     own: Any
@@ -62,7 +62,7 @@ class Follower:
 
 
 @dataclass(frozen=True)
-class TableFollower:
+class TiedTableRange:
     """The range of an Embedding's output, which GATHER stores on the steps of the whole table."""
 
     own: Any
@@ -76,30 +76,30 @@ class TableFollower:
         self.own["max"].assign(tf.maximum(tf.reduce_max(self.table), 0.0))
 
 
-def followers(aware: Any) -> list[Follower | TableFollower]:
+def tied_ranges(aware: Any) -> list[TiedRange | TiedTableRange]:
     """The ranges of a QAT model that are their input's or their table's, in the order in which they are computed.
 
     A pool over the whole image has none of them: it is exported as MEAN, which has a scale of its own.
     """
     wiring = Wiring(aware)
-    found: list[Follower | TableFollower] = []
+    found: list[TiedRange | TiedTableRange] = []
     for node in wiring.nodes:
         layer = inner(node.layer)
         if isinstance(layer, tf_keras.layers.Embedding):
             own = learned_range(node.layer)
             if own is not None:
-                found.append(TableFollower(own, layer.embeddings))
+                found.append(TiedTableRange(own, layer.embeddings))
             continue
         if not keeps_scale(type(layer), layer.get_config()) or len(node.keras_inputs) != 1:
             continue
         [image] = node.keras_inputs
         if isinstance(layer, tf_keras.layers.AveragePooling2D) and _is_global(layer, image, node.outputs):
             continue
-        own, source, reader = learned_range(node.layer), wiring.rounds(image), wiring.only_reader(node.outputs)
-        if own is None and reader is not None and isinstance(inner(reader.layer), tf_keras.layers.ReLU):
-            own = learned_range(reader.layer)
+        own, source, consumer = learned_range(node.layer), wiring.rounds(image), wiring.single_consumer(node.outputs)
+        if own is None and consumer is not None and isinstance(inner(consumer.layer), tf_keras.layers.ReLU):
+            own = learned_range(consumer.layer)
         if own is not None and source is not None:
-            found.append(Follower(own, source))
+            found.append(TiedRange(own, source))
     return found
 
 
@@ -147,10 +147,10 @@ def _sums(wiring: Wiring, node: Any) -> _Sums:
     bias = layer.bias if layer.use_bias else None
     sums = _Sums(ones, ones * _values(bias), bias, ones)
     while not rounds_output(node.layer):
-        reader = wiring.only_reader(node.outputs)
-        if reader is None or wiring.calls(reader.layer) > 1 or not folds(type(layer), type(inner(reader.layer))):
+        consumer = wiring.single_consumer(node.outputs)
+        if consumer is None or wiring.calls(consumer.layer) > 1 or not folds(type(layer), type(inner(consumer.layer))):
             break
-        behind = inner(reader.layer)
+        behind = inner(consumer.layer)
         if isinstance(behind, ChannelScale):
             by, added, bias = _values(behind.gamma), np.zeros(1), None
         else:
@@ -162,7 +162,7 @@ def _sums(wiring: Wiring, node: Any) -> _Sums:
             bias=sums.bias if bias is None else bias,
             behind=sums.behind * by if bias is None else ones,
         )
-        node = reader
+        node = consumer
     return sums
 
 

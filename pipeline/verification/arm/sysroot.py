@@ -77,7 +77,7 @@ def key() -> str:
     return f"{metadata.version('ai-edge-litert')}-numpy{metadata.version('numpy')}-{host}-{LAYOUT}"
 
 
-def place() -> Path:
+def location() -> Path:
     """Where the set-up is or will be: `arm/` in the cache folder (`$PIPELINE_CACHE`)."""
     return cache_folder().resolve() / "arm" / key()
 
@@ -97,7 +97,7 @@ def ensure(track: Track = quiet, say: Callable[[str], None] = lambda message: No
         CannotEmulateError: this host cannot; the message says what is missing.
         PipelineError: a download failed.
     """
-    folder = place()
+    folder = location()
     if (found := load(folder)) is not None:
         return found
     if lacking := missing():

@@ -52,7 +52,7 @@ def why(
     return "; ".join(found)
 
 
-def test_every_operator_beside_its_float_twin(files: dict[str, Path]) -> None:
+def test_every_operator_beside_its_float_counterpart(files: dict[str, Path]) -> None:
     found = explain(files["int8"], files["float"], runs=3)
     assert [op.type for op in found.operators] == [
         "CONV_2D",

@@ -1,4 +1,4 @@
-"""Layer by layer: the twin computes the same, takes the weights, and survives being saved by `tf_keras`."""
+"""Layer by layer: the counterpart computes the same, takes the weights, and survives being saved by `tf_keras`."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ def test_where_the_models_part_the_layer_is_named() -> None:
     carried = carry(source)
     layer = carried.model.get_layer("guilty")
     layer.set_weights([weight * 1.001 + 0.001 for weight in layer.get_weights()])
-    with pytest.raises(PipelineError, match=r"answers differently.*part at 'guilty'"):
+    with pytest.raises(PipelineError, match=r"answers differently.*diverge at 'guilty'"):
         compare(source, carried)
 
 

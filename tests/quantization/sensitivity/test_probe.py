@@ -1,4 +1,4 @@
-"""A probe is the float model but for one operator, which is int8 and has its float twin beside it."""
+"""A probe is the float model but for one operator, which is int8 and has its float copy beside it."""
 
 from __future__ import annotations
 

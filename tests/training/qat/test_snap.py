@@ -150,11 +150,11 @@ def test_a_pool_has_its_inputs_range_through_training(aware: Any) -> None:
 def test_a_pool_over_the_whole_image_keeps_its_own() -> None:
     from pipeline.models.backend import tf_keras
     from pipeline.training.qat.apply import quantize_aware
-    from pipeline.training.qat.snap import followers
+    from pipeline.training.qat.snap import tied_ranges
 
     inputs = tf_keras.Input((8, 8, 3))
     x = tf_keras.layers.AveragePooling2D(8)(tf_keras.layers.Conv2D(4, 1)(inputs))
-    assert followers(quantize_aware(tf_keras.Model(inputs, x))) == []
+    assert tied_ranges(quantize_aware(tf_keras.Model(inputs, x))) == []
 
 
 def test_a_layer_that_is_used_twice_stays() -> None:

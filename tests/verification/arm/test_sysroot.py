@@ -67,15 +67,15 @@ def test_it_is_made_once_and_found_again(cache: Path) -> None:
 
 
 def test_its_place_names_the_runtime_it_is_for() -> None:
-    assert sysroots.place().parent.name == "arm"
-    assert sysroots.place().name.startswith(metadata.version("ai-edge-litert"))
+    assert sysroots.location().parent.name == "arm"
+    assert sysroots.location().name.startswith(metadata.version("ai-edge-litert"))
 
 
 def test_its_place_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """QEMU runs in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PIPELINE_CACHE", "cache")
-    assert sysroots.place().parent == tmp_path / "cache" / "arm"
+    assert sysroots.location().parent == tmp_path / "cache" / "arm"
 
 
 def test_an_interrupted_set_up_leaves_nothing_and_the_next_one_is_whole(cache: Path) -> None:
@@ -155,9 +155,9 @@ def test_killed_in_the_middle_of_the_download_it_heals(
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert load(sysroots.place()) is None
+    assert load(sysroots.location()) is None
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
-    found = load(sysroots.place())
+    found = load(sysroots.location())
     assert found is not None
     assert found.python.is_file()
     assert not list((cache / "arm").glob(".*"))

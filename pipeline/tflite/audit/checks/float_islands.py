@@ -23,7 +23,7 @@ def check(subject: Subject) -> list[Finding]:
 
 
 def _islands(subject: Subject, operators: list[Operator]) -> list[list[Operator]]:
-    """Groups of operators on float values that hang together, conversions included; those at the ends too."""
+    """Connected groups of operators on float values, conversions included; those at the ends too."""
     graph = subject.model.subgraphs[0]
     group: dict[int, int] = {}  # float tensor → island
     members: dict[int, list[Operator]] = {}

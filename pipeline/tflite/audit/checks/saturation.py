@@ -1,4 +1,4 @@
-"""Do activations stand at the ends of their range on real data?"""
+"""Are activations at the ends of their range on real data?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.tflite.inspect import Operator
 CHECK = "saturation"
 OFTEN, RUINOUS = 0.01, 0.10
 """Share of an activation's values at an end from which on it is a warning, and an error."""
-BY_RIGHT = 8
+STRAY = 8
 """So many values may stand at an end: a range that fits just reaches both."""
 FEW = 32
 """An activation that uses fewer steps than this on all of the data has a range too wide."""
@@ -20,7 +20,7 @@ _FIXED = frozenset({"SOFTMAX", "LOGISTIC", "TANH", "LOG_SOFTMAX"})
 _MOVES = frozenset(
     {"RESHAPE", "MAX_POOL_2D", "PAD", "CONCATENATION", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "GATHER"}
 )
-"""Operators that hand values on: what stands at an end stood there before."""
+"""Operators that only move values: what is at an end was there before."""
 
 
 def check(subject: Subject) -> list[Finding]:
@@ -35,7 +35,7 @@ def check(subject: Subject) -> list[Finding]:
             continue
         low, high = _cut(operator, tensor)
         share = (found.at_low if low else 0.0) + (found.at_high if high else 0.0)
-        if share >= OFTEN and share * found.values > BY_RIGHT:
+        if share >= OFTEN and share * found.values > STRAY:
             clipped[short(name)] = share
         if 1 < found.used < FEW:
             narrow[short(name)] = found.used
@@ -46,7 +46,7 @@ def _cut(operator: Operator | None, tensor: object) -> tuple[bool, bool]:
     """Whether the smallest and the largest step cut values off. An end that stands for 0, or for a ReLU6's 6, does not:
     a range starts at 0 where nothing is below it."""
     if operator is None:
-        return False, False  # black and white pixels stand at the ends by right
+        return False, False  # black and white pixels belong at the ends
     parameters = flatbuffer.quantization(tensor)
     assert parameters is not None
     low, high = LIMITS[flatbuffer.tensor_type(tensor)]

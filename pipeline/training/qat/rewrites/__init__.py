@@ -15,7 +15,7 @@ from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.constants import constants_into_biases
 from pipeline.training.qat.rewrites.convnext import convnext_to_standard
 from pipeline.training.qat.rewrites.fused_activations import simplify_activations, split_activations
-from pipeline.training.qat.rewrites.lambdas import open_activations, open_lambdas
+from pipeline.training.qat.rewrites.lambdas import expand_activations, expand_lambdas
 from pipeline.training.qat.rewrites.layer_norm import plain_layer_norms
 from pipeline.training.qat.rewrites.lone_batch_norm import carry_lone_batch_norms
 from pipeline.training.qat.rewrites.lone_relu6 import carry_lone_relu6
@@ -32,8 +32,8 @@ from pipeline.training.qat.rewrites.tokens import tokens_to_integers
 
 REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     flatten_nested,
-    open_lambdas,
-    open_activations,
+    expand_lambdas,
+    expand_activations,
     convnext_to_standard,
     operators_to_layers,
     attention_to_operators,

@@ -20,7 +20,7 @@ def constants_into_biases(graph: Graph) -> list[Change]:
             continue
         before = graph.producer(call.input)
         layer = before.layer
-        if not before.is_a(*_WITH_BIAS) or graph.shared(layer) or graph.only_reader(call.input) is not call:
+        if not before.is_a(*_WITH_BIAS) or graph.shared(layer) or graph.single_consumer(call.input) is not call:
             continue
         channels = call.input.shape[-1]
         if layer.config.get("activation") not in (None, "linear") or constant.size not in (1, channels):

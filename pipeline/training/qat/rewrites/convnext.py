@@ -20,15 +20,17 @@ def convnext_to_standard(graph: Graph) -> list[Change]:
         if _MODULE not in layer.kind.__module__:
             continue
         if layer.kind.__name__ == "LayerScale":
-            twin: Layer = graph.layer(ChannelScale, layer.name, layer.weights)
+            replacement: Layer = graph.layer(ChannelScale, layer.name, layer.weights)
         elif layer.kind.__name__ == "StochasticDepth":
             shape = (None, *(1 for _ in graph.calls_of(layer)[0].input.shape[1:]))
-            twin = graph.layer("Dropout", layer.name, rate=layer.config["drop_path_rate"], noise_shape=shape)
+            replacement = graph.layer("Dropout", layer.name, rate=layer.config["drop_path_rate"], noise_shape=shape)
         else:
             continue
         for call in graph.calls_of(layer):
-            graph.replace(call, (twin, call.input, call.output))
+            graph.replace(call, (replacement, call.input, call.output))
         changes.append(
-            Change(layer.name, layer.kind.__name__, "a class of one application", f"the layer {twin.kind.__name__}")
+            Change(
+                layer.name, layer.kind.__name__, "a class of one application", f"the layer {replacement.kind.__name__}"
+            )
         )
     return changes

@@ -156,7 +156,7 @@ def _hard_swishes(graph: Graph) -> list[Change]:
     changes = []
     for sixth in list(graph.calls):
         gate = _times_a_sixth(graph, sixth)
-        product = graph.only_reader(sixth.output) if gate is not None else None
+        product = graph.single_consumer(sixth.output) if gate is not None else None
         if gate is None or product is None or not product.is_a("Multiply") or len(product.inputs) != 2:
             continue
         [x] = [value for value in product.inputs if value is not sixth.output]

@@ -1,4 +1,4 @@
-"""Functions of the user's, opened: they are run once on symbolic values, and what they call becomes the graph.
+"""Functions of the user's, expanded: they are run once on symbolic values, and what they call becomes the graph.
 
 A Lambda layer, or an activation that is a Python function, hides operators in code that can neither be saved safely nor
 quantized.
@@ -17,7 +17,7 @@ from pipeline.training.qat.rewrites.fused_activations import TAKE_ACTIVATIONS, a
 from pipeline.training.qat.rewrites.nested import flatten_nested
 
 
-def open_lambdas(graph: Graph) -> list[Change]:
+def expand_lambdas(graph: Graph) -> list[Change]:
     """Replace Lambda layers by the operators that they call; one that reads a variable, or cannot be run, stays."""
     changes = []
     for layer in list(graph.layers()):
@@ -26,7 +26,7 @@ def open_lambdas(graph: Graph) -> list[Change]:
         calls = graph.calls_of(layer)
         if any(len(call.args) != 1 or call.kwargs or len(call.outputs) != 1 for call in calls):
             continue
-        layer.inner = _opened(layer.made_from.function, calls[0].inputs, layer.name, layer.made_from.arguments)
+        layer.inner = _expanded(layer.made_from.function, calls[0].inputs, layer.name, layer.made_from.arguments)
         if layer.inner is not None:
             changes.append(Change(layer.name, "Lambda", "operators hidden in Python code", "the operators it calls"))
     if changes:
@@ -34,7 +34,7 @@ def open_lambdas(graph: Graph) -> list[Change]:
     return changes
 
 
-def open_activations(graph: Graph) -> list[Change]:
+def expand_activations(graph: Graph) -> list[Change]:
     """Replace activations that are functions or layers of the user's; one that cannot be run stays."""
     changes = []
     for layer in list(graph.layers()):
@@ -44,11 +44,11 @@ def open_activations(graph: Graph) -> list[Change]:
         calls = graph.calls_of(layer)
         name = getattr(activation, "__name__", None) or type(activation).__name__
         if layer.kind is tf_keras.layers.Activation:
-            layer.inner = _opened(activation, calls[0].inputs, layer.name)
-            opened = layer.inner is not None
+            layer.inner = _expanded(activation, calls[0].inputs, layer.name)
+            expanded = layer.inner is not None
         else:
-            opened = layer.kind in TAKE_ACTIVATIONS and _split_off(graph, layer, activation, f"{layer.name}_{name}")
-        if opened:
+            expanded = layer.kind in TAKE_ACTIVATIONS and _split_off(graph, layer, activation, f"{layer.name}_{name}")
+        if expanded:
             reason = f"the activation '{name}' is Python code"
             changes.append(Change(layer.name, layer.kind.__name__, reason, "the operators it calls"))
     if changes:
@@ -58,7 +58,7 @@ def open_activations(graph: Graph) -> list[Change]:
 
 def _split_off(graph: Graph, layer: Layer, activation: Any, name: str) -> bool:
     calls = graph.calls_of(layer)
-    inner = _opened(activation, calls[0].outputs, name)
+    inner = _expanded(activation, calls[0].outputs, name)
     if inner is None:
         return False
     layer.config = {**layer.config, "activation": "linear"}
@@ -68,7 +68,9 @@ def _split_off(graph: Graph, layer: Layer, activation: Any, name: str) -> bool:
     return True
 
 
-def _opened(function: Any, values: list[Value], name: str, arguments: Mapping[str, Any] | None = None) -> Graph | None:
+def _expanded(
+    function: Any, values: list[Value], name: str, arguments: Mapping[str, Any] | None = None
+) -> Graph | None:
     """What a function computes, as a graph; None where the user's code does not run on symbolic values."""
     try:
         inputs = [tf_keras.Input(item.shape[1:], batch_size=item.shape[0], dtype=item.dtype) for item in values]

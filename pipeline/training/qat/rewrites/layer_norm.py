@@ -24,11 +24,11 @@ def plain_layer_norms(graph: Graph) -> list[Change]:
         if last != [len(calls[0].input.shape) - 1]:
             continue
         kept = ("epsilon", "center", "scale", "trainable")
-        twin = graph.layer(
+        replacement = graph.layer(
             PlainLayerNormalization, layer.name, layer.weights, **{key: layer.config[key] for key in kept}
         )
         for call in calls:
-            graph.replace(call, (twin, call.input, call.output))
+            graph.replace(call, (replacement, call.input, call.output))
         reason = "computed by a batch-norm kernel with FILL, which has no int8 form"
         remedy = "mean, squared difference and RSQRT, with the ranges inside calibrated"
         changes.append(Change(layer.name, "LayerNormalization", reason, remedy))

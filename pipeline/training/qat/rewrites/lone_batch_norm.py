@@ -37,12 +37,12 @@ def carry_lone_batch_norms(graph: Graph) -> list[Change]:
 
 
 def folds_into_producer(graph: Graph, call: Call) -> bool:
-    """Whether a BatchNormalization stands right behind a layer that it is fused into, and is that one's only reader."""
+    """Whether a BatchNormalization stands right behind a layer that it is fused into, and its single consumer."""
     producer = graph.producer(call.input)
     return (
         producer.is_a(*FOLDS_BATCH_NORM)
         and producer.layer.config.get("activation") in (None, "linear")
-        and graph.only_reader(call.input) is call
+        and graph.single_consumer(call.input) is call
     )
 
 
@@ -61,7 +61,7 @@ def _raise(graph: Graph, call: Call) -> None:
     carrier = ones(graph, f"{layer.name}_carrier", int(x.shape[-1] or 0))
     to_image = graph.layer("Reshape", f"{layer.name}_image", target_shape=sides)
     back = graph.layer("Reshape", f"{layer.name}_back", target_shape=tuple(x.shape[1:]))
-    place = graph.place(call)
+    place = graph.position(call)
     del graph.calls[place]
     for offset, step in enumerate(
         [(to_image, x, image), (carrier, image, carried), (inner, carried, normal), (back, normal, y)]

@@ -29,7 +29,7 @@ def _inline(graph: Graph, call: Call, named: set[int]) -> None:
     assert inner is not None
     given = [leaf for leaf in tf.nest.flatten(call.args) if isinstance(leaf, Value)]
     values = {id(own): outer for own, outer in zip(tf.nest.flatten(inner.inputs), given, strict=True)}
-    place = graph.place(call)
+    place = graph.position(call)
     del graph.calls[place]
     for step in inner.calls:
         if is_input(step):

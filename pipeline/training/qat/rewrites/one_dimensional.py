@@ -20,21 +20,23 @@ def sequences_to_images(graph: Graph) -> list[Change]:
     changes = []
     for layer in list(graph.layers()):
         calls = graph.calls_of(layer)
-        build = next((made for kind, made in _TWIN.items() if calls[0].is_a(kind)), None)
+        build = next((made for kind, made in _TWO_DIMENSIONAL.items() if calls[0].is_a(kind)), None)
         if build is None or any(None in (*call.input.shape[1:], *call.output.shape[1:]) for call in calls):
             continue
-        twin = build(graph, layer)
+        replacement = build(graph, layer)
         for call in calls:
-            _replace(graph, call, twin)
+            _replace(graph, call, replacement)
         reason = "TFLite has no one-dimensional operators"
-        changes.append(Change(layer.name, layer.kind.__name__, reason, f"{twin.kind.__name__} on an image of height 1"))
-    _sink(graph)
+        changes.append(
+            Change(layer.name, layer.kind.__name__, reason, f"{replacement.kind.__name__} on an image of height 1")
+        )
+    _move_reshapes_back(graph)
     return changes
 
 
-def _replace(graph: Graph, call: Call, twin: Layer) -> None:
+def _replace(graph: Graph, call: Call, replacement: Layer) -> None:
     x, y, name = call.input, call.output, call.layer.name
-    image, result = _raised(x), _raised(y)
+    image, result = _with_height(x), _with_height(y)
     steps: list[tuple[Layer, Value, Value]] = [(_reshape(graph, f"{name}_image", image), x, image)]
     before = image
     if call.layer.config.get("padding") == "causal":
@@ -42,11 +44,11 @@ def _replace(graph: Graph, call: Call, twin: Layer) -> None:
         before = Value((x.shape[0], 1, int(x.shape[1] or 0) + left, x.shape[2]))
         padding = graph.layer("ZeroPadding2D", f"{name}_causal", padding=((0, 0), (left, 0)))
         steps.append((padding, image, before))
-    steps += [(twin, before, result), (_reshape(graph, f"{name}_sequence", y), result, y)]
+    steps += [(replacement, before, result), (_reshape(graph, f"{name}_sequence", y), result, y)]
     graph.replace(call, *steps)
 
 
-def _raised(value: Value) -> Value:
+def _with_height(value: Value) -> Value:
     return Value((value.shape[0], 1, *value.shape[1:]))
 
 
@@ -54,7 +56,7 @@ def _reshape(graph: Graph, name: str, value: Value) -> Layer:
     return graph.layer("Reshape", name, target_shape=tuple(value.shape[1:]))
 
 
-def _sink(graph: Graph) -> None:
+def _move_reshapes_back(graph: Graph) -> None:
     """Move a RESHAPE back to a sequence behind the elementwise layers that read it alone."""
     moved = True
     while moved:
@@ -64,23 +66,23 @@ def _sink(graph: Graph) -> None:
                 continue
             if tuple(back.input.shape[2:]) != tuple(back.output.shape[1:]):
                 continue
-            reader = graph.only_reader(back.output)
-            if reader is None or not reader.is_a(*_ELEMENTWISE) or graph.shared(reader.layer):
+            consumer = graph.single_consumer(back.output)
+            if consumer is None or not consumer.is_a(*_ELEMENTWISE) or graph.shared(consumer.layer):
                 continue
-            if len(reader.inputs) != 1 or (
-                reader.is_a("Activation") and reader.layer.config["activation"] == "softmax"
+            if len(consumer.inputs) != 1 or (
+                consumer.is_a("Activation") and consumer.layer.config["activation"] == "softmax"
             ):
                 continue
-            if reader.is_a("BatchNormalization"):
-                reader.layer.config["axis"] = [3]
-            image, result = back.input, reader.output
+            if consumer.is_a("BatchNormalization"):
+                consumer.layer.config["axis"] = [3]
+            image, result = back.input, consumer.output
             middle = Value(image.shape)
-            reader.reads(lambda value, image=image: image)  # type: ignore[misc]
-            reader.outputs = [middle]
+            consumer.reads(lambda value, image=image: image)  # type: ignore[misc]
+            consumer.outputs = [middle]
             graph.calls.remove(back)
             back.reads(lambda value, middle=middle: middle)  # type: ignore[misc]
             back.outputs = [result]
-            graph.calls.insert(graph.place(reader) + 1, back)
+            graph.calls.insert(graph.position(consumer) + 1, back)
             moved = True
 
 
@@ -124,7 +126,7 @@ def _first(value: Any) -> int:
     return int(value[0]) if isinstance(value, list | tuple) else int(value)
 
 
-_TWIN: dict[str, Callable[[Graph, Layer], Layer]] = {
+_TWO_DIMENSIONAL: dict[str, Callable[[Graph, Layer], Layer]] = {
     "Conv1D": _convolution("Conv2D", "filters", "groups"),
     "DepthwiseConv1D": _convolution("DepthwiseConv2D", "depth_multiplier"),
     "SeparableConv1D": _convolution("SeparableConv2D", "filters", "depth_multiplier"),

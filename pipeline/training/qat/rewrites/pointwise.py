@@ -21,7 +21,7 @@ def dense_to_pointwise(graph: Graph) -> list[Change]:
             continue
         kernel, *bias = layer.weights
         kept = ("use_bias", "activation", "trainable", "kernel_regularizer")
-        twin = graph.layer(
+        replacement = graph.layer(
             "Conv2D",
             f"{layer.name}_1x1",
             [kernel[None, None], *bias],
@@ -32,12 +32,12 @@ def dense_to_pointwise(graph: Graph) -> list[Change]:
         for call in calls:
             x, y = call.input, call.output
             if len(x.shape) == 4:
-                graph.replace(call, (twin, x, y))
+                graph.replace(call, (replacement, x, y))
                 continue
             image, result = Value((x.shape[0], 1, *x.shape[1:])), Value((y.shape[0], 1, *y.shape[1:]))
             to_image = graph.layer("Reshape", f"{layer.name}_image", target_shape=tuple(image.shape[1:]))
             back = graph.layer("Reshape", f"{layer.name}_sequence", target_shape=tuple(y.shape[1:]))
-            graph.replace(call, (to_image, x, image), (twin, image, result), (back, result, y))
+            graph.replace(call, (to_image, x, image), (replacement, image, result), (back, result, y))
         reason = "over more than vectors, with shapes computed at run time"
         changes.append(Change(layer.name, "Dense", reason, "a 1x1 Conv2D"))
     return changes

@@ -82,7 +82,7 @@ def _merge(graph: Graph) -> None:
         if not is_affine(second) or graph.shared(second.layer):
             continue
         first = graph.producer(second.input)
-        if not is_affine(first) or graph.shared(first.layer) or graph.only_reader(second.input) is not second:
+        if not is_affine(first) or graph.shared(first.layer) or graph.single_consumer(second.input) is not second:
             continue
         (scale, offset), (then_scale, then_offset) = _parts(first), _parts(second)
         second.layer.weights = [

@@ -15,8 +15,8 @@ def tokens_to_integers(graph: Graph) -> list[Change]:
     for call in graph.calls:
         if not is_input(call) or call.output.dtype != "float32" or graph.is_output(call.output):
             continue
-        readers = graph.readers(call.output)
-        if readers and all(reader.is_a("Embedding") for reader in readers):
+        consumers = graph.consumers(call.output)
+        if consumers and all(consumer.is_a("Embedding") for consumer in consumers):
             call.output.dtype = "int32"
             reason = "token numbers in float32, which int8 would round"
             changes.append(Change(call.layer.name, "InputLayer", reason, "an input of int32"))

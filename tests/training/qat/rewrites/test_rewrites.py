@@ -113,13 +113,13 @@ class TestOperators:
 
 
 def test_lambdas_are_opened(keras: Any, tf: Any) -> None:
-    from pipeline.training.qat.rewrites.lambdas import open_lambdas
+    from pipeline.training.qat.rewrites.lambdas import expand_lambdas
 
     x, y = keras.Input((4,)), keras.Input((4,))
     double = keras.layers.Lambda(lambda t: t * 2.0 + 1.0)
     both = keras.layers.Lambda(lambda pair, by: tf.nn.relu(pair[0] - pair[1]) * by, arguments={"by": 3.0})
     named = keras.layers.Activation("linear", name="out")
-    graph = rewritten(keras.Model([x, y], named(both([double(x), double(y)]))), open_lambdas)
+    graph = rewritten(keras.Model([x, y], named(both([double(x), double(y)]))), expand_lambdas)
     assert "Lambda" not in kinds(graph)
 
 
@@ -210,7 +210,7 @@ class TestActivations:
 
     def test_the_users_own_function_is_opened_in_front_of_everything_else(self, keras: Any, tf: Any) -> None:
         from pipeline.training.qat.rewrites.fused_activations import simplify_activations
-        from pipeline.training.qat.rewrites.lambdas import open_activations
+        from pipeline.training.qat.rewrites.lambdas import expand_activations
         from pipeline.training.qat.rewrites.operators import operators_to_layers
 
         def own_swish(x: Any) -> Any:
@@ -219,11 +219,11 @@ class TestActivations:
         x = keras.Input((4, 4, 3))
         y = keras.layers.Conv2D(2, 1, activation=own_swish, name="conv")(x)
         y = keras.layers.Activation(own_swish)(keras.layers.Conv2D(2, 1, activation=keras.layers.LeakyReLU(0.1))(y))
-        graph = rewritten(keras.Model(x, y), open_activations, operators_to_layers, simplify_activations)
+        graph = rewritten(keras.Model(x, y), expand_activations, operators_to_layers, simplify_activations)
         assert kinds(graph) == ["Conv2D", "HardSwish", "Conv2D", "LeakyReLU", "HardSwish"]
 
     def test_one_that_does_not_run_on_symbols_stays(self, keras: Any) -> None:
-        from pipeline.training.qat.rewrites.lambdas import open_activations
+        from pipeline.training.qat.rewrites.lambdas import expand_activations
 
         def looks(x: Any) -> Any:
             if hasattr(x, "_keras_history"):
@@ -231,7 +231,7 @@ class TestActivations:
             return x
 
         x = keras.Input((4,))
-        rewritten(keras.Model(x, keras.layers.Dense(2, activation=looks)(x)), open_activations, changes=False)
+        rewritten(keras.Model(x, keras.layers.Dense(2, activation=looks)(x)), expand_activations, changes=False)
 
     def test_mobilenets_hard_swish_is_one_operator(self, keras: Any) -> None:
         from pipeline.training.qat.rewrites.fused_activations import simplify_activations

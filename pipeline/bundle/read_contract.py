@@ -94,7 +94,7 @@ def readings(task: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Readi
         names = {name: one.get("name") if isinstance(one, Mapping) else one for name, one in each.items()}
     else:
         one = task.get("output")
-        names = {name: task.get("name") for name in outputs if one in (None, name)}
+        names = {name: task.get("name") for name in outputs if one in (None, name) or len(outputs) == 1}
     return {name: _READINGS.get(str(names.get(name)), "values") for name in outputs}
 
 

@@ -164,7 +164,8 @@ class Target(_Named):
 
     @model_validator(mode="after")
     def _sensible(self) -> Target:
-        if self.copy_of is not None and self.model_fields_set - {"copy_of"}:
+        beside = self.model_dump(exclude={"copy_of"}, exclude_defaults=True)
+        if self.copy_of is not None and beside:
             raise ValueError("copy_of stands alone: the target is what the input is")
         if self.standardize and self.kind not in (None, "value"):
             raise ValueError(f"standardize is for values, not for kind: {self.kind}")

@@ -15,7 +15,6 @@ from pipeline.quantization.ptq import FloatModel
 from pipeline.quantization.ranges import Ranges
 from pipeline.tasks.task import Task
 from pipeline.tensors import Tensors, first_examples
-from pipeline.tflite import flatbuffer
 from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task
 from pipeline.workflow.run_folder import MANIFEST, PREPARED, RANGES, Run
 from pipeline.workflow.targets import locate
@@ -93,4 +92,4 @@ def _of_file(path: Path) -> FloatModel:
     """The float model that `pipeline export` makes of a float file, before corrections, and what QAT left in it."""
     from pipeline.conversion.import_float import import_float
 
-    return import_float(flatbuffer.load(path))
+    return import_float(path)

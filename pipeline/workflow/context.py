@@ -13,7 +13,7 @@ from pipeline.cluster import Worker, folder_for, worker_of
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Recipe
-from pipeline.workflow.run_folder import FLOAT, Run, root
+from pipeline.workflow.run_folder import FLOAT, PREPARED, Run, root
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset
@@ -73,6 +73,8 @@ class RunContext:
             InputError: the run has no float flatbuffer yet, or as :func:`pipeline.tasks.registry.resolve`.
         """
         model = self.run.path(FLOAT)
+        if not model.is_file():
+            model = self.run.path(PREPARED)  # of a run whose float model was only given
         if not model.is_file():
             raise InputError(f"The run '{self.run.folder}' has no {FLOAT} yet: run its recipe as far as the export.")
         return self._said(resolve_task(self.recipe, self.data, model))

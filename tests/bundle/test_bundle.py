@@ -177,7 +177,7 @@ def test_a_package_that_would_not_compile_is_refused(model: Path, package: str) 
         (tiny_models.of_strings(), "holds string"),
         (
             described(tiny_models.fixed_batch(4), labels=()),
-            r"becomes \[6, 5, 3\] as 'x', but the model takes \[1, 2, 2\]",
+            r"becomes \[6, 5, 1\] as 'x', but the model takes \[1, 2, 2\]",
         ),
         (described(classifier("uint8", zero_point=-1)), "the zero point -1, which uint8 cannot hold"),
         (b"no model", "is not a TFLite model|no TFLite model|TFLite"),

@@ -36,7 +36,7 @@ def test_the_one_operator_that_int8_ruins_is_kept(ruined: Run, tmp_path: Path) -
     assert (found.split, found.candidates) == ("validation", 3)
     assert answer is not None
     assert {entry.output: entry.compute for entry in inspect(answer).operators}["hidden"] == "float32"
-    task = stages.task_of(context.recipe, context.data, answer.read_bytes())
+    task = context.task
     measured = evaluate({"answer": answer}, context.data.batches("validation", 32), task)["answer"]
     assert measured.values["top1"] == found.steps[found.chosen].value
     assert measured.size_bytes == found.steps[found.chosen].size_bytes

@@ -20,7 +20,7 @@ def test_it_shows_where_a_file_comes_from(call: Call, run: Run, capsys: Captured
     facts = metadata.read(run.path("int8.tflite"))
     assert facts is not None
     for line in (
-        "metadata: digits, 10 labels",
+        "metadata: digits, classification, 10 labels",
         "preprocessing: (pixel − 127.5) / 127.5",
         f"recipe: sha256 {facts.provenance['recipe_sha256'][:16]}",
         f"data: sha256 {facts.provenance['data_sha256'][:16]}",

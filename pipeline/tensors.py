@@ -273,6 +273,23 @@ def check_fits(array: Array, spec: TensorSpec, where: str) -> None:
         )
 
 
+def in_order(given: Tensors, specs: Sequence[TensorSpec], where: str) -> list[Array]:
+    """A batch as a model takes it: its inputs in its order, as it stores them.
+
+    Args:
+        given: [B, …] by the data's names.
+        specs: What the model takes.
+        where: Whose inputs they are, for messages.
+
+    Raises:
+        InputError: as `bind`, `check_fits` and `TensorSpec.quantize`.
+    """
+    own = bind(given, specs)
+    for spec in specs:
+        check_fits(own[spec.name], spec, where)
+    return [spec.quantize(own[spec.name]) for spec in specs]
+
+
 def show_shape(shape: Sequence[int | str]) -> str:
     """As messages show it; `?` for an open dimension."""
     return f"[{', '.join('?' if side == OPEN else str(side) for side in shape)}]"

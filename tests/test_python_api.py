@@ -249,6 +249,14 @@ class TestEvaluate:
         assert (found.metrics, found.difference) == ({}, None)
         assert "dB SQNR" in str(found)
 
+    def test_a_data_set_of_images_says_the_range_of_their_values_as_in_a_recipe(self) -> None:
+        """Only with it there is a PSNR; plain arrays do not say it."""
+        section = Data.model_validate({"source": "digits", "preprocess": {"scale": "-1..1"}, "targets": {}})
+        same = tiny_models.same_again(8, 8, 1)
+        found = pipeline.evaluate(same, pipeline.load_data(section), task="reconstruction")
+        assert (next(iter(found.metrics)), getattr(found.task, "data_range", None)) == ("psnr", 2.0)
+        assert "psnr" not in pipeline.evaluate(same, X[:20], task="reconstruction").metrics
+
     def test_a_task_by_name_that_does_not_fit(self) -> None:
         with pytest.raises(pipeline.InputError, match="Did you mean 'regression'"):
             pipeline.evaluate(FLOAT, (X[:8], Y[:8]), task="regresion")

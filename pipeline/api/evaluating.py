@@ -12,14 +12,12 @@ from pipeline.evaluation.evaluator import evaluate as evaluate_models
 from pipeline.progress import Track, quiet
 from pipeline.tasks.task import Task
 from pipeline.text_table import size, text_table
+from pipeline.workflow.context import EVALUATION_CHUNK
 from pipeline.workflow.given_data import GivenData
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Comparison
     from pipeline.evaluation.statistics import Difference
-
-CHUNK = 32
-"""Examples read at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +103,8 @@ class EvaluationResult(Mapping[str, Evaluation]):
         difference = compared.difference
         if difference is None:
             return f"{compared.sqnr_db:.1f} dB SQNR"
-        factor = self.task.metrics[0].factor
-        value, low, high = (factor * end for end in (difference.value, difference.low, difference.high))
-        return f"{value:+.3g} [{low:+.3g} {high:+.3g}]"
+        first = self.task.metrics[0]
+        return first.show_points(*(first.factor * end for end in (difference.value, difference.low, difference.high)))
 
 
 def evaluate(
@@ -159,7 +156,7 @@ def evaluate(
     with files(named) as paths:
         found = evaluate_models(
             paths,
-            examples.batches(split, CHUNK),
+            examples.batches(split, EVALUATION_CHUNK),
             resolved.task,
             against,
             threads=threads,

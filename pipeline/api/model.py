@@ -243,11 +243,10 @@ def task_of(section: str | Mapping[str, Any], model: Model, data: DataSource) ->
     Raises:
         InputError: as :func:`pipeline.tasks.registry.resolve`.
     """
-    from pipeline.tasks.registry import resolve
     from pipeline.tflite.endings import endings
+    from pipeline.workflow.context import task_for
 
-    ends = endings(model.content)
-    return resolve(section, model.signature, ends, data.inputs, data.targets, data.class_names)
+    return task_for(section, data, model.signature, endings(model.content))
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from pipeline.progress import Track, quiet
 from pipeline.recipe import Calibration, Format, IoType, Keep, Quantize
 from pipeline.tensors import Tensors, bind
 from pipeline.text_table import size, text_table
+from pipeline.workflow.context import EVALUATION_CHUNK
 from pipeline.workflow.given_data import DataSource, GivenData
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from pipeline.quantization.ptq import Settings
     from pipeline.quantization.ranges import Ranges
     from pipeline.tflite.inspect import Inspection
-
-CHUNK = 32
-"""Examples read at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +171,7 @@ class _Calibration:
 
     def __call__(self) -> Iterator[Tensors]:
         specs = self._model.signature.inputs
-        for batch in self._data.batches("calibration", CHUNK):
+        for batch in self._data.batches("calibration", EVALUATION_CHUNK):
             bound = bind(batch.inputs, specs)
             yield {spec.name: spec.quantize(bound[spec.name]) for spec in specs}
 

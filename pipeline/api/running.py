@@ -46,14 +46,7 @@ class RunResult:
         blocks = {name: block for name, block in self.metrics.items() if isinstance(block, dict) and "n" in block}
         if not blocks:
             return f"{self.folder}/"
-        metric = next(
-            (
-                key.removesuffix("_interval")
-                for key in next(iter(blocks.values()))
-                if key.endswith("_interval") and key != "ratio_interval"
-            ),
-            None,
-        )
+        metric = next((one["name"] for one in self.metrics["task"]["metrics"]), None)
         rows = [
             [
                 name,

@@ -50,7 +50,7 @@ def metric_columns(task: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]],
         for place, metric in enumerate(metrics)
     ]
     if metrics:
-        cells = [show.points(block["difference"], metrics[0].factor) for block in blocks]
+        cells = [_difference(metrics[0], block["difference"]) for block in blocks]
         columns.insert(1, Column(f"vs {against}", cells))
     columns.append(Column("agreement", [show.percent(block["agreement"]) for block in blocks]))
     if not metrics:
@@ -74,7 +74,7 @@ def interval_column(task: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]]
 def unit_of_difference(task: Mapping[str, Any]) -> str:
     """What a difference of the first metric is in, for a sentence; empty where it has no unit."""
     metrics = metrics_of(task)
-    return {"%": "points", "dB": "dB"}.get(metrics[0].unit, "") if metrics else ""
+    return metrics[0].unit_of_points if metrics else ""
 
 
 def table(columns: Iterable[Column], title: str | None = None) -> None:
@@ -84,6 +84,11 @@ def table(columns: Iterable[Column], title: str | None = None) -> None:
         last = max(place for place, column in enumerate(kept) if column.optional)
         del kept[last]
     show.table([column.name for column in kept], zip(*(column.cells for column in kept), strict=True), title)
+
+
+def _difference(metric: Metric, difference: Mapping[str, float | None] | None) -> str:
+    ends = [end for end in (difference or {}).values() if end is not None]
+    return metric.show_points(*(metric.factor * end for end in ends)) if len(ends) == 3 else NOTHING
 
 
 def _decibels(block: Mapping[str, Any]) -> str:

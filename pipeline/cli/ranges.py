@@ -1,4 +1,4 @@
-"""`pipeline ranges`: the activation ranges of a run, or where two of them part."""
+"""`pipeline ranges`: the activation ranges of a run, or where two of them diverge."""
 
 from __future__ import annotations
 

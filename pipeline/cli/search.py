@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from pipeline.cli.options import AsJson
 if TYPE_CHECKING:
     from pipeline.evaluation.statistics import Difference
     from pipeline.quantization.search.search_result import Found, Step
+    from pipeline.recipe import Compute
     from pipeline.tasks.task import Metric
 
 _NAMES_SHOWN = 3
@@ -51,10 +52,12 @@ def search(
     from pipeline.errors import PipelineError
     from pipeline.progress import bar
     from pipeline.workflow import search_stage
+    from pipeline.workflow.search import Budget
 
     outcome = search_stage.search_run(
         target,
-        search_stage.Request(max_drop, split, compute, sure, seconds, plot),
+        Budget(max_drop, split, cast("Compute", compute), sure, seconds),
+        plot,
         threads=threads,
         track=bar,
         say=show.say,
@@ -74,7 +77,7 @@ def _print(found: Found, folder: Path) -> None:
     from pipeline.cli import show
     from pipeline.workflow.search_stage import REPORT
 
-    front = found.front
+    front, unit = found.front, found.metric.unit_of_points
     rows = [
         (
             "float",
@@ -91,7 +94,7 @@ def _print(found: Found, folder: Path) -> None:
         (
             f"{len(step.kept)} in {step.compute}" if step.kept else "all int8",
             found.metric.show(step.value),
-            _points(found.metric, step.difference),
+            _points(found.gain(step), found.metric),
             show.percent(step.agreement),
             show.size(step.size_bytes),
             f"{step.latency_ratio:.2f}",
@@ -104,11 +107,11 @@ def _print(found: Found, folder: Path) -> None:
     show.table(
         ["kept", found.metric.label, "vs float", "agrees", "size", "latency", ""],
         rows,
-        title=f"budget {found.max_drop:g} points, {found.examples} {found.split} examples",
+        title=f"budget {_in_unit(f'{found.max_drop:g}', unit)}, {found.examples} {found.split} examples",
     )
     typer.echo(
-        "vs float in points, with the 95 % interval of the paired difference; latency on this host as a ratio to all "
-        "int8; front: no other is both faster and better; over: over the budget"
+        f"vs float{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference; latency on this "
+        "host as a ratio to all int8; front: no other is both faster and better; over: over the budget"
         + (f"; {len(found.steps) - len(shown)} further steps are in {REPORT}" if len(found.steps) > len(shown) else "")
     )
     if found.chosen is None:
@@ -144,12 +147,15 @@ def _print_answer(found: Found, folder: Path) -> None:
         )
     if found.test is not None:
         from pipeline.evaluation.statistics import Difference
+        from pipeline.quantization.search.search_result import gain
 
-        tested = found.test["chosen" if "chosen" in found.test else "int8"]
+        metric, tested = found.metric, found.test["chosen" if "chosen" in found.test else "int8"]
+        chosen, int8 = (
+            _points(gain(metric, Difference(**block["difference"])), metric) for block in (tested, found.test["int8"])
+        )
         typer.echo(
-            f"On the test split, which took no part: {found.metric.show(tested[found.metric.name])}, "
-            f"{_points(found.metric, Difference(**tested['difference']))} points vs float; all int8 "
-            f"{_points(found.metric, Difference(**found.test['int8']['difference']))}."
+            f"On the test split, which took no part: {metric.show(tested[metric.name])}, "
+            f"{_in_unit(chosen, metric.unit_of_points)} vs float; all int8 {int8}."
         )
     if step.kept:
         typer.echo("In a recipe:\nquantize:\n  keep:")
@@ -159,9 +165,9 @@ def _print_answer(found: Found, folder: Path) -> None:
             typer.echo(f"    - {{{', '.join(what)}, as: {rule.to}}}")
 
 
-def _points(metric: Metric, difference: Difference) -> str:
-    """A difference and its interval in the metric's points, above 0 where it is better."""
-    from pipeline.quantization.search.search_result import gain
+def _points(gained: Difference, metric: Metric) -> str:
+    return metric.show_points(gained.value, gained.low, gained.high)
 
-    form, found = "+.1f" if metric.unit else "+.3g", gain(metric, difference)
-    return f"{found.value:{form}} [{found.low:{form}}\u00a0{found.high:{form}}]"
+
+def _in_unit(number: str, unit: str) -> str:
+    return f"{number} {unit}".rstrip()

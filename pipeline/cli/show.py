@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -68,16 +68,6 @@ def findings(found: Iterable[Finding]) -> None:
 def percent(share: float | None) -> str:
     """A fraction as a percentage."""
     return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def points(difference: Mapping[str, float | None] | None, factor: float = 100.0) -> str:
-    """A paired difference with its interval: in percentage points, or in the metric's own where the factor is 1."""
-    ends = [None if difference is None else difference[key] for key in ("value", "low", "high")]
-    known = [factor * end for end in ends if end is not None]
-    if len(known) < len(ends):
-        return "–"
-    value, low, high = (f"{end:+.1f}" if factor != 1 else f"{end:+.3g}" for end in known)
-    return f"{value} [{low}\u00a0{high}]"
 
 
 def shorten(text: str, width: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -163,7 +162,7 @@ def _print(found: Verification) -> None:
         show.say(f"{len(found.skipped)} examples could not be read and were left out: {', '.join(found.skipped)}")
     last = next(step for step in found.steps if step.name == LAST)
     metric = last.metric
-    judged = [] if metric is None else [f"vs above{', points' if metric.unit == '%' else ''}"]
+    judged = [] if metric is None else [f"vs above{f', {metric.unit_of_points}' if metric.unit == '%' else ''}"]
     show.table(
         ["rung", "file", *([metric.label] if metric else []), *judged, "agreement", "LSB", "SQNR"],
         [_row(step) for step in found.steps],
@@ -213,12 +212,7 @@ def _row(step: Step) -> tuple[str, ...]:
 
 
 def _points(difference: Difference, metric: Metric) -> str:
-    """A paired difference with its interval, in the metric's points; of what is no share the two leading digits."""
-    numbers = [metric.factor * value for value in (difference.value, difference.low, difference.high)]
-    largest = max(map(abs, numbers))
-    digits = 1 if metric.unit == "%" or not 0 < largest < math.inf else max(0, 1 - math.floor(math.log10(largest)))
-    value, low, high = (f"{number:+.{digits}f}" for number in numbers)
-    return f"{value} [{low}\u00a0{high}]"
+    return metric.show_points(*(metric.factor * value for value in (difference.value, difference.low, difference.high)))
 
 
 def _change(difference: Difference, metric: Metric) -> str:

@@ -18,7 +18,7 @@ from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.fidelity import FidelityMeter, OutputFidelity, lowest
 from pipeline.evaluation.statistics import Difference, bootstrap_difference, finite_or_none, paired_difference
 from pipeline.tasks.task import Metric, Task
-from pipeline.tensors import Batch, Outputs, Tensors
+from pipeline.tensors import Outputs, Tensors
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class Record:
         self.name, self.task = name, task
         self.n = 0
         self._statistics: list[NDArray[Any]] = []
+        self._finalized: dict[int, NDArray[Any]] = {}
         self._meters: dict[str, FidelityMeter] = {}
         self._agreed: dict[str, list[NDArray[np.float64]]] = {}
 
@@ -141,7 +142,9 @@ class Record:
     def _first(self, count: int) -> NDArray[Any] | None:
         if not self._statistics:
             return None
-        return self.task.finalize(np.concatenate(self._statistics)[:count])
+        if count not in self._finalized:
+            self._finalized[count] = self.task.finalize(np.concatenate(self._statistics)[:count])
+        return self._finalized[count]
 
 
 def metric_difference(task: Task, own: NDArray[Any], others: NDArray[Any]) -> Difference:
@@ -198,8 +201,3 @@ def renamed(outputs: Outputs, names: Sequence[str]) -> Outputs:
         {new[name]: array for name, array in outputs.stored.items()},
         {new[name]: outputs.specs[name] for name in outputs.stored},
     )
-
-
-def targets_of(batch: Batch, task: Task) -> Tensors:
-    """What the task judges a batch by; empty where it judges by nothing."""
-    return task.targets_of(batch) if task.metrics else {}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, did_you_mean
-from pipeline.evaluation.comparison import Comparison, Record, renamed, targets_of
+from pipeline.evaluation.comparison import Comparison, Record, renamed
 from pipeline.evaluation.statistics import bootstrap_ends, finite_or_none, wilson_interval
 from pipeline.progress import Track, quiet
 from pipeline.tasks.task import Task
@@ -112,7 +112,7 @@ def evaluate(
         if len(batch) == 0:
             continue
         answers = {name: renamed(predictor(batch.inputs), names) for name, predictor in predictors.items()}
-        targets = targets_of(batch, task)
+        targets = task.targets_of(batch)
         for name, record in records.items():
             record.add(answers[name], targets)
         for name, other in dict.fromkeys([*compared, *pairs]):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.statistics import finite_or_none as finite_or_none
+from pipeline.evaluation.statistics import finite_or_none
 from pipeline.tensors import Outputs
 
 _SMALL = 1e-30

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import importing, recipe
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, did_you_mean, one_line
 from pipeline.models.backend import tf_keras
 from pipeline.models.data_fit import check_data
 from pipeline.models.head import number_of_classes, replace_head
@@ -194,7 +194,7 @@ def _with_imagenet(name: str, factory: Any, options: dict[str, Any]) -> Any:
         if isinstance(error, ValueError):
             raise
         raise InputError(
-            f"The ImageNet weights of {name} could not be downloaded ({' '.join(str(error).split())[:200]}). Where "
+            f"The ImageNet weights of {name} could not be downloaded ({one_line(error, 200)}). Where "
             "there is no network, give a file: --set model.weights=FILE.h5, or a whole model: --set model.path=FILE."
         ) from error
     activation = options.get("classifier_activation", "softmax")

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.models.backend import quiet_tensorflow, tf, tf_keras
 from pipeline.models.named_function import has_graph, is_keras3, named_function, structure
-from pipeline.tensors import Array, Tensors, TensorSpec, bind, check_fits
+from pipeline.tensors import Array, Tensors, TensorSpec, in_order
 
 
 class LayerOutputs:
@@ -52,10 +52,8 @@ class LayerOutputs:
         Raises:
             InputError: names, shapes or values that the model does not take.
         """
-        given = bind({name: np.asarray(array)[None] for name, array in example.items()}, self.inputs)
-        for spec in self.inputs:
-            check_fits(given[spec.name], spec, f"The model '{self.name}'")
-        arrays = [spec.quantize(given[spec.name]) for spec in self.inputs]
+        batch = {name: np.asarray(array)[None] for name, array in example.items()}
+        arrays = in_order(batch, self.inputs, f"The model '{self.name}'")
         answered = self._traced(*(tf.constant(array) for array in arrays))
         return arrays, [np.asarray(output) for output in answered]
 

@@ -74,9 +74,7 @@ def _is_of_keras3(path: Path) -> bool:
     except InputError:
         raise
     except (OSError, ValueError, AttributeError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"'{path}' is damaged or truncated: {_first_sentence(error)}. Copy or save it again."
-        ) from error
+        raise InputError(f"'{path}' is damaged or truncated: {_shortened(error)}. Copy or save it again.") from error
     if version is not None and version.startswith(("0.", "1.")):
         raise InputError(
             f"'{path}' was written by Keras {version}, whose layers Keras 2 does not read. Load it with Keras 2.2 (the "
@@ -104,7 +102,7 @@ def _load_keras2(path: Path, compiled: bool) -> Any:
             return tf_keras.models.load_model(path, compile=compiled)
     except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"Keras 2 cannot load '{path}': {_first_sentence(error)} "
+            f"Keras 2 cannot load '{path}': {_shortened(error)} "
             "For a model with layers of your own, write a function that builds and returns it, and name it with "
             "--set model.function=module:function."
         ) from error
@@ -136,6 +134,6 @@ def _keras_version(path: Path) -> str | None:
     raise InputError(f"'{path}' is not a Keras model: neither .keras, .h5 nor a SavedModel. Is it truncated?")
 
 
-def _first_sentence(error: Exception) -> str:
+def _shortened(error: Exception) -> str:
     text = one_line(error)
     return text if len(text) <= 300 else text[:300] + " …"

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.models.backend import quiet_tensorflow, tf
 from pipeline.models.named_function import NamedFunction, named_function
-from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, batch_size, bind, check_fits
+from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, batch_size, in_order
 
 _AT_ONCE = 128
 """Examples in one call: more only take memory."""
@@ -54,11 +54,8 @@ class KerasPredictor:
                 for each example.
             PipelineError: the model fails on them.
         """
-        given = bind(inputs, self.signature.inputs)
-        for spec in self.signature.inputs:
-            check_fits(given[spec.name], spec, f"The model '{self._function.name}'")
-        arrays = [spec.quantize(given[spec.name]) for spec in self.signature.inputs]
-        count, step = batch_size(given), self._fixed or _AT_ONCE
+        arrays = in_order(inputs, self.signature.inputs, f"The model '{self._function.name}'")
+        count, step = batch_size(inputs), self._fixed or _AT_ONCE
         parts = [self._answer([array[start : start + step] for array in arrays]) for start in range(0, count, step)]
         empty = [np.empty([max(side, 0) for side in (0, *spec.shape[1:])], spec.dtype) for spec in self._outputs]
         stored = [np.concatenate(found) for found in zip(*parts, strict=True)] if parts else empty

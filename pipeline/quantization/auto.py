@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.comparison import Comparison, Record
-from pipeline.evaluation.fidelity import finite_or_none
-from pipeline.evaluation.statistics import paired_mean_difference
+from pipeline.evaluation.statistics import finite_or_none, paired_mean_difference
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate_many
 from pipeline.quantization.float_reference import Reference

@@ -78,6 +78,10 @@ class Settings:
         return asdict(self)
 
 
+AFTER_QAT = Settings(bias_correction=False)
+"""Nothing is corrected: the training made up for rounding already."""
+
+
 @dataclass(frozen=True, eq=False)
 class FloatModel:
     """What every format is written from."""

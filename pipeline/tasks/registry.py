@@ -26,7 +26,7 @@ from pipeline.tensors import Signature, TensorSpec
 TASKS: Mapping[str, type[SingleOutputTask]] = {
     task.name: task for task in (Classification, Multilabel, Regression, Reconstruction, Embedding, LabelSequence)
 }
-"""Those of one output. Detection and segmentation will stand here too."""
+"""Those of one output."""
 NAMES = ("auto", *TASKS, Fidelity.name)
 
 

@@ -39,6 +39,11 @@ class Metric:
         """From the kept value to the metric's points: 100 for shares, else 1. `max_drop` is in these points."""
         return 100.0 if self.unit == "%" else 1.0
 
+    @property
+    def unit_of_points(self) -> str:
+        """What its differences are in, for a sentence: `points`, `dB`; empty where it has no unit."""
+        return "points" if self.unit == "%" else self.unit
+
     def drop(self, value: float, reference: float) -> float:
         """What `value` loses to `reference`, in points; negative where it is better."""
         worse = reference - value if self.higher_is_better else value - reference
@@ -51,6 +56,13 @@ class Metric:
         if self.unit == "%":
             return f"{100 * value:.1f} %"
         return f"{value:.2f} dB" if self.unit == "dB" else f"{value:.4g}"
+
+    def show_points(self, value: float, low: float, high: float) -> str:
+        """A difference in points with its interval, `-0.8 [-3.0 +0.8]`; of what is no share, three digits of each."""
+        shown, first, last = (
+            f"{number:+.1f}" if self.unit == "%" else f"{number:+.3g}" for number in (value, low, high)
+        )
+        return f"{shown} [{first}\u00a0{last}]"
 
 
 class Task(ABC):

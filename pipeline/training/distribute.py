@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.cluster import this_worker
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.models.backend import tf, tf_keras
 from pipeline.recipe import Strategy
 from pipeline.tensors import Batch
@@ -195,5 +195,5 @@ def _as_it_is(create: Callable[..., Any], **how: Any) -> Any:
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(getattr(error, "message", None) or error).split())
+    text = one_line(getattr(error, "message", None) or error)
     return text[:240] + ("…" if len(text) > 240 else "." if not text.endswith(".") else "")

@@ -17,9 +17,9 @@ from pipeline.errors import InputError
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.keras_signature import endings_of
 from pipeline.tasks.task import Task
-from pipeline.tensors import Array, Batch
+from pipeline.tensors import Array, Batch, in_order
 from pipeline.training.distillation import Teacher
-from pipeline.training.feeding import in_order, input_specs
+from pipeline.training.feeding import input_specs
 from pipeline.training.losses import Loss, OutputLoss, losses_of
 
 _COPY = "_distilled"
@@ -49,7 +49,7 @@ class Objective:
             InputError: inputs that the model does not take, or a target that is missing.
         """
         specs = input_specs(self.model)
-        arrays = in_order(specs, batch.inputs, f"The model '{self.model.name}'")
+        arrays = in_order(batch.inputs, specs, f"The model '{self.model.name}'")
         given = targets_by_output(batch, self.task, self.outputs)
         targets: dict[str, Array] = {}
         answers = dict(zip(self.outputs, self.teacher.outputs(batch.inputs), strict=True)) if self.teacher else {}

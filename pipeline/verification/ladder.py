@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError, PipelineError, did_you_mean
-from pipeline.evaluation.comparison import Comparison, Record, renamed, targets_of
+from pipeline.evaluation.comparison import Comparison, Record, renamed
 from pipeline.evaluation.evaluator import metric_interval
 from pipeline.evaluation.statistics import finite_or_none
 from pipeline.progress import Track, quiet
@@ -164,7 +164,7 @@ def _judge(record: Record, rung: Rung, outputs: Outputs, batch: Batch, task: Tas
                 f"{rung.source} gives NaN as '{name}' for {missing} of {len(values)} examples (rung {rung.name}): its "
                 "weights are broken, or it overflows."
             )
-    record.add(outputs, take(targets_of(batch, task), slice(len(outputs))))
+    record.add(outputs, take(task.targets_of(batch), slice(len(outputs))))
 
 
 def _with_nan(values: np.ndarray[Any, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -94,14 +94,15 @@ class RunContext:
         Raises:
             InputError: as :func:`pipeline.tasks.registry.resolve`.
         """
-        if "resolved" not in vars(self):
-            vars(self)["resolved"] = self._said(task_for(self.recipe, self.data, signature, endings))
-        return self.task
+        return self._once(lambda: task_for(self.recipe.task, self.data, signature, endings))
 
     def task_of_model(self, content: bytes) -> Task:
         """As `task_of`, for a float flatbuffer."""
-        if "resolved" not in vars(self):
-            vars(self)["resolved"] = self._said(resolve_task(self.recipe, self.data, content))
+        return self._once(lambda: resolve_task(self.recipe, self.data, content))
+
+    def _once(self, resolve: Callable[[], Resolved]) -> Task:
+        if "resolved" not in vars(self):  # where `cached_property` keeps it
+            vars(self)["resolved"] = self._said(resolve())
         return self.task
 
     def _said(self, found: Resolved) -> Resolved:
@@ -121,11 +122,11 @@ def resolve_task(recipe: Recipe, data: DataSource, model: Path | bytes) -> Resol
     from pipeline.tflite.kernels import open_runner
 
     content = load(model)
-    return task_for(recipe, data, open_runner(content).signature, endings(content))
+    return task_for(recipe.task, data, open_runner(content).signature, endings(content))
 
 
-def task_for(recipe: Recipe, data: DataSource, signature: Signature, endings: Endings) -> Resolved:
-    """As `resolve_task`, for a model of which only this is known."""
+def task_for(section: str | Mapping[str, Any], data: DataSource, signature: Signature, endings: Endings) -> Resolved:
+    """As `resolve_task`, of a recipe's `task` section and a model of which only this is known."""
     from pipeline.tasks.registry import resolve
 
     described = {name: preprocessor.describe() for name, preprocessor in data.preprocessors.items()}
@@ -133,7 +134,7 @@ def task_for(recipe: Recipe, data: DataSource, signature: Signature, endings: En
         name: _SPANS.get(facts.get("scale")) for name, facts in described.items() if len(data.inputs[name].shape) == 4
     }
     known = {name: span for name, span in spans.items() if span is not None}
-    return resolve(recipe.task, signature, endings, data.inputs, data.targets, data.class_names, data_ranges=known)
+    return resolve(section, signature, endings, data.inputs, data.targets, data.class_names, data_ranges=known)
 
 
 def start_run(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data import Column, open_source
-from pipeline.data.sources.source import SPLIT_OF
+from pipeline.data.sources.npz import without_split
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import parse
 from pipeline.tensors import OPEN, Array, TensorSpec
@@ -63,7 +63,7 @@ def _name_arrays(path: Path, section: dict[str, Any], inputs: Sequence[TensorSpe
     if "inputs" in section or not zipfile.is_zipfile(path):
         return  # the source says what is wrong with the file
     with zipfile.ZipFile(path) as archive:
-        arrays = list(dict.fromkeys(_without_split(Path(name).stem) for name in archive.namelist()))
+        arrays = list(dict.fromkeys(without_split(Path(name).stem) for name in archive.namelist()))
     names = [spec.name for spec in inputs]
     if names and set(names) <= set(arrays):
         section["inputs"] = {name: {} for name in names}
@@ -85,11 +85,6 @@ def _name_arrays(path: Path, section: dict[str, Any], inputs: Sequence[TensorSpe
         f"The model takes {taken}, and {path} has the arrays {', '.join(arrays)}: '{missing}' is missing.{near} Call "
         f"each array as the input, or say which is meant: --set data.inputs.{missing}.from=ARRAY."
     )
-
-
-def _without_split(key: str) -> str:
-    name, _, split = key.rpartition("_")
-    return name if name and split in SPLIT_OF else key
 
 
 def _name_columns(path: Path, section: dict[str, Any], inputs: Sequence[TensorSpec]) -> None:

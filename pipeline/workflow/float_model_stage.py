@@ -217,7 +217,7 @@ def prepare_float_model(
             model that QAT trained.
     """
     from pipeline.quantization.auto import choose
-    from pipeline.quantization.ptq import Settings, prepare
+    from pipeline.quantization.ptq import AFTER_QAT, Settings, prepare
     from pipeline.quantization.ranges import Ranges
 
     settings, choice = Settings.of(section), None
@@ -228,7 +228,7 @@ def prepare_float_model(
                 "quantize.ranges and quantize.activations are for post-training quantization: QAT trained the network "
                 "with the ranges that it learned. Leave them out, or quantize with --ptq."
             )
-        settings, given = Settings(bias_correction=False), learned
+        settings, given = AFTER_QAT, learned
     elif given is None and section.calibration == "auto":
         choice = choose(
             content,

@@ -66,11 +66,11 @@ def formats(
 
 def open_quantizer(context: RunContext) -> Quantizer:
     """What writes the run's formats: corrected as calibration chose, not at all after QAT."""
-    from pipeline.quantization.ptq import FloatModel, Quantizer, Settings
+    from pipeline.quantization.ptq import AFTER_QAT, FloatModel, Quantizer, Settings
     from pipeline.quantization.ranges import Ranges
 
     run = context.run
-    settings = Settings(bias_correction=False)  # QAT has trained against rounding already
+    settings = AFTER_QAT
     if CALIBRATION in run.manifest["stages"]["flatbuffers"]["outputs"]:
         settings = Settings(**json.loads(run.path(CALIBRATION).read_text(encoding="utf-8"))["settings"])
     prepared = FloatModel(run.path(PREPARED).read_bytes(), Ranges.load(run.path(RANGES)))

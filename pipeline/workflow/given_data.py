@@ -17,6 +17,8 @@ from pipeline.errors import InputError
 from pipeline.tensors import OPEN, Array, Batch, Tensors, TensorSpec
 
 INPUT, TARGET = "x", "y"
+_AT_ONCE = 32
+"""Examples in a batch that is only looked at."""
 
 Arrays = ArrayLike | Mapping[str, ArrayLike]
 """One array [N, …], or several by tensor name."""
@@ -80,7 +82,7 @@ class GivenData:
 
     @cached_property
     def _specs(self) -> tuple[dict[str, TensorSpec], dict[str, TensorSpec]]:
-        first = next(iter(self._stream(32)), None)
+        first = next(iter(self._stream(_AT_ONCE)), None)
         if first is None:
             raise InputError("The data holds no examples: the function gave no batch.")
         return _specs(first.inputs), _specs(first.targets)
@@ -97,7 +99,7 @@ class GivenData:
 
     @cached_property
     def _size(self) -> int:
-        return len(self._arrays) if self._arrays is not None else sum(map(len, self._stream(32)))
+        return len(self._arrays) if self._arrays is not None else sum(map(len, self._stream(_AT_ONCE)))
 
     def size(self, split: str) -> int:
         """How many examples there are; there is one split, whatever it is called."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from pipeline.tensors import OPEN, Signature, Tensors, TensorSpec, bind, show_sh
 from pipeline.tflite.runner import Runner
 from pipeline.workflow.context import RunContext
 
-Sizes = Mapping[str, Sequence[int]]
+if TYPE_CHECKING:
+    from pipeline.models.input_sizes import Sizes
 
 
 def converted_for_data(context: RunContext, source: Path | Any, signature: str | None = None) -> tuple[bytes, Sizes]:
@@ -106,7 +107,8 @@ def _why_not_open(content: bytes, example: Tensors) -> str | None:
 
     try:
         prepared = as_float_model(content).content
-        expected, signature = Runner(prepared), Runner(prepared).signature
+        expected = Runner(prepared)
+        signature = expected.signature
         fed = {name: array[:1] for name, array in bind(example, signature.inputs).items()}
         written = write(prepared, "int8", calibrate(prepared, [fed]))
         own = Runner(written)

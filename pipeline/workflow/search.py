@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.benchmarking.latency import benchmark
 from pipeline.data import Batch
 from pipeline.errors import InputError, PipelineError
-from pipeline.evaluation.comparison import Comparison, Record, targets_of
+from pipeline.evaluation.comparison import Comparison, Record
 from pipeline.evaluation.evaluator import evaluate
 from pipeline.evaluation.statistics import Difference
 from pipeline.files import write_bytes
@@ -118,7 +118,7 @@ class _Search:
         self._model = flatbuffer.read(self._prepared.content)
         self._float = Record("float", self._task)
         for batch, answers in self._examples():
-            self._float.add(answers, targets_of(batch, self._task))
+            self._float.add(answers, self._task.targets_of(batch))
         if self._float.statistics is None:
             raise InputError(f"There are no {self._split} examples to measure on. Look at the data's splits.")
         self._tried: list[_Tried] = []
@@ -221,7 +221,7 @@ class _Search:
         runner, record = open_runner(path, "xnnpack", batch_size, threads=self._threads), Record(path.stem, self._task)
         for batch, expected in self._examples():
             answers = runner(batch.inputs)
-            record.add(answers, targets_of(batch, self._task))
+            record.add(answers, self._task.targets_of(batch))
             record.hold_against(self._float.name, answers, expected)
         return record
 

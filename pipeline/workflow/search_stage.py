@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 from pipeline.errors import InputError, did_you_mean
 from pipeline.files import copy, write_text
@@ -25,19 +25,6 @@ MODEL, REPORT = "search.tflite", "search.json"
 
 
 @dataclass(frozen=True)
-class Request:
-    """A search as the user words it; see :class:`pipeline.workflow.search.Budget`."""
-
-    max_drop: float
-    split: str | None = None
-    compute: str = "float16"
-    sure: bool = False
-    seconds: float = 600.0
-    plot: Path | None = None
-    """Where it is drawn: .png, .svg or .pdf."""
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What was found, and the run that it is in."""
 
@@ -47,7 +34,8 @@ class Outcome:
 
 def search_run(
     target: Path | None,
-    request: Request,
+    budget: Budget,
+    plot: Path | None = None,
     *,
     threads: int = 2,
     track: Track = quiet,
@@ -57,7 +45,8 @@ def search_run(
 
     Args:
         target: A run folder; None: the newest run.
-        request: What is asked for.
+        budget: What is asked for.
+        plot: Where it is drawn: .png, .svg or .pdf.
         threads: Interpreter threads.
         track: Progress.
         say: Told what was tried.
@@ -66,24 +55,23 @@ def search_run(
         InputError: no run, a type that operators cannot compute in, a file that cannot be drawn, or as `search`.
         PipelineError: a model cannot be written, or is not what it was written as.
     """
-    if request.compute not in get_args(Compute) or request.compute == "int8":
+    if budget.compute not in get_args(Compute) or budget.compute == "int8":
         raise InputError(
-            f"--as takes float16, float32 or int16x8, not '{request.compute}'."
-            f"{did_you_mean(request.compute, get_args(Compute))}"
+            f"--as takes float16, float32 or int16x8, not '{budget.compute}'."
+            f"{did_you_mean(budget.compute, get_args(Compute))}"
         )
-    if request.plot is not None:
-        search_plot.check(request.plot)
+    if plot is not None:
+        search_plot.check(plot)
     context = stages.reopen(Run(locate(target).path), track, say)
     folder = context.run.folder
-    budget = Budget(request.max_drop, request.split, cast(Compute, request.compute), request.sure, request.seconds)
     with tempfile.TemporaryDirectory(prefix=".search-", dir=folder) as models:
         found, answer = search(context, budget, Path(models), threads=threads)
         if answer is not None:
             audit({"int8": answer}, context.recipe.quantize.io, found.rules, context.run.path(stages.PREPARED))
             copy(answer, folder / MODEL)
     write_text(folder / REPORT, json.dumps(found.to_json(), indent=1) + "\n")
-    if request.plot is not None:
-        search_plot.plot(found, request.plot)
+    if plot is not None:
+        search_plot.plot(found, plot)
     return Outcome(found, folder)
 
 
@@ -92,8 +80,9 @@ def failure(found: Found) -> str:
     best = max(found.steps, key=lambda step: found.gain(step).value)
     kept = f"{len(best.kept)} of {found.candidates} operators in {best.compute}" if best.kept else "all int8"
     why = "in the time that was given" if found.ended_early else "even with all operators kept"
+    budget = f"{found.max_drop:g} {found.metric.unit_of_points}".rstrip()
     return (
-        f"No model keeps to the budget of {found.max_drop:g} points {why}: the best, {kept}, is at "
+        f"No model keeps to the budget of {budget} {why}: the best, {kept}, is at "
         f"{show_points(found.metric, found.gain(best).value)} ({found.examples} {found.split} examples). Give a larger "
         "--max-drop" + (", more --budget" if found.ended_early else "") + ", or train with QAT."
     )

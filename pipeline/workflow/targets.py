@@ -51,7 +51,14 @@ class Target:
         Raises:
             InputError: no name is given and there is no run.
         """
-        return recipe_of(name, overrides, [self.path / PREPARED if self.is_run else self.path])
+        if name is not None:
+            return recipes.load(name, list(overrides))
+        content = None if self.run is None else self.run.manifest.get("recipe")
+        if self.run is None or content is None:
+            raise InputError(f"'{self.path}' is in no run folder: say whose data to use with --recipe RECIPE.")
+        for override in overrides:
+            recipes.lay_over(content, override)
+        return recipes.parse(content, f"the recipe in {self.run.path(MANIFEST)}")
 
 
 def locate(given: Path | None) -> Target:
@@ -163,15 +170,7 @@ def recipe_of(name: str | None, overrides: Sequence[str], files: Sequence[Path])
     Raises:
         InputError: no name is given and the file is in no run.
     """
-    if name is not None:
-        return recipes.load(name, list(overrides))
-    run = Run(files[0].parent)
-    content = run.manifest.get("recipe")
-    if content is None:
-        raise InputError(f"'{files[0]}' is in no run folder: say whose data to use with --recipe RECIPE.")
-    for override in overrides:
-        recipes.lay_over(content, override)
-    return recipes.parse(content, f"the recipe in {run.path(MANIFEST)}")
+    return locate(files[0]).recipe(name, overrides)
 
 
 @dataclass(frozen=True)

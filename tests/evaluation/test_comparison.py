@@ -100,6 +100,10 @@ def test_statistics_of_all_examples_are_finalized() -> None:
     for vector, who in (([1, 0], 0), ([0, 1], 1), ([1, 0.1], 0), ([0.1, 1], 1)):
         record.add(outputs([vector]), {"t": np.array([who])})
     assert record.values["recall1"] == 1  # alone, each example would have no neighbour
+    assert record.statistics is record.statistics  # every vector against every other: not twice
+    record.add(outputs([[1, 0.05]]), {"t": np.array([1])})
+    assert len(record.statistics) == record.n == 5
+    assert record.values["recall1"] < 1
 
 
 def test_errors_say_whose_answers() -> None:

@@ -37,8 +37,8 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
             members = {Path(info.filename).stem: info for info in archive.infolist()}
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(f"data.path: {path} is not an NPZ file ({error}).") from error
-    inputs, targets = _wanted(data, {*map(_base, members), *members})
-    bases = {*map(_base, members), *members}
+    bases = {*map(without_split, members), *members}
+    inputs, targets = _wanted(data, bases)
     missing = next((name for name in targets if name not in bases and data.targets is not None), None)
     if missing is not None:
         raise InputError(
@@ -63,7 +63,8 @@ def _key(name: str, suffix: str) -> str:
     return f"{name}_{suffix}" if suffix else name
 
 
-def _base(key: str) -> str:
+def without_split(key: str) -> str:
+    """The name of an array without the split that its key ends in: `x` of `x_train`."""
     name, _, suffix = key.rpartition("_")
     return name if suffix in SPLIT_OF and name else key
 
@@ -103,9 +104,8 @@ def _splits(path: Path, inputs: list[str], found: set[str]) -> dict[str, str]:
         has = f"data.path: {path} has the keys {', '.join(sorted(found))}; it needs"
         if inputs == ["x"]:
             raise InputError(f"{has} {KEYS}. Say what other names mean: `--set data.inputs.NAME.from=…`.")
-        raise InputError(
-            f"{has} '{inputs[0]}', or '{inputs[0]}_train' and so on.{did_you_mean(inputs[0], map(_base, found))}"
-        )
+        near = did_you_mean(inputs[0], map(without_split, found))
+        raise InputError(f"{has} '{inputs[0]}', or '{inputs[0]}_train' and so on.{near}")
     if twice:
         raise InputError(f"data.path: {path} has the {twice} split under two names; it needs {KEYS}.")
     for key in keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.evaluation.fidelity import finite_or_none
+from pipeline.evaluation.statistics import finite_or_none
 
 
 @dataclass(frozen=True)

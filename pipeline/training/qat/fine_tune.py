@@ -13,10 +13,10 @@ from pipeline.data.loader import Dataset
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.tasks.task import Task
-from pipeline.tensors import Tensors
+from pipeline.tensors import Tensors, in_order
 from pipeline.training import batch_norm
 from pipeline.training.distillation import Teacher, variances
-from pipeline.training.feeding import in_order, input_specs
+from pipeline.training.feeding import input_specs
 from pipeline.training.fit import Score, fit
 from pipeline.training.history import History
 from pipeline.training.losses import losses_of
@@ -105,7 +105,7 @@ def _set_input_ranges(aware: Any, data: Dataset) -> None:
     wrappers, specs = input_quantizers(aware), input_specs(aware)
     ends: dict[str, tuple[float, float]] = {}
     for batch in _calibration(data, 32):
-        for spec, array in zip(specs, in_order(specs, batch, f"The model '{aware.name}'"), strict=True):
+        for spec, array in zip(specs, in_order(batch, specs, f"The model '{aware.name}'"), strict=True):
             if spec.name not in wrappers:
                 continue
             low, high = float(array.min()), float(array.max())

@@ -5,14 +5,42 @@ Every message is one paragraph: what is wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 from collections.abc import Iterable
+
+AS_ESCAPES = "pipeline.as_escapes"
+"""The error handler (as `backslashreplace`) of all that is printed and written as text: what the encoding cannot say
+becomes an escape, and of a file name that is not UTF-8 a byte is shown as such, `caf\\xe9.png`."""
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_escaped, map(ord, error.object[error.start : error.end]))), error.end
+
+
+def _escaped(point: int) -> str:
+    if 0xDC80 <= point <= 0xDCFF:  # how Python decodes a byte of a file's name that is not UTF-8 (PEP 383)
+        return f"\\x{point - 0xDC00:02x}"
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
+
+
+codecs.register_error(AS_ESCAPES, _escape)
+
+
+def readable(text: object) -> str:
+    """Text that UTF-8 can say: a path, or what was made of one, with :data:`AS_ESCAPES` where it cannot."""
+    return str(text).encode(errors=AS_ESCAPES).decode()
 
 
 class PipelineError(Exception):
     """The work failed, or a promise (an audit, a parity, a budget) was not kept."""
 
     exit_status = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(readable(message))
 
 
 class InputError(PipelineError):

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import AS_ESCAPES, PipelineError
 
 
 @contextlib.contextmanager
@@ -52,12 +52,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a UTF-8 file whole or not at all.
+    """Write a UTF-8 file whole or not at all; bytes of file names that are not UTF-8 are written as escapes.
 
     Raises:
         PipelineError: the disk is full or the folder cannot be written.
     """
-    write_bytes(path, content.encode())
+    write_bytes(path, content.encode(errors=AS_ESCAPES))
 
 
 def copy(source: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect as python_inspect
+import io
 import os
 import sys
 import traceback
@@ -28,7 +29,7 @@ from pipeline.cli import (
     train,
     verify,
 )
-from pipeline.errors import PipelineError
+from pipeline.errors import AS_ESCAPES, PipelineError
 
 INTERRUPTED = 130
 _INTERRUPTION = "Interrupted. What was finished is kept; the same command goes on from there."
@@ -77,6 +78,9 @@ app.add_typer(recipes.app, name="recipes")
 
 def main() -> None:
     """Run the command line; every error becomes one paragraph and an exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name need not be text in the terminal's encoding
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=AS_ESCAPES)
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

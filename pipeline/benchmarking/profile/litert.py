@@ -9,6 +9,7 @@ measure`), so that a library that does otherwise ends that process and not this 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -162,7 +163,7 @@ class Profiled:
         environment, handle, options, opaque = _Pointer(), _Pointer(), _Pointer(), _Pointer()
         self._compiled, self._signature, self._profiler = _Pointer(), _Pointer(), _Pointer()
         call("LiteRtCreateEnvironment", ctypes.c_int(0), None, ctypes.byref(environment))
-        call("LiteRtCreateModelFromFile", environment, str(model).encode(), ctypes.byref(handle))
+        call("LiteRtCreateModelFromFile", environment, os.fsencode(model), ctypes.byref(handle))
         call("LiteRtCreateOptions", ctypes.byref(options))
         call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
         # LiteRT keeps both for as long as the options live, and calls the second to free the first.

@@ -23,6 +23,8 @@ from pipeline.errors import InputError, did_you_mean
 
 Array = NDArray[Any]
 OPEN = -1
+INPUT, TARGET = "x", "y"
+"""What one input and one target are called where nothing names them."""
 _Value = TypeVar("_Value")
 Tensors = Mapping[str, Array]
 """Arrays by tensor name; of a batch, each with the examples along its first axis."""

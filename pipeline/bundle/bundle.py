@@ -126,6 +126,8 @@ def _readme(contract: Contract, model_file: str, package: str) -> str:
     files.append(("contract.json", "preprocessing, types, scales, zero points, postprocessing"))
     listed = "\n".join(f"{name:<15}{text}" if len(name) < 15 else f"{name}\n{'':<15}{text}" for name, text in files)
     how = _SIMPLE_VECTORS if contract.simple else _NAMED_VECTORS
+    if contract.simple and contract.inputs[0].kind == "image":
+        how += _EVERY_PIXEL
     return f"""{contract.name}: a model, what goes around it, and vectors that prove it.
 
 {listed}
@@ -136,9 +138,11 @@ java/, kotlin/ the same code in both languages, package {package}: take one.
 """
 
 
-_SIMPLE_VECTORS = """N.stored (the example) -> N.pixels (the model's size and channels) -> N.input (its input tensor)
+_SIMPLE_VECTORS = """N.stored (the example) -> N.values (what encode takes) -> N.input (its input tensor)
                -> N.output (its output tensor) -> N.scores and N.probabilities (float32). Raw, little-endian.
-               every_pixel.input: what the values 0 to 255 become; rounding.*: halves and limits"""
+               rounding.*: halves and limits"""
+_EVERY_PIXEL = """
+               every_pixel.input: what the pixels 0 to 255 become"""
 _NAMED_VECTORS = """of each input N.INPUT.stored (the example) -> N.INPUT.values (what encode takes) ->
                N.INPUT.input (the tensor); of each output N.OUTPUT.output (the tensor) -> N.OUTPUT.real (numbers) and
                N.OUTPUT.probabilities of classes. Raw, little-endian; vectors.csv and contract.json list them.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipeline.data.preprocess.recorded import audio_section, image_section
 from pipeline.recipe import Audio, Preprocess
 from pipeline.tensors import TensorSpec
 from pipeline.tflite.endings import Ending
@@ -84,29 +85,12 @@ class Input:
     @property
     def image(self) -> Preprocess:
         """The preprocessing of an image, or of values that are scaled as one."""
-        described, scaled = self.preprocessing, self.scale == "mean_std"
-        return Preprocess(
-            size=described.get("size"),
-            resize=described.get("resize") or "bilinear",
-            fit=described.get("fit") or "stretch",
-            channels=described.get("channels") if self.kind == "image" else None,
-            scale=self.scale,
-            mean=tuple(described["mean"]) if scaled else None,
-            std=tuple(described["std"]) if scaled else None,
-        )
+        return image_section(self.preprocessing | {"scale": self.scale}, channels=self.kind == "image")
 
     @property
     def audio(self) -> Audio:
         """The preprocessing of a sound."""
-        said = self.preprocessing
-        rate = int(said["sample_rate"])
-        common = {"sample_rate": rate, "seconds": said["samples"] / rate, "features": said["features"]}
-        if said["features"] == "waveform":
-            return Audio(**common, channels=said["channels"])
-        keys = ("fft", "mels", "fmin", "fmax", "mel_scale", "log_floor", "channels")
-        coefficients = {} if said.get("coefficients") is None else {"coefficients": said["coefficients"]}
-        lengths = {"frame_ms": 1000 * said["frame"] / rate, "hop_ms": 1000 * said["hop"] / rate}
-        return Audio(**common, **lengths, **coefficients, **{key: said[key] for key in keys})
+        return audio_section(self.preprocessing)
 
     def described(self) -> dict[str, Any]:
         """The preprocessing as JSON."""

@@ -96,7 +96,7 @@ def _simple_arrays(example: Example) -> dict[str, Array]:
     assert target.probabilities is not None
     return {
         "stored": source.stored,
-        "pixels": source.values,
+        "values": source.values,
         "input": source.input,
         "output": target.output,
         "scores": target.real,

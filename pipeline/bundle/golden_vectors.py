@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bundle.contract import Contract, Input, Output
-from pipeline.data import wav
+from pipeline.data import recordings
 from pipeline.data.preprocess import AudioPreprocessor, ImagePreprocessor
 from pipeline.errors import InputError
 from pipeline.recipe import Preprocess
@@ -190,7 +190,7 @@ def _input(source: Input, origin: str, raw: Array, real: Array | None) -> InputV
         real = raw if real is None else real
         values = _integers(real, source.tensor.name)
     elif source.kind == "audio":
-        stored = wav.as_float(raw)
+        stored = recordings.as_float(raw)
         values = AudioPreprocessor(source.audio)(stored)
         real = standardized(source, values)
     else:

@@ -9,6 +9,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from pipeline.data.examples import Column, CorruptExampleError, Examples
 from pipeline.data.loader import Dataset, specs_of
 from pipeline.data.preparation import prepare
@@ -16,7 +19,7 @@ from pipeline.data.preprocess import Preprocessor
 from pipeline.data.sources import EMBEDDED, SPLITS, KnownTarget, Source, open_source
 from pipeline.data.splits import split
 from pipeline.recipe import Data, Target, TargetKind
-from pipeline.tensors import Batch
+from pipeline.tensors import TARGET, Batch
 
 __all__ = [
     "EMBEDDED",
@@ -34,13 +37,18 @@ __all__ = [
 ]
 
 
-def load(data: Data, target_kind: TargetKind | None = None) -> Dataset:
+def load(
+    data: Data, target_kind: TargetKind | None = None, *, whole: str | None = None, class_names: Sequence[str] = ()
+) -> Dataset:
     """Open a recipe's data: find the examples, divide them, read one to know the shapes.
 
     Args:
         data: The recipe's section.
         target_kind: What the task takes, for a target whose kind neither the recipe nor the source says: `value` for a
             regression, so that whole numbers are no classes.
+        whole: The split that all examples are of where the source does not divide them, instead of being divided.
+        class_names: A model's, in its order. Classes that the source finds by these names are numbered so, unless
+            `data.labels` says otherwise.
 
     Raises:
         InputError: something is missing or wrong with what `data` describes.
@@ -49,6 +57,10 @@ def load(data: Data, target_kind: TargetKind | None = None) -> Dataset:
     if target_kind is not None:
         data = _with_kind(data, target_kind)
     source = open_source(data)
+    if data.labels is None and source.class_names != tuple(class_names) and {*source.class_names} <= {*class_names}:
+        source = open_source(data, tuple(class_names))
+    if whole is not None and set(source.splits) == {"train"}:
+        source = replace(source, splits={whole: source.splits["train"]})
     splits = split(source, data)
     skipped: dict[str, str] = {}
     may_skip = skipped if data.on_corrupt == "skip" else None
@@ -63,11 +75,12 @@ def load(data: Data, target_kind: TargetKind | None = None) -> Dataset:
         where,
         data.on_corrupt,
         skipped,
+        source.notes,
     )
 
 
 def _with_kind(data: Data, kind: TargetKind) -> Data:
-    sections = data.targets if data.targets is not None else {"y": Target()}
+    sections = data.targets if data.targets is not None else {TARGET: Target()}
     told = {
         name: section
         if section.kind is not None or section.copy_of is not None

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, readable
 from pipeline.tensors import Array
 
 Labels = NDArray[np.int64]
@@ -32,8 +32,8 @@ class CorruptExampleError(InputError):
     """
 
     def __init__(self, where: str, reason: str) -> None:
-        self.where = where
-        self.reason = reason
+        self.where = readable(where)
+        self.reason = readable(reason)
         super().__init__(
             f"{where} cannot be read: {reason}. Mend or remove it, "
             "or leave such examples out with `--set data.on_corrupt=skip`."
@@ -54,8 +54,8 @@ class Column(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Array:
-        """One stored entry: an image as uint8 [H, W, C], a waveform as float32 [samples], or a numeric array of any
-        rank.
+        """One stored entry: an image as uint8 [H, W, C] (of more than 8 bits a pixel, in the type that is stored), a
+        waveform as float32 [samples], or a numeric array of any rank.
 
         Raises:
             CorruptExampleError: it is broken.

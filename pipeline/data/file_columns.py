@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.data import wav
+from pipeline.data import recordings
 from pipeline.data.examples import ColumnKind, CorruptExampleError
+from pipeline.errors import readable
 from pipeline.tensors import Array
 
-Mode = Literal["L", "RGB"]
-"""Pillow's names for what an image file is decoded to: grey (one channel) or RGB (three)."""
+Mode = Literal["L", "RGB", "I"]
+"""Pillow's names for what an image file is decoded to: grey (one channel) or RGB (three) of 8 bits; or `I`, one channel
+of more bits, with the values that are stored."""
 
-GREY_MODES = ("1", "L", "LA", "I;16")
+GREY_MODES = ("1", "L", "LA", "La")
+DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_SIXTEEN_BITS_A_CHANNEL = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)\w*;16[BLN]")
 
 
 class ImageColumn:
@@ -26,7 +30,7 @@ class ImageColumn:
     Args:
         root: The folder that `files` are relative to.
         files: One an example.
-        mode: `L` decodes to uint8 [H, W, 1], `RGB` to uint8 [H, W, 3].
+        mode: `L` decodes to uint8 [H, W, 1], `RGB` to uint8 [H, W, 3], `I` to [H, W, 1] of the file's own type.
     """
 
     kind: ColumnKind = "image"
@@ -41,17 +45,18 @@ class ImageColumn:
         return len(self._files)
 
     def __getitem__(self, index: int) -> Array:
+        path = self._root / self._files[index]
         try:
-            return decode(self._root / self._files[index], self._mode)
+            return decode(path, self._mode)
         except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
-            raise CorruptExampleError(self.where(index), str(error) or type(error).__name__) from error
+            raise CorruptExampleError(self.where(index), _reason(path, error)) from error
 
     def where(self, index: int) -> str:
-        return str(self._root / self._files[index])
+        return readable(self._root / self._files[index])
 
 
 class AudioColumn:
-    """WAV files, read on access as one channel at one sample rate: float32 [samples] in −1..1.
+    """Recordings in files, read on access as one channel at one sample rate: float32 [samples] in −1..1.
 
     Args:
         root: The folder that `files` are relative to.
@@ -72,13 +77,13 @@ class AudioColumn:
 
     def __getitem__(self, index: int) -> Array:
         try:
-            waveform, rate = wav.read(self._root / self._files[index])
+            waveform, rate = recordings.read(self._root / self._files[index])
         except (OSError, ValueError) as error:
             raise CorruptExampleError(self.where(index), str(error)) from error
-        return wav.resampled(waveform.mean(axis=1), rate, self._sample_rate)
+        return recordings.resampled(waveform.mean(axis=1), rate, self._sample_rate)
 
     def where(self, index: int) -> str:
-        return str(self._root / self._files[index])
+        return readable(self._root / self._files[index])
 
 
 class WaveformColumn:
@@ -103,29 +108,66 @@ class WaveformColumn:
         return len(self._waveforms)
 
     def __getitem__(self, index: int) -> Array:
-        return wav.resampled(wav.as_float(np.asarray(self._waveforms[index])), *self._rates)
+        return recordings.resampled(recordings.as_float(np.asarray(self._waveforms[index])), *self._rates)
 
     def where(self, index: int) -> str:
         return f"{self._name}[{index}]"
 
 
-def decode(path: Path, mode: Mode) -> NDArray[np.uint8]:
-    """The pixels of an image file, upright, uint8 [H, W, 1] (`L`) or [H, W, 3] (`RGB`).
+def decode(path: Path, mode: Mode) -> Array:
+    """The pixels of an image file, upright: uint8 [H, W, 1] (`L`) or [H, W, 3] (`RGB`), or as stored [H, W, 1] (`I`).
 
-    Of an animation it is the first frame; transparency is dropped. Raises whatever Pillow raises.
+    Of an animation it is the first frame; transparency is dropped; palettes and CMYK become RGB.
+
+    Raises:
+        ValueError: it has more bits a channel than `mode` keeps, or fewer than the other images.
+        Exception: whatever Pillow raises.
     """
     with Image.open(path) as opened:
+        _check_depth(opened, mode)
         image: Image.Image = ImageOps.exif_transpose(opened)
-        if image.mode == "I;16":  # Pillow would clip at 255 instead of scaling
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        pixels = np.asarray(image.convert(mode))
-    return pixels[..., None] if mode == "L" else pixels
+        pixels = np.asarray(image if mode == "I" else image.convert(mode))
+    if mode == "I":
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    return pixels if mode == "RGB" else pixels[..., None]
 
 
-def is_grey(path: Path) -> bool:
-    """Whether an image file stores one channel, by its header. A file that is no image counts as grey."""
+def mode_of(path: Path) -> Mode | None:
+    """What keeps all that an image file stores, by its header; None: it is no image."""
     try:
         with Image.open(path) as image:
-            return image.mode in GREY_MODES
+            return "L" if image.mode in GREY_MODES else "I" if image.mode in DEEP_MODES else "RGB"
     except Exception:  # it will be reported, or skipped, when it is read
-        return True
+        return None
+
+
+def _check_depth(image: Image.Image, mode: Mode) -> None:
+    deep = image.mode in DEEP_MODES
+    if deep and mode != "I":
+        raise ValueError(
+            f"it has more than 8 bits a pixel (Pillow's mode {image.mode}) where other images have 8; all need the same"
+        )
+    if mode == "I" and not deep:
+        raise ValueError("it has 8 bits a channel where other images have more; all need the same")
+    if not deep and _loses_bits(image):
+        raise ValueError(
+            "it has 16 bits in each of several channels, and Pillow reads 8 of them. Convert it to 8 bits, or give "
+            "such images as arrays, in an NPZ file"
+        )
+
+
+def _loses_bits(image: Image.Image) -> bool:
+    """Whether Pillow's decoder takes two bytes a channel and keeps one."""
+    for tile in getattr(image, "tile", ()):
+        name, arguments = tile[0], tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        if name == "ppm" and any(isinstance(value, int) and value > 255 for value in arguments):
+            return True
+        if any(isinstance(value, str) and _SIXTEEN_BITS_A_CHANNEL.fullmatch(value) for value in arguments):
+            return True
+    return False
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "cannot identify image file: Pillow reads none of its kind" if path.stat().st_size else "it is empty"
+    return str(error) or type(error).__name__

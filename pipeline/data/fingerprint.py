@@ -26,7 +26,7 @@ def of_files(root: Path, splits: Listing) -> str:
         for names, label in zip(files, labels, strict=True):
             for name in names:
                 stat = (root / name).stat()
-                digest.update(f"{name}\t{label}\t{stat.st_size}\t{stat.st_mtime_ns}\n".encode())
+                digest.update(f"{name}\t{label}\t{stat.st_size}\t{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

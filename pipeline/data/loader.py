@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,6 +23,8 @@ from pipeline.tensors import OPEN, Array, Batch, TensorSpec
 BLOCK = 32
 """Examples a thread reads in one go: enough to make handing over cheap, few enough to keep memory small."""
 
+_NAMED = 5
+"""Classes that a sentence names."""
 Example = tuple[dict[str, Array], dict[str, Array]]
 """Inputs and targets of one example, by name."""
 
@@ -42,6 +44,7 @@ class Dataset:
         on_corrupt: Whether a broken example ends the work or is left out.
         skipped: Broken examples met so far and left out, and why. It fills while batches are read, so a split
             may yield fewer examples than its length.
+        notes: What was found beside the examples and not taken, a sentence each.
     """
 
     splits: Mapping[str, Examples]
@@ -53,6 +56,7 @@ class Dataset:
     shapes_from: str
     on_corrupt: Literal["fail", "skip"]
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def preprocessors(self) -> Mapping[str, Preprocessor]:
@@ -74,6 +78,24 @@ class Dataset:
         """The name of class 0, 1, … of the one target of classes; empty where there is none, or several."""
         named = [target.class_names for target in self.known.values() if target.kind == "class"]
         return named[0] if len(named) == 1 else ()
+
+    def remarks(self, splits: Iterable[str] = ("train", "validation", "test")) -> list[str]:
+        """What whoever works with some splits should be told: the notes, and which classes have no example there."""
+        return [*self.notes, *(said for name in splits if (said := self._without_examples(name)))]
+
+    def _without_examples(self, split: str) -> str:
+        names = self.class_names
+        if not names or split not in self.splits:
+            return ""
+        there = set(self.labels(split).tolist())
+        missing = [name for index, name in enumerate(names) if index not in there]
+        if not missing:
+            return ""
+        more = ", …" if len(missing) > _NAMED else ""
+        return (
+            f"The {split} split has no example of {len(missing)} of the {len(names)} classes: "
+            f"{', '.join(missing[:_NAMED])}{more}."
+        )
 
     def split(self, name: str) -> Examples:
         """The stored examples of a split.

@@ -1,8 +1,10 @@
-"""WAV files of any usual kind: 8, 16, 24 and 32 bit, float, one channel or several."""
+"""Recordings: WAV, FLAC, OGG, MP3 and what else libsndfile reads, as samples in −1..1."""
 
 from __future__ import annotations
 
-import struct
+import os
+import re
+from functools import cache
 from math import gcd
 from pathlib import Path
 
@@ -13,8 +15,38 @@ from pipeline.tensors import Array
 
 Waveform = NDArray[np.float32]
 
-PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
-_UNTIL_THE_END = 0xFFFF_FFFF  # what a program writes that did not know the length beforehand
+_SUFFIXES = {".wave": "WAV", ".aif": "AIFF", ".aifc": "AIFF", ".snd": "AU", ".oga": "OGG", ".opus": "OGG"}
+"""The common ones that are not their format's name."""
+_NO_RECORDINGS = {"RAW", "MAT4", "MAT5", "SD2", "SDS", "XI", "SVX", "MPC2K", "PAF", "PVF", "WVE", "WAVEX"}
+"""Formats of libsndfile whose files say nothing of themselves, or whose suffix means something else nowadays."""
+_PROMISED = re.compile(r"^ *(?:data|SSND|Data Size|riff) *: *(\d+) \(should be (\d+)\)", re.MULTILINE)
+"""What libsndfile notes where a header and the file's size disagree; it reads what is there."""
+_UNTIL_THE_END = 0xFFFF_FFFF
+"""What a program writes as size that did not know it beforehand."""
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """Of the files that are read as recordings, in small letters with the dot."""
+    import soundfile
+
+    formats = set(soundfile.available_formats()) - _NO_RECORDINGS
+    return frozenset(
+        {f".{name.lower()}" for name in formats} | {end for end, name in _SUFFIXES.items() if name in formats}
+    )
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file's content is a recording, whatever it is called.
+
+    MP3 is left out: it has no mark of its own, and other files are taken for it.
+    """
+    import soundfile
+
+    try:
+        return soundfile.info(os.fsencode(path)).format not in {"MP3", "RAW"}
+    except (soundfile.SoundFileError, OSError):
+        return False
 
 
 def read(path: Path) -> tuple[Waveform, int]:
@@ -22,58 +54,31 @@ def read(path: Path) -> tuple[Waveform, int]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no WAV file, is cut off, or of a kind that is not known.
+        ValueError: it is no recording, is cut off, or of a coding that libsndfile does not know.
     """
-    content = path.read_bytes()
-    if len(content) < 12 or content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        raise ValueError("it is not a WAV file")
-    form: tuple[int, int, int, int] | None = None
-    place = 12
-    while place + 8 <= len(content):
-        name, size = struct.unpack_from("<4sI", content, place)
-        place += 8
-        if name == b"fmt ":
-            form = _format(content[place : place + size])
-        elif name == b"data":
-            if form is None:
-                raise ValueError("its samples come before their format")
-            return _samples(content, place, size, form), form[2]
-        place += size + size % 2
-    raise ValueError("it is cut off before its samples" if form else "it has no samples")
+    import soundfile
+
+    if not path.stat().st_size:
+        raise ValueError("it is empty")
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            samples = file.read(dtype="float32", always_2d=True)
+            promised, rate, notes = file.frames, file.samplerate, file.extra_info
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        raise ValueError(f"libsndfile reads no recording in it ({reason})") from error
+    _check_whole(len(samples), promised, notes)
+    return samples, rate
 
 
-def _format(chunk: bytes) -> tuple[int, int, int, int]:
-    """Coding, channels, rate, bits."""
-    if len(chunk) < 16:
-        raise ValueError("it is cut off in its header")
-    coding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
-    if coding == EXTENSIBLE and len(chunk) >= 26:
-        (coding,) = struct.unpack_from("<H", chunk, 24)
-    if not channels or not rate:
-        raise ValueError(f"its header says {channels} channels at {rate} Hz")
-    if (coding, bits) not in {(PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)}:
-        raise ValueError(f"it is coded as format {coding} with {bits} bits; PCM and float can be read")
-    return coding, channels, rate, bits
-
-
-def _samples(content: bytes, start: int, size: int, form: tuple[int, int, int, int]) -> Waveform:
-    coding, channels, _, bits = form
-    there = len(content) - start
-    if size == _UNTIL_THE_END:
-        size = there
-    if size > there:
-        raise ValueError(f"it is cut off: its header promises {size} bytes of samples, {there} are there")
-    frame = channels * bits // 8
-    data = memoryview(content)[start : start + size - size % frame]
-    if not len(data):
+def _check_whole(there: int, promised: int, notes: str) -> None:
+    for wanted, found in _PROMISED.findall(notes):
+        if int(found) < int(wanted) != _UNTIL_THE_END:
+            raise ValueError(f"it is cut off: its header promises {wanted} bytes of samples, {found} are there")
+    if there < promised:
+        raise ValueError(f"it is cut off: its header promises {promised} samples, {there} are there")
+    if not there:
         raise ValueError("it has no samples")
-    if bits == 24:
-        wide = np.zeros((len(data) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        stored: Array = wide.view("<i4")[:, 0]  # the lowest byte is 0: the range of 32 bits
-    else:
-        stored = np.frombuffer(data, f"<f{bits // 8}" if coding == FLOAT else "u1" if bits == 8 else f"<i{bits // 8}")
-    return as_float(stored).reshape(-1, channels)
 
 
 def as_float(samples: Array) -> Waveform:

@@ -82,6 +82,7 @@ def diagnose(
     if other is not None:
         findings += readable.readable(other.broken, other.split, len(other.examples), data.on_corrupt)
     scale = _scale(examined, mine, notes)
+    findings += readable.noted(dataset.remarks())
     findings += scale
     findings += _copies(mine, other, notes)
     measured, tapped = None, tap(model)

@@ -54,14 +54,17 @@ class RunContext:
 
     @cached_property
     def data(self) -> Dataset:
-        """The recipe's data.
+        """The recipe's data; what should be known of it is said once.
 
         Raises:
             InputError: it is not there or not usable.
         """
         from pipeline.data import load
 
-        return load(self.recipe.data)
+        data = load(self.recipe.data)
+        for note in data.remarks():
+            self.say(note)
+        return data
 
     @cached_property
     def resolved(self) -> Resolved:

@@ -118,6 +118,8 @@ def verify(
     """
     section = target.recipe.verify
     own = load(target.recipe.data) if data is None else None
+    for note in own.remarks([split]) if own is not None else ():
+        say(note)
     examined = data or own
     assert examined is not None
     if task is None:

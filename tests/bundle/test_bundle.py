@@ -79,7 +79,7 @@ def test_golden_vectors_are_the_pipeline_s_own_road(model: Path) -> None:
     assert len(examples) == 2
     for example in examples:
         runner = Runner(model)
-        stored, pixels = array(found, example["stored"]), array(found, example["pixels"])
+        stored, pixels = array(found, example["stored"]), array(found, example["values"])
         assert stored.dtype == pixels.dtype == np.uint8
         assert pixels.shape == (6, 5, 3) != stored.shape
         given = array(found, example["input"])

@@ -82,11 +82,6 @@ def test_exif_orientation_is_applied(tmp_path):
     assert file_example(tmp_path / "a.jpg").shape == (8, 4, 3)
 
 
-def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path):
-    Image.fromarray(np.full((2, 2), 0x1234, np.uint16)).save(tmp_path / "a.png")
-    assert (file_example(tmp_path / "a.png", "L") == 0x12).all()
-
-
 def test_a_truncated_file_is_a_broken_example_named_by_its_path(tmp_path, make_image):
     path = make_image(tmp_path / "a.jpg", size=(64, 64))
     path.write_bytes(path.read_bytes()[:400])

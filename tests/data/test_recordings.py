@@ -1,4 +1,4 @@
-"""WAV files are read whatever their coding, and damaged ones are broken examples."""
+"""Recordings are read whatever their coding, and damaged ones are broken examples."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import wav
+from pipeline.data import recordings
 from pipeline.data.examples import CorruptExampleError
 from pipeline.data.file_columns import AudioColumn, WaveformColumn
 
+PCM, FLOAT = 1, 3
 WAVEFORM = np.array([0, 0.5, -0.5, 0.999, -1])
 
 
@@ -31,41 +32,42 @@ def pcm24(samples: np.ndarray) -> bytes:
 @pytest.mark.parametrize(
     ("coding", "bits", "samples", "step"),
     [
-        (wav.PCM, 8, np.round(WAVEFORM * 128 + 128).clip(0, 255).astype(np.uint8).tobytes(), 2**-7),
-        (wav.PCM, 16, np.round(WAVEFORM * 2**15).clip(-(2**15), 2**15 - 1).astype("<i2").tobytes(), 2**-15),
-        (wav.PCM, 24, pcm24(WAVEFORM), 2**-23),
-        (wav.PCM, 32, np.round(WAVEFORM * (2**31 - 1)).astype("<i4").tobytes(), 2**-24),
-        (wav.FLOAT, 32, WAVEFORM.astype("<f4").tobytes(), 2**-24),
-        (wav.FLOAT, 64, WAVEFORM.astype("<f8").tobytes(), 2**-24),
+        (PCM, 8, np.round(WAVEFORM * 128 + 128).clip(0, 255).astype(np.uint8).tobytes(), 2**-7),
+        (PCM, 16, np.round(WAVEFORM * 2**15).clip(-(2**15), 2**15 - 1).astype("<i2").tobytes(), 2**-15),
+        (PCM, 24, pcm24(WAVEFORM), 2**-23),
+        (PCM, 32, np.round(WAVEFORM * (2**31 - 1)).astype("<i4").tobytes(), 2**-24),
+        (FLOAT, 32, WAVEFORM.astype("<f4").tobytes(), 2**-24),
+        (FLOAT, 64, WAVEFORM.astype("<f8").tobytes(), 2**-24),
     ],
 )
 def test_every_usual_coding_is_read_on_the_same_scale(tmp_path, coding, bits, samples, step):
     (tmp_path / "a.wav").write_bytes(content(samples, coding, bits))
-    waveform, rate = wav.read(tmp_path / "a.wav")
+    waveform, rate = recordings.read(tmp_path / "a.wav")
     assert rate == 8000
     assert waveform.dtype == np.float32
     np.testing.assert_allclose(waveform[:, 0], WAVEFORM, atol=step)
 
 
 def test_other_chunks_of_odd_length_and_an_unknown_length_do_no_harm(tmp_path):
-    whole = content(WAVEFORM.astype("<f4").tobytes(), wav.FLOAT, 32, size=0xFFFFFFFF)
+    whole = content(WAVEFORM.astype("<f4").tobytes(), FLOAT, 32, size=0xFFFFFFFF)
     with_list = whole[:12] + b"LIST" + struct.pack("<I", 3) + b"abc\0" + whole[12:]
     (tmp_path / "a.wav").write_bytes(with_list)
-    np.testing.assert_allclose(wav.read(tmp_path / "a.wav")[0][:, 0], WAVEFORM, atol=1e-6)
+    np.testing.assert_allclose(recordings.read(tmp_path / "a.wav")[0][:, 0], WAVEFORM, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("damaged", "reason"),
     [
         (
-            content(bytes(100), wav.PCM, 16, size=300),
+            content(bytes(100), PCM, 16, size=300),
             "cut off: its header promises 300 bytes of samples, 100 are there",
         ),
-        (content(bytes(100), wav.PCM, 16)[:36], "cut off before its samples"),
-        (content(b"", wav.PCM, 16), "no samples"),
-        (content(bytes(10), 6, 8), "format 6 with 8 bits"),
-        (b"RIFF", "not a WAV file"),
-        (b"not a recording at all", "not a WAV file"),
+        (content(bytes(100), PCM, 16)[:36], "reads no recording in it"),
+        (content(b"", PCM, 16), "no samples"),
+        (content(bytes(10), 99, 8), "reads no recording in it"),
+        (b"RIFF", "reads no recording in it"),
+        (b"not a recording at all", "Format not recognised"),
+        (b"", "it is empty"),
     ],
 )
 def test_a_damaged_file_is_a_broken_example_with_its_name(tmp_path: Path, damaged: bytes, reason: str):

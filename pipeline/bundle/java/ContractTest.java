@@ -29,7 +29,7 @@ public final class ContractTest {
     @Test
     public void valuesBecomeTheInputByteForByte() {
         for (Golden.Example example : Golden.examples()) {
-            byte[] pixels = example.read("pixels");
+            byte[] pixels = example.read("values");
             float[] values = example.bytes ? new float[pixels.length] : Resources.floats(pixels);
             for (int index = 0; example.bytes && index < pixels.length; index++) {
                 values[index] = pixels[index] & 0xFF;

@@ -24,7 +24,7 @@ public final class ImageContractTest {
                 continue;
             }
             Image photo = new Image(example.read("stored"), example.height, example.width, example.channels);
-            assertArrayEquals(example.read("pixels"), Contract.prepare(photo).pixels);
+            assertArrayEquals(example.read("values"), Contract.prepare(photo).pixels);
             assertArrayEquals(example.read("input"), Resources.bytes(Contract.input(photo)));
         }
     }

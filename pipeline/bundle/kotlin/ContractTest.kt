@@ -23,7 +23,7 @@ class ContractTest {
     @Test
     fun valuesBecomeTheInputByteForByte() {
         for (example in Golden.examples) {
-            val pixels = example.read("pixels")
+            val pixels = example.read("values")
             val values =
                 if (example.bytes) FloatArray(pixels.size) { (pixels[it].toInt() and 0xFF).toFloat() } else Resources.floats(pixels)
             assertArrayEquals(example.read("input"), Resources.bytes(Contract.encode(values)))

@@ -17,7 +17,7 @@ class ImageContractTest {
     fun photosBecomeTheInputByteForByte() {
         for (example in Golden.examples.filter { it.bytes }) {
             val photo = Image(example.read("stored"), example.height, example.width, example.channels)
-            assertArrayEquals(example.read("pixels"), Contract.prepare(photo).pixels)
+            assertArrayEquals(example.read("values"), Contract.prepare(photo).pixels)
             assertArrayEquals(example.read("input"), Resources.bytes(Contract.input(photo)))
         }
     }

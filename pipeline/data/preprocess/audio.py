@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import wav
+from pipeline.data import recordings
 from pipeline.errors import InputError
 from pipeline.recipe import Audio
 from pipeline.tensors import Array
@@ -77,7 +77,7 @@ class AudioPreprocessor:
             InputError: as :meth:`output_shape`.
         """
         self.output_shape(raw.shape)
-        waveform = wav.as_float(raw)[: self.samples]
+        waveform = recordings.as_float(raw)[: self.samples]
         waveform = np.pad(waveform, (0, self.samples - len(waveform)))
         features = waveform if self.recipe.features == "waveform" else self._features(waveform)
         return features[..., None] if self.recipe.channels else features

@@ -70,7 +70,8 @@ def _preprocessor(name: str, column: Column, raw: Array, data: Data, section: In
         return ValuesPreprocessor(kind, section.preprocess or Preprocess(), column.names)
     as_default = raw.ndim == 3 or column.kind == "image" or len(data.inputs or ()) <= 1
     recipe = section.preprocess or (data.preprocess if as_default else Preprocess())
-    if kept is not None and recipe.scale == "raw" and not is_for_images(recipe) and not section.standardize:
+    plain = recipe.scale == "raw" and not is_for_images(recipe) and not section.standardize
+    if kept is not None and plain and column.kind != "image":
         return _unchanged(kept, section)
     if column.kind == "image" or is_for_images(recipe) or raw.ndim == 3:
         return ImagePreprocessor(recipe)

@@ -62,9 +62,10 @@ class ImagePreprocessor:
             raw: uint8 image [H, W, C], or a numeric array of any rank, which is treated as float32.
 
         Raises:
-            InputError: as :meth:`output_shape`.
+            InputError: as :meth:`output_shape`, or a scale of 8-bit pixels is asked for whole numbers beyond 255.
         """
         self.output_shape(raw.shape)
+        _check_depth(raw, self.recipe)
         x = raw if raw.dtype == np.uint8 else raw.astype(np.float32)
         if self._as_image:
             x = self._image(x[..., None] if x.ndim == 2 else x)
@@ -106,6 +107,18 @@ class ImagePreprocessor:
         if recipe.channels == 3 and image.shape[2] == 1:
             image = np.repeat(image, 3, axis=2)  # after resizing: the same result for a third of the work
         return image
+
+
+def _check_depth(raw: NDArray[Any], recipe: Preprocess) -> None:
+    if recipe.scale not in ("0..1", "-1..1") or raw.dtype.kind not in "iu" or raw.dtype.itemsize == 1 or not raw.size:
+        return
+    highest = int(raw.max())
+    if highest > 255:
+        raise InputError(
+            f"data.preprocess.scale '{recipe.scale}' is of 8 bits, 0 to 255, and the example has {raw.dtype} values to "
+            f"{highest}. Say their range: scale: mean_std with mean: [0] and std: [65535] gives 0..1 of 16 bits, 4095 "
+            "that of 12; or raw for a model that scales by itself."
+        )
 
 
 def is_for_images(recipe: Preprocess) -> bool:

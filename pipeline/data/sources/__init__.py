@@ -31,8 +31,12 @@ SOURCES: dict[str, Read] = {**EMBEDDED, "folder": folder.read, "csv": csv.read, 
 SOURCES_WITH_NAME: dict[str, Read] = {"keras": keras.read, "tfds": tfds.read}
 
 
-def open_source(data: Data) -> Source:
+def open_source(data: Data, class_names: tuple[str, ...] | None = None) -> Source:
     """Find the examples that `data.source`, `data.path` and `data.labels` describe, reading few of them.
+
+    Args:
+        data: The recipe's section.
+        class_names: What counts as `data.labels` where that is not given.
 
     Raises:
         InputError: an unknown source, something missing, or targets that make no sense.
@@ -50,4 +54,4 @@ def open_source(data: Data) -> Source:
         )
     if data.label_pattern is not None and read is not folder.read:
         raise InputError(f"data.label_pattern is for source 'folder'; '{data.source}' has labels of its own.")
-    return read(data, read_class_names(data.labels) if data.labels else None)
+    return read(data, read_class_names(data.labels) if data.labels else class_names)

@@ -15,6 +15,7 @@ from pipeline.data.sources.assemble import Found, assemble
 from pipeline.data.sources.source import KnownTarget, Source
 from pipeline.errors import InputError
 from pipeline.recipe import Data
+from pipeline.tensors import INPUT, TARGET
 
 Stored = NDArray[Any] | Sequence[Any] | Column
 """Examples along the first axis of an array, or of anything with a length and integer indexing."""
@@ -25,7 +26,7 @@ Arrays = tuple[Mapping[str, Stored], Mapping[str, Any]]
 
 def pair(x: Stored, y: Any) -> Arrays:
     """One input and one target under the names they have by default."""
-    return {"x": x}, {"y": y}
+    return {INPUT: x}, {TARGET: y}
 
 
 def source_of_arrays(

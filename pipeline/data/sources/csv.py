@@ -16,11 +16,12 @@ from pipeline.data.columns import RowColumn
 from pipeline.data.examples import Column
 from pipeline.data.labels import order_classes
 from pipeline.data.sources.assemble import Found, assemble
-from pipeline.data.sources.file_lists import COMPRESSED, IMAGES, RECORDINGS, columns_of_files
+from pipeline.data.sources.file_lists import CONVERSIONS, columns_of_files, kind_of
 from pipeline.data.sources.source import SPLIT_OF, SPLITS, KnownTarget, Source, required_path
-from pipeline.data.sources.table_file import Table, read_table
-from pipeline.errors import InputError, did_you_mean
+from pipeline.data.sources.table_file import Table, number, read_table
+from pipeline.errors import InputError, did_you_mean, readable
 from pipeline.recipe import Data, Input, Target
+from pipeline.tensors import INPUT, TARGET
 
 FILE, LABEL, SPLIT = "file", "label", "split"
 """The columns that mean something without the recipe's saying so."""
@@ -29,7 +30,7 @@ FILE, LABEL, SPLIT = "file", "label", "split"
 def read(data: Data, names: tuple[str, ...] | None) -> Source:
     """The rows of a CSV file whose first line names its columns.
 
-    With a column `file`, rows are images or WAV files, relative to the CSV's folder or to an `images/` folder beside
+    With a column `file`, rows are images or recordings, relative to the CSV's folder or to an `images/` folder beside
     it; without one the file is a table, and the input is all of its columns of numbers but the targets. A column
     `label` is the target: class indices if every one is a whole number, other numbers as values, else class names. The
     recipe's `inputs` and `targets` name other columns. Splits, in a column `split`, are train, calibration,
@@ -75,7 +76,7 @@ class _Reading:
         there = self.table.columns
         if self.data.targets is None:
             if LABEL in there:
-                return {"y": (Target(), LABEL)}
+                return {TARGET: (Target(), LABEL)}
             near = difflib.get_close_matches(LABEL, there, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             if FILE in there and not near:
@@ -91,7 +92,7 @@ class _Reading:
 
     def inputs(self, targets: Mapping[str, tuple[Target, str]]) -> dict[str, tuple[Input, str]]:
         """The same for inputs; '' without columns means all that are left."""
-        given = self.data.inputs or {"x": Input()}
+        given = self.data.inputs or {INPUT: Input()}
         return {
             name: (self._all_left(section, targets) if key == "" and section.columns is None else section, key)
             for name, section in given.items()
@@ -150,20 +151,20 @@ class _Reading:
         empty = next((row for row, text in enumerate(texts) if not text), None)
         if empty is not None:
             raise InputError(f"{self.table.path}, line {self.table.lines[empty]}: the {column} is empty.")
-        try:
-            return self._by_split(np.array([float(text) for text in texts]))
-        except ValueError:
-            pass
-        if texts[0].lower().endswith((*IMAGES, *RECORDINGS, *COMPRESSED)):
+        values = [number(text) for text in texts]
+        odd = next((row for row, value in enumerate(values) if value is None), None)
+        if odd is None:
+            return self._by_split(np.array(values, np.float64))
+        if kind_of(texts[0]) is not None or Path(texts[0]).suffix.lower() in CONVERSIONS:
             known[name] = KnownTarget("value")
             channels = (section.preprocess or self.data.preprocess).channels
             return dict(self._file_columns(name, column, channels, unique=False))
         if section.kind not in (None, "class"):
-            odd = next(row for row, text in enumerate(texts) if not _is_number(text))
             raise InputError(
                 f"{self.table.path}, line {self.table.lines[odd]}, column '{column}': '{texts[odd]}' is not a number, "
                 f"as {where}.kind={section.kind} needs."
             )
+        texts = [readable(text) for text in texts]
         class_names, index_of = order_classes(texts, self.names)
         known[name] = KnownTarget("class", class_names)
         return self._by_split(np.array([index_of[text] for text in texts], np.int64))
@@ -231,11 +232,3 @@ def _check_unique(table: Table, files: list[str]) -> None:
                 "Remove one of them."
             )
         line_of[file] = line
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -11,8 +11,9 @@ from pipeline.data.columns import ArrayColumn
 from pipeline.data.sources.arrays import Arrays, source_of_arrays
 from pipeline.data.sources.source import KnownTarget, Source
 from pipeline.recipe import Data
+from pipeline.tensors import INPUT, TARGET
 
-DIGITS = {"y": KnownTarget("class", tuple("0123456789"))}
+DIGITS = {TARGET: KnownTarget("class", tuple("0123456789"))}
 
 PATCH, NOISE = 32, 25.0
 """Pixels of a patch's side, and the standard deviation of its noise in grey levels."""
@@ -21,14 +22,14 @@ PATCH, NOISE = 32, 25.0
 def digits(data: Data, names: tuple[str, ...] | None) -> Source:
     """1,797 handwritten digits as grey images, uint8 [8, 8, 1], ink 0..16 stretched to 0..255."""
     images, labels = _digits()
-    return source_of_arrays({"train": ({"x": images}, {"y": labels})}, data, names, DIGITS)
+    return source_of_arrays({"train": ({INPUT: images}, {TARGET: labels})}, data, names, DIGITS)
 
 
 def digits_halves(data: Data, names: tuple[str, ...] | None) -> Source:
     """The digits cut into two inputs, `left` and `right`, uint8 [8, 4, 1] each."""
     images, labels = _digits()
     halves = {"left": images[:, :, :4], "right": images[:, :, 4:]}
-    return source_of_arrays({"train": (halves, {"y": labels})}, data, names, DIGITS)
+    return source_of_arrays({"train": (halves, {TARGET: labels})}, data, names, DIGITS)
 
 
 def diabetes(data: Data, names: tuple[str, ...] | None) -> Source:
@@ -59,7 +60,7 @@ def photos(data: Data, names: tuple[str, ...] | None) -> Source:
     clean = np.concatenate([_patches(photo) for photo in load_sample_images().images])
     noise = np.random.default_rng(0).normal(scale=NOISE, size=clean.shape)
     noisy = np.clip(np.round(clean + noise), 0, 255).astype(np.uint8)
-    return source_of_arrays({"train": ({"x": noisy}, {"y": clean})}, data, names, {"y": KnownTarget("value")})
+    return source_of_arrays({"train": ({INPUT: noisy}, {TARGET: clean})}, data, names, {TARGET: KnownTarget("value")})
 
 
 def _digits() -> Any:
@@ -75,8 +76,8 @@ def _table(found: Any, kind: Any, data: Data, names: tuple[str, ...] | None) -> 
     )
     y = found.target.astype(np.float32) if kind == "value" else found.target
     classes = tuple(str(name) for name in found.target_names) if kind == "class" else ()
-    arrays: Arrays = {"x": table}, {"y": y}
-    return source_of_arrays({"train": arrays}, data, names, {"y": KnownTarget(kind, classes)})
+    arrays: Arrays = {INPUT: table}, {TARGET: y}
+    return source_of_arrays({"train": arrays}, data, names, {TARGET: KnownTarget(kind, classes)})
 
 
 def _patches(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.data import fingerprint
 from pipeline.data.labels import order_classes
 from pipeline.data.sources.assemble import Found, assemble
-from pipeline.data.sources.file_lists import COMPRESSED, IMAGES, RECORDINGS, columns_of_files
+from pipeline.data.sources.file_lists import NotTaken, columns_of_files, examples_in, is_of_the_system
 from pipeline.data.sources.source import SPLIT_OF, SPLITS, KnownTarget, Source, required_path
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, did_you_mean, readable
 from pipeline.recipe import Data, Input
-
-EXTENSIONS = (*IMAGES, *RECORDINGS)
-STORED_INPUT, STORED_TARGET = "x", "y"
+from pipeline.tensors import INPUT, TARGET
 
 
 def read(data: Data, names: tuple[str, ...] | None) -> Source:
-    """The images or WAV files under `data.path`: either `train/<class>/`, `test/<class>/`, …, or `<class>/` alone.
+    """The images or recordings under `data.path`: either `train/<class>/`, `test/<class>/`, …, or `<class>/` alone.
 
-    Splits are train, test, validation (or val) and calibration. Files may lie deeper in a class's folder; what begins
-    with a dot is ignored. Classes are numbered by name (see :func:`~pipeline.data.labels.order_classes`). With
+    Splits are train, test, validation (or val) and calibration. Files may lie deeper in a class's folder; what is no
+    example (another kind of file, one beside the classes' folders, one that begins with a dot) is counted in the
+    source's notes. Classes are numbered by name (see :func:`~pipeline.data.labels.order_classes`). With
     `data.label_pattern` the files' names have the labels, wherever the files lie; without any targets (`targets: {}`)
     they may lie anywhere too.
 
@@ -31,20 +30,29 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
         InputError: no such folder, an empty class, a class that the training examples lack, a name that the pattern
             does not fit, or images and recordings mixed.
     """
-    root = required_path(data, "a folder of images or WAV files")
+    root = required_path(data, "a folder of images or recordings")
     if not root.is_dir():
-        raise InputError(f"data.path: {root} is a file; source 'folder' needs a folder of images or WAV files.")
+        raise InputError(f"data.path: {root} is a file; source 'folder' needs a folder of images or recordings.")
+    not_taken = NotTaken()
+    source = _read(root, data, names, not_taken)
+    return replace(source, notes=(not_taken.sentence(root),)) if not_taken.counts else source
+
+
+def _read(root: Path, data: Data, names: tuple[str, ...] | None, not_taken: NotTaken) -> Source:
     if data.label_pattern is not None:
-        files, labels, groups = _by_pattern(root, data.label_pattern)
+        files, labels, groups = _by_pattern(root, data.label_pattern, not_taken)
         return _source(root, {"train": (files, labels)}, labels, data, names, groups)
     if data.targets is not None and all(target.copy_of is not None for target in data.targets.values()):
-        unlabelled = _without_labels(root)
+        unlabelled = _without_labels(root, not_taken)
         return _source(
             root, {split: (files, [""] * len(files)) for split, files in unlabelled.items()}, [""], data, None, {}
         )
     found: dict[str, dict[str, list[str]]] = {}
-    for split, folder in _split_folders(root).items():
-        found[split] = {child.name: _files(root, child) for child in _folders(folder)}
+    folders = _split_folders(root)
+    for folder in dict.fromkeys((root, *folders.values())):
+        _count_beside(folder, not_taken)
+    for split, folder in folders.items():
+        found[split] = {readable(child.name): _files(root, child, not_taken) for child in _folders(folder)}
     _check_classes(root, found)
     listing = {
         split: (
@@ -66,41 +74,40 @@ def _source(
     groups: dict[str, list[str]],
 ) -> Source:
     class_names, index_of = order_classes(classes, given)
-    name, section = next(iter((data.inputs or {STORED_INPUT: Input()}).items()))
+    name, section = next(iter((data.inputs or {INPUT: Input()}).items()))
     channels = (section.preprocess or data.preprocess).channels
     columns = columns_of_files(
         name, root, {split: files for split, (files, _) in listing.items()}, data, channels=channels
     )
     indices = {split: [index_of[label] for label in labels] for split, (_, labels) in listing.items()}
-    found = {
-        split: Found({STORED_INPUT: column}, {STORED_TARGET: indices[split]}, groups)
-        for split, column in columns.items()
-    }
+    found = {split: Found({INPUT: column}, {TARGET: indices[split]}, groups) for split, column in columns.items()}
     digest = fingerprint.of_files(
         root, {split: ([[file] for file in files], indices[split]) for split, (files, _) in listing.items()}
     )
-    known = {STORED_TARGET: KnownTarget("class", class_names)}
+    known = {TARGET: KnownTarget("class", class_names)}
     return assemble(found, data, None, known, digest)
 
 
-def _without_labels(root: Path) -> dict[str, list[str]]:
+def _without_labels(root: Path, not_taken: NotTaken) -> dict[str, list[str]]:
     """Split → files; where there are folders of splits, theirs."""
     children = _folders(root)
     splits = {SPLIT_OF[child.name.lower()]: child for child in children if child.name.lower() in SPLIT_OF}
-    folders = splits if splits and len(splits) == len(children) else {"train": root}
+    whole = splits and len(splits) == len(children)
+    if whole:
+        _count_beside(root, not_taken)
     found = {
-        split: [os.path.relpath(file, root) for file in sorted(_walk(folder))] for split, folder in folders.items()
+        split: _relative(root, folder, not_taken) for split, folder in (splits if whole else {"train": root}).items()
     }
     if not any(found.values()):
-        raise InputError(f"data.path: there are no images or WAV files in {root} ({', '.join(EXTENSIONS)}).")
+        raise _nothing_in(root, not_taken)
     return found
 
 
-def _by_pattern(root: Path, pattern: str) -> tuple[list[str], list[str], dict[str, list[str]]]:
+def _by_pattern(root: Path, pattern: str, not_taken: NotTaken) -> tuple[list[str], list[str], dict[str, list[str]]]:
     """Files, labels, and the values of all named groups."""
-    files = [os.path.relpath(file, root) for file in sorted(_walk(root))]
+    files = _relative(root, root, not_taken)
     if not files:
-        raise InputError(f"data.path: there are no images or WAV files in {root} ({', '.join(EXTENSIONS)}).")
+        raise _nothing_in(root, not_taken)
     expression = re.compile(pattern)
     groups: dict[str, list[str]] = {name: [] for name in expression.groupindex}
     for file in files:
@@ -111,12 +118,12 @@ def _by_pattern(root: Path, pattern: str) -> tuple[list[str], list[str], dict[st
                 "whole name without its extension."
             )
         for name, values in groups.items():
-            values.append(match[name] or "")
+            values.append(readable(match[name] or ""))
     return files, groups["label"], groups
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not is_of_the_system(child.name))
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
@@ -145,22 +152,33 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return by_split
 
 
-def _files(root: Path, folder: Path) -> list[str]:
-    names = sorted(_walk(folder))
-    if not names:
+def _files(root: Path, folder: Path, not_taken: NotTaken) -> list[str]:
+    own = NotTaken()
+    files = _relative(root, folder, own)
+    if not files:
+        holds = f"; it holds {own}" if own.counts else ""
         raise InputError(
-            f"The class folder {folder} has no images or WAV files ({', '.join(EXTENSIONS)}). Put some there "
-            "or remove it."
+            f"The class folder {folder} has no images or recordings that can be read{holds}.{own.remedy} Put some "
+            "there or remove the folder."
         )
-    return [os.path.relpath(name, root) for name in names]
+    not_taken.update(own)
+    return files
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith((*EXTENSIONS, *COMPRESSED)) and not name.startswith("."):
-                yield os.path.join(parent, name)  # noqa: PTH118 - a Path for each of a million files is slow
+def _relative(root: Path, folder: Path, not_taken: NotTaken) -> list[str]:
+    return [os.path.relpath(name, root) for name in sorted(examples_in(folder, not_taken))]
+
+
+def _nothing_in(root: Path, not_taken: NotTaken) -> InputError:
+    holds = f"; there are {not_taken}" if not_taken.counts else ""
+    return InputError(f"data.path: no image or recording that can be read is in {root}{holds}.{not_taken.remedy}")
+
+
+def _count_beside(folder: Path, not_taken: NotTaken) -> None:
+    """What lies beside the folders of splits or classes."""
+    for child in sorted(folder.iterdir()):
+        if not child.is_dir() or is_of_the_system(child.name):
+            not_taken.add(str(child))
 
 
 def _check_classes(root: Path, found: dict[str, dict[str, list[str]]]) -> None:

@@ -13,6 +13,7 @@ from pipeline.data.sources.arrays import Arrays, source_of_arrays
 from pipeline.data.sources.source import SPLIT_OF, KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
+from pipeline.tensors import INPUT, TARGET
 
 ANSWER = (
     '{"train": (x, y), "test": (x, y), …}, x and y arrays or mappings of them by name, or x alone where nothing is '
@@ -79,7 +80,7 @@ def _by_name(value: Any, returned: str) -> Arrays:
         x, y = value, {}
     else:
         raise InputError(f"{returned} a {type(value).__name__}, not a pair (x, y), nor x alone.")
-    inputs, targets = x if isinstance(x, dict) else {"x": x}, y if isinstance(y, dict) else {"y": y}
+    inputs, targets = x if isinstance(x, dict) else {INPUT: x}, y if isinstance(y, dict) else {TARGET: y}
     if not inputs:
         raise InputError(f"{returned} no inputs.")
     for name, part in (*inputs.items(), *targets.items()):
@@ -98,7 +99,7 @@ def _is_sequence(part: Any) -> bool:
 def _class_names(names: Any, source: str) -> dict[str, KnownTarget] | None:
     if names is None:
         return None
-    by_target = names if isinstance(names, dict) else {"y": names}
+    by_target = names if isinstance(names, dict) else {TARGET: names}
     known: dict[str, KnownTarget] = {}
     for target, given in by_target.items():
         if isinstance(given, str) or not all(isinstance(name, str) for name in given):

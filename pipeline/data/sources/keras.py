@@ -12,6 +12,7 @@ from pipeline.data.sources.fetch import run_module
 from pipeline.data.sources.source import KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
+from pipeline.tensors import TARGET
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -52,7 +53,7 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
         split: (np.load(folder / f"x_{split}.npy", mmap_mode="r"), np.load(folder / f"y_{split}.npy"))
         for split in ("train", "test")
     }
-    known = {"y": KnownTarget("class", CLASS_NAMES[name])}
+    known = {TARGET: KnownTarget("class", CLASS_NAMES[name])}
     return source_of_arrays({split: pair(*both) for split, both in arrays.items()}, data, names, known)
 
 

@@ -1,4 +1,4 @@
-"""`npz`: numpy's archive of arrays, memory-mapped so that its size does not matter."""
+"""`npz`: numpy's archive of arrays, or one array, memory-mapped so that its size does not matter."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from pipeline.data.sources.arrays import Arrays, source_of_arrays
 from pipeline.data.sources.source import SPLIT_OF, Source, required_path
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data, Input, Target
+from pipeline.tensors import INPUT, TARGET
 
 KEYS = "x_train and y_train, x_test and y_test (x_validation, x_calibration), or x and y to be split"
 
 
 def read(data: Data, names: tuple[str, ...] | None) -> Source:
-    """The arrays of an NPZ file.
+    """The arrays of an NPZ file, or the one input that an NPY file is.
 
     Uncompressed arrays are mapped where they are, compressed ones are unpacked once to the cache folder. The inputs and
     targets are those of the recipe; by default x and, where it is there, y. uint8 [N, H, W] are grey images.
 
     Raises:
-        InputError: not an NPZ file, keys missing, or targets wrong.
+        InputError: not an NPZ or NPY file, keys missing, or targets wrong.
     """
     path = required_path(data, "an NPZ file")
+    if path.suffix.lower() == ".npy":
+        return source_of_arrays({"train": ({INPUT: _alone(path)}, {})}, data, names)
     try:
         with zipfile.ZipFile(path) as archive:
             members = {Path(info.filename).stem: info for info in archive.infolist()}
@@ -59,6 +62,16 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     return source_of_arrays(arrays, data, names)
 
 
+def _alone(path: Path) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"data.path: {path} is not an NPY file of numbers ({error}).") from error
+    if not isinstance(array, np.ndarray) or array.ndim == 0:
+        raise InputError(f"data.path: {path} is not an array of examples.")
+    return array
+
+
 def _key(name: str, suffix: str) -> str:
     return f"{name}_{suffix}" if suffix else name
 
@@ -74,13 +87,13 @@ def _wanted(data: Data, there: set[str]) -> tuple[list[str], list[str]]:
 
     One input or target that the recipe calls otherwise than the archive does is x or y, where these are there.
     """
-    inputs = [section.stored or name for name, section in (data.inputs or {"x": Input()}).items()]
-    sections = data.targets if data.targets is not None else {"y": Target()}
+    inputs = [section.stored or name for name, section in (data.inputs or {INPUT: Input()}).items()]
+    sections = data.targets if data.targets is not None else {TARGET: Target()}
     targets = [section.stored or name for name, section in sections.items() if section.copy_of is None]
-    if len(inputs) == 1 and inputs[0] not in there and "x" in there:
-        inputs = ["x"]
-    if len(targets) == 1 and targets[0] not in there and "y" in there:
-        targets = ["y"]
+    if len(inputs) == 1 and inputs[0] not in there and INPUT in there:
+        inputs = [INPUT]
+    if len(targets) == 1 and targets[0] not in there and TARGET in there:
+        targets = [TARGET]
     return list(dict.fromkeys(inputs)), list(dict.fromkeys(targets))
 
 
@@ -102,7 +115,7 @@ def _splits(path: Path, inputs: list[str], found: set[str]) -> dict[str, str]:
     twice = next((split for split in splits if splits.count(split) > 1), None)
     if not keys:
         has = f"data.path: {path} has the keys {', '.join(sorted(found))}; it needs"
-        if inputs == ["x"]:
+        if inputs == [INPUT]:
             raise InputError(f"{has} {KEYS}. Say what other names mean: `--set data.inputs.NAME.from=…`.")
         near = did_you_mean(inputs[0], map(without_split, found))
         raise InputError(f"{has} '{inputs[0]}', or '{inputs[0]}_train' and so on.{near}")

@@ -33,11 +33,13 @@ class Source:
         splits: Some of :data:`SPLITS`, none of them empty.
         targets: What is known of each target, by name.
         fingerprint: SHA-256 that changes when the examples do.
+        notes: What was found beside the examples and not taken, a sentence each.
     """
 
     splits: Mapping[str, Examples]
     targets: Mapping[str, KnownTarget] = field(default_factory=dict)
     fingerprint: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:

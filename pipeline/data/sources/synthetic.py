@@ -11,6 +11,7 @@ from pipeline.data.preprocess.choose import audio_of
 from pipeline.data.sources.arrays import source_of_arrays
 from pipeline.data.sources.source import KnownTarget, Source
 from pipeline.recipe import Data, Window
+from pipeline.tensors import INPUT, TARGET
 
 TONES = ("sine", "square", "sawtooth", "rising", "falling", "noise")
 TONES_RATE, TONES_SECONDS, TONES_EACH = 8000, 0.5, 100
@@ -29,9 +30,11 @@ def tones(data: Data, names: tuple[str, ...] | None) -> Source:
     kinds = np.arange(len(TONES) * TONES_EACH) % len(TONES)
     time = np.arange(round(TONES_RATE * TONES_SECONDS)) / TONES_RATE
     sounds = np.stack([_sound(TONES[kind], time, rng) for kind in kinds])
-    name = next(iter(data.inputs or ("x",)))
+    name = next(iter(data.inputs or (INPUT,)))
     column = WaveformColumn(sounds, "x_train", TONES_RATE, audio_of(name, data).sample_rate)
-    return source_of_arrays({"train": ({"x": column}, {"y": kinds})}, data, names, {"y": KnownTarget("class", TONES)})
+    return source_of_arrays(
+        {"train": ({INPUT: column}, {TARGET: kinds})}, data, names, {TARGET: KnownTarget("class", TONES)}
+    )
 
 
 def waves(data: Data, names: tuple[str, ...] | None) -> Source:
@@ -46,8 +49,10 @@ def waves(data: Data, names: tuple[str, ...] | None) -> Source:
     series = np.stack([load, temperature, wind], axis=1).astype(np.float32)
     if data.window is None:
         data = data.model_copy(update={"window": Window(length=24, stride=4, horizon=1)})
-    column = ArrayColumn(series, "x", kind="table", names=WAVES)
-    return source_of_arrays({"train": ({"x": column}, {"y": series[:, 0]})}, data, names, {"y": KnownTarget("value")})
+    column = ArrayColumn(series, INPUT, kind="table", names=WAVES)
+    return source_of_arrays(
+        {"train": ({INPUT: column}, {TARGET: series[:, 0]})}, data, names, {TARGET: KnownTarget("value")}
+    )
 
 
 def sentences(data: Data, names: tuple[str, ...] | None) -> Source:
@@ -66,8 +71,8 @@ def sentences(data: Data, names: tuple[str, ...] | None) -> Source:
             opinion = int(said.sum())
         tokens[index, : len(words)] = words
         praised[index] = opinion > 0
-    known = {"y": KnownTarget("class", ("blame", "praise"))}
-    return source_of_arrays({"train": ({"x": tokens}, {"y": praised})}, data, names, known)
+    known = {TARGET: KnownTarget("class", ("blame", "praise"))}
+    return source_of_arrays({"train": ({INPUT: tokens}, {TARGET: praised})}, data, names, known)
 
 
 def _drift(rng: np.random.Generator, step: float) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, did_you_mean, readable
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Table:
     def is_numeric(self, name: str) -> bool:
         """Whether most of a column's values are numbers."""
         values = self.columns[name]
-        return 2 * sum(_number(value) is not None for value in values) > len(values)
+        return 2 * sum(number(value) is not None for value in values) > len(values)
 
     def numbers(self, names: tuple[str, ...], key: str, *, gaps: bool) -> NDArray[np.float64]:
         """Columns as numbers, [rows, columns].
@@ -65,7 +66,7 @@ class Table:
         table = np.empty((len(self.lines), len(names)))
         for place, name in enumerate(names):
             for row, text in enumerate(self.column(name, key)):
-                value = _number(text)
+                value = number(text)
                 if value is None and text:
                     raise InputError(
                         f"{self.path}, line {self.lines[row]}, column '{name}': '{text}' is not a number. Correct it, "
@@ -91,10 +92,11 @@ def read_table(path: Path, *, header: bool = True) -> Table:
         InputError: it is not a CSV file with a header and at least one row, or a row has more or fewer values.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        # A name of a file need not be UTF-8, and is opened by its bytes.
+        with path.open(newline="", encoding=_encoding(path), errors="surrogateescape") as file:
             reader = csv.reader(file)
             first = next(reader, [])
-            names = tuple(name.strip() if header else str(place) for place, name in enumerate(first))
+            names = tuple(readable(name.strip()) if header else str(place) for place, name in enumerate(first))
             rows, lines = [], []
             for row in reader if header else chain([first], reader):
                 if not any(value.strip() for value in row):  # a blank line, or one of commas alone
@@ -108,7 +110,7 @@ def read_table(path: Path, *, header: bool = True) -> Table:
                 lines.append(reader.line_num)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"data.path: {path} cannot be read as a CSV file: {error}.") from error
-    if names and header and all(_number(name) is not None for name in names):
+    if names and header and all(number(name) is not None for name in names):
         raise InputError(
             f"data.path: the first line of {path} names no columns, it holds numbers. If there is no line of names, "
             "`--set data.header=false` calls the columns 0, 1, …."
@@ -120,7 +122,23 @@ def read_table(path: Path, *, header: bool = True) -> Table:
     return Table(path, names, columns, lines)
 
 
-def _number(text: str) -> float | None:
+def _encoding(path: Path) -> str:
+    """UTF-16 where a mark says so, as spreadsheets write it; UTF-8 otherwise.
+
+    Raises:
+        csv.Error: it is no text.
+    """
+    with path.open("rb") as file:
+        start = file.read(4096)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" in start:
+        raise csv.Error("it is no text")
+    return "utf-8-sig"
+
+
+def number(text: str) -> float | None:
+    """The number that a cell holds; None: it holds none."""
     try:
         return float(text)
     except ValueError:

@@ -17,6 +17,7 @@ from pipeline.data.sources.fetch import run_module
 from pipeline.data.sources.source import SPLIT_OF, KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
+from pipeline.tensors import INPUT, TARGET
 
 
 class TfdsColumn:
@@ -75,11 +76,11 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
         if tfds_split not in SPLIT_OF:  # unlabelled and extra examples
             continue
         column = TfdsColumn(builder.as_data_source(tfds_split), image, f"{name}/{tfds_split}")
-        found[SPLIT_OF[tfds_split]] = Found({"x": column}, {"y": _labels(builder, tfds_split, image, label)})
+        found[SPLIT_OF[tfds_split]] = Found({INPUT: column}, {TARGET: _labels(builder, tfds_split, image, label)})
     if not found:
         raise InputError(f"data.source: tfds:{name} has none of the splits {', '.join(SPLIT_OF)}.")
     native = tuple(getattr(builder.info.features[label], "names", None) or ())
-    return assemble(found, data, names, {"y": KnownTarget("class", native)})
+    return assemble(found, data, names, {TARGET: KnownTarget("class", native)})
 
 
 def _builder(name: str, folder: str | None) -> Any:

@@ -1,8 +1,8 @@
-"""Are there examples that cannot be read, or that hold NaN?"""
+"""Are there examples that cannot be read, or that hold NaN? Is there something in the data that was not taken?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pipeline.finding import Finding
@@ -36,4 +36,21 @@ def readable(
             "Mend or remove them" + (", or leave them out: --set data.on_corrupt=skip" if stops else "") + ".",
             {"split": split, "broken": dict(list(broken.items())[:20]), "count": len(broken), "examples": examples},
         )
+    ]
+
+
+def noted(notes: Iterable[str]) -> list[Finding]:
+    """
+    Args:
+        notes: What the data set says of itself: files that are no examples, classes without an example.
+    """
+    return [
+        Finding(
+            CHECK,
+            "note",
+            note,
+            "What is not there is neither calibrated on nor measured.",
+            "Nothing, where that is meant; else add or convert the files.",
+        )
+        for note in notes
     ]

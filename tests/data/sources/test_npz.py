@@ -98,9 +98,20 @@ def test_a_wrong_archive_is_refused(tmp_path, arrays, message):
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
-    np.save(tmp_path / "a.npz.npy", X)
+    with (tmp_path / "a.npz").open("wb") as file:
+        np.save(file, X)
     with pytest.raises(InputError, match="is not an NPZ file"):
-        open_npz(tmp_path / "a.npz.npy")
+        open_npz(tmp_path / "a.npz")
+
+
+def test_one_array_is_the_input_without_targets(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    [examples] = open_npz(tmp_path / "a.npy").splits.values()
+    assert len(examples) == len(X)
+    assert not examples.targets
+    (tmp_path / "a.npy").write_bytes(b"not numbers")
+    with pytest.raises(InputError, match="is not an NPY file"):
+        open_npz(tmp_path / "a.npy")
 
 
 def test_a_damaged_archive_is_refused_and_leaves_nothing_in_the_cache(tmp_path, cache):

@@ -65,9 +65,9 @@ class Model:
     def _open(self, path: Path) -> None:
         from pipeline.workflow.targets import model_file
 
-        path = model_file(path)
         if not path.exists():
             raise InputError(f"There is no model '{path}': give a .tflite or Keras file, a SavedModel or a run folder.")
+        path = model_file(path)
         if path.is_dir() or path.suffix in _KERAS:
             self._keras = path
         else:

@@ -17,6 +17,15 @@ def evaluate(
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose data; the run's own by default.")
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            help="Data for a model that is in no run: a folder, an .npz, .npy or .csv file, module:function, or a "
+            "recipe. All of it counts where it has no splits.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     reference: Annotated[
         Path | None, typer.Option("--reference", metavar="FILE", help="Agreement and difference are against this.")
@@ -32,6 +41,7 @@ def evaluate(
     Without labels, or with --set task=fidelity, how near models are to --reference.
 
     Example: pipeline evaluate runs/mobilenet/int8.tflite --reference runs/mobilenet/float.tflite
+    Example: pipeline evaluate model.tflite --data data.npz --reference float.tflite
     """
     from pipeline.cli import show
     from pipeline.cli.metrics_table import Column, interval_column, metric_columns, table, unit_of_difference
@@ -43,6 +53,7 @@ def evaluate(
         recipe,
         overrides or [],
         reference,
+        data=data,
         split=split,
         threads=threads,
         batch=batch,

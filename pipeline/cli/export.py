@@ -54,7 +54,7 @@ def export(
         typer.Option(
             "--data",
             metavar="DATA",
-            help="Representative examples: a folder of images or WAV files, a .csv, an .npz (arrays called as the "
+            help="Representative examples: a folder of images or recordings, a .csv, an .npz (arrays called as the "
             "inputs), or module:function. Of images say the scale too: --set data.preprocess.scale=….",
         ),
     ] = None,

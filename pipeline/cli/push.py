@@ -36,6 +36,8 @@ def push(
     from pipeline.workflow import targets
 
     chosen = [targets.model_file(file) for file in files] if files else [targets.model_file(None)]
+    for file in chosen:
+        targets.check_there(file)
     if require is not None:
         from pipeline.tflite.inspect import inspect
         from pipeline.tflite.verdict import require as hold_to

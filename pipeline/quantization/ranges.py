@@ -76,6 +76,8 @@ class Ranges(Mapping[str, tuple[float, float]]):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             values = {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
+        except FileNotFoundError as error:
+            raise InputError(f"There is no file {path}: give a ranges file, or the folder of a run.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"'{path}' is not a ranges file: {error}") from error
         for name, (low, high) in values.items():

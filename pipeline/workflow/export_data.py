@@ -13,11 +13,9 @@ from pipeline.data import Column, open_source
 from pipeline.data.sources.npz import without_split
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import parse
-from pipeline.tensors import OPEN, Array, TensorSpec
+from pipeline.tensors import INPUT, OPEN, TARGET, Array, TensorSpec
 
-KINDS = "a folder of images or WAV files, a .csv or .npz file, or module:function"
-_TARGET = "y"
-"""What holds labels where an NPZ file has them."""
+KINDS = "a folder of images or recordings, a .csv, .npz or .npy file, or module:function"
 
 
 def data_section(given: str, content: dict[str, Any], inputs: Sequence[TensorSpec]) -> None:
@@ -52,7 +50,7 @@ def data_section(given: str, content: dict[str, Any], inputs: Sequence[TensorSpe
 def _source(path: Path) -> str:
     if not path.exists():
         raise InputError(f"There is no data at '{path}': --data takes {KINDS}.")
-    source = {".csv": "csv", ".npz": "npz"}.get(path.suffix.lower(), "folder")
+    source = {".csv": "csv", ".npz": "npz", ".npy": "npz"}.get(path.suffix.lower(), "folder")
     if source == "folder" and not path.is_dir():
         raise InputError(f"--data takes {KINDS}, not '{path}'.")
     return source
@@ -60,6 +58,9 @@ def _source(path: Path) -> str:
 
 def _name_arrays(path: Path, section: dict[str, Any], inputs: Sequence[TensorSpec]) -> None:
     """Arrays that are called as the model's inputs are these; the only array is the only input."""
+    if path.suffix.lower() == ".npy":
+        section.setdefault("targets", {})
+        return
     if "inputs" in section or not zipfile.is_zipfile(path):
         return  # the source says what is wrong with the file
     with zipfile.ZipFile(path) as archive:
@@ -67,18 +68,18 @@ def _name_arrays(path: Path, section: dict[str, Any], inputs: Sequence[TensorSpe
     names = [spec.name for spec in inputs]
     if names and set(names) <= set(arrays):
         section["inputs"] = {name: {} for name in names}
-        if _TARGET not in arrays or _TARGET in names:
+        if TARGET not in arrays or TARGET in names:
             section.setdefault("targets", {})
         return
-    if "x" in arrays and len(names) < 2:
+    if INPUT in arrays and len(names) < 2:
         return
-    others = [name for name in arrays if name != _TARGET]
+    others = [name for name in arrays if name != TARGET]
     if len(names) < 2 and len(others) == 1:
-        section["inputs"] = {"x": {"from": others[0]}}
-        if _TARGET not in arrays:
+        section["inputs"] = {INPUT: {"from": others[0]}}
+        if TARGET not in arrays:
             section.setdefault("targets", {})
         return
-    missing = next((name for name in names if name not in arrays), "x")
+    missing = next((name for name in names if name not in arrays), INPUT)
     near = did_you_mean(missing, [name for name in arrays if name not in names])
     taken = ", ".join(f"'{name}'" for name in names) or "one input"
     raise InputError(
@@ -95,7 +96,7 @@ def _name_columns(path: Path, section: dict[str, Any], inputs: Sequence[TensorSp
         section.setdefault("targets", {})
     if "file" in columns:
         return
-    names = [spec.name for spec in inputs] if len(inputs) > 1 else ["x"]
+    names = [spec.name for spec in inputs] if len(inputs) > 1 else [INPUT]
     given = section.setdefault("inputs", {name: {} for name in names})
     for one in given.values():
         if isinstance(one, dict):

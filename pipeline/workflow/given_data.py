@@ -1,6 +1,6 @@
 """Data that a caller holds in arrays or hands out in batches, with the questions that a recipe's data answers.
 
-One input is called `x` and one target `y`, as where a recipe does not name them; a mapping names its own.
+One input and one target have the names that they have where a recipe gives none; a mapping names its own.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline.errors import InputError
-from pipeline.tensors import OPEN, Array, Batch, Tensors, TensorSpec
+from pipeline.tensors import INPUT, OPEN, TARGET, Array, Batch, Tensors, TensorSpec
 
-INPUT, TARGET = "x", "y"
 _AT_ONCE = 32
 """Examples in a batch that is only looked at."""
 

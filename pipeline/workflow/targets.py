@@ -55,6 +55,7 @@ class Target:
             return recipes.load(name, list(overrides))
         content = None if self.run is None else self.run.manifest.get("recipe")
         if self.run is None or content is None:
+            check_there(self.path)
             raise InputError(f"'{self.path}' is in no run folder: say whose data to use with --recipe RECIPE.")
         for override in overrides:
             recipes.lay_over(content, override)
@@ -79,6 +80,15 @@ def locate(given: Path | None) -> Target:
     return Target(given, None)
 
 
+def check_there(path: Path) -> None:
+    """
+    Raises:
+        InputError: there is neither a file nor a folder.
+    """
+    if not path.exists():
+        raise InputError(f"There is no file {path}. Check the path: it takes a model's file or the folder of a run.")
+
+
 def the_run(given: Path | None) -> Run:
     """A run folder; None: the newest.
 
@@ -86,6 +96,7 @@ def the_run(given: Path | None) -> Run:
         InputError: it is none.
     """
     target = locate(given)
+    check_there(target.path)
     if not target.is_run or target.run is None:
         raise InputError(f"'{target.path}' is no run folder, it has no {MANIFEST}: give the folder of a run.")
     return target.run
@@ -203,8 +214,7 @@ def for_bundle(given: Path | None, recipe: str | None, overrides: Sequence[str],
     if noise and (recipe is not None or overrides):
         raise InputError("--noise does without the data, --recipe and --set name it: give one of them.")
     model = model_file(given)
-    if not model.is_file():
-        raise InputError(f"There is no model '{model}': give a run folder or a .tflite file.")
+    check_there(model)
     if model.suffix != ".tflite":
         raise InputError(f"'{model}' is no .tflite file. Write one first: pipeline export {model} --int8 …")
     target = locate(model)
@@ -254,8 +264,7 @@ def for_data(given: Path | None, recipe: str | None, overrides: Sequence[str]) -
         InputError: nothing there, a run without a model, another kind of file, or no recipe.
     """
     path = locate(given).path
-    if not path.exists():
-        raise InputError(f"There is no '{path}': give a run folder or a .tflite file.")
+    check_there(path)
     if path.is_dir():
         model, described = _float_of_run(path)
     elif path.suffix != ".tflite":
@@ -308,6 +317,7 @@ def for_keras_model(given: Path | None, overrides: Sequence[str]) -> KerasTarget
             raise InputError(f"The run '{path}' has no {FLOAT_KERAS}: run its recipe as far as the training.")
         return _keras_target(model, target.recipe(None, overrides))
     if path.suffix == ".tflite":
+        check_there(path)
         raise InputError(
             f"'{path}' is converted already: the doctor examines Keras models, and .tflite files with --data. "
             f"`pipeline inspect {path}` says what the file is."

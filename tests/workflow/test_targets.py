@@ -134,7 +134,7 @@ class TestForBundle:
     @pytest.mark.parametrize(
         ("name", "recipe", "overrides", "noise", "message"),
         [
-            ("none.tflite", None, [], False, "no model"),
+            ("none.tflite", None, [], False, "There is no file .*none.tflite"),
             ("m.keras", None, [], False, "no .tflite file"),
             ("m.tflite", "mobilenet", [], True, "--noise does without"),
             ("m.tflite", None, ["data.limit=1"], False, "say which with --recipe"),
@@ -211,7 +211,11 @@ class TestForKerasModel:
         ("name", "says"),
         [("gone.keras", "no 'gone.keras'"), ("model.tflite", "pipeline inspect"), ("mobilenett", "mobilenet")],
     )
-    def test_what_is_not_there_or_no_keras_model(self, name: str, says: str) -> None:
+    def test_what_is_not_there_or_no_keras_model(
+        self, name: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("model.tflite").touch()
         with pytest.raises(InputError, match=says):
             for_keras_model(Path(name), [])
 

@@ -86,7 +86,7 @@ def _print(found: Inspection, every_operator: bool) -> None:
         f"float, {counts.get('QUANTIZE', 0)} QUANTIZE, {counts.get('DEQUANTIZE', 0)} DEQUANTIZE"
     )
     if found.metadata is not None:
-        for line in _provenance(found.metadata):
+        for line in _provenance(found, found.metadata):
             typer.echo(line)
     show.table(
         ["", "name", "shape", "type", "scale", "zero point"],
@@ -117,7 +117,7 @@ def _names(found: Inspection) -> list[str]:
     return [short.get(op, "") for op in found.operators]
 
 
-def _provenance(described: Metadata) -> list[str]:
+def _provenance(found: Inspection, described: Metadata) -> list[str]:
     """Where the file comes from, as far as it says."""
     from pipeline.tflite.metadata import INPUTS
 
@@ -126,7 +126,10 @@ def _provenance(described: Metadata) -> list[str]:
     lines = [f"metadata: {described.name}{of}, {len(described.labels)} labels"]
     several = described.preprocessing.get(INPUTS)
     for name, prepared in (several or {"": described.preprocessing}).items():
-        lines += [f"  preprocessing{f' of {name!r}' if several else ''}: {line}" for line in _preparation(prepared)]
+        ports = [port for port in found.inputs if not several or port.name == name]
+        image = any(len(port.shape_signature) == 4 and port.shape_signature[-1] in (1, 3) for port in ports)
+        how = _preparation(prepared, image=image)
+        lines += [f"  preprocessing{f' of {name!r}' if several else ''}: {line}" for line in how]
     if not facts:
         return [*lines, "  no provenance"]
     for title, key in (("recipe", "recipe_sha256"), ("data", "data_sha256")):
@@ -148,8 +151,13 @@ def _provenance(described: Metadata) -> list[str]:
     return lines
 
 
-def _preparation(prepared: dict[str, Any]) -> list[str]:
-    """How an input is made, in one line; nothing where it is not recorded."""
+def _preparation(prepared: dict[str, Any], *, image: bool) -> list[str]:
+    """How an input is made, in one line; nothing where it is not recorded.
+
+    Args:
+        prepared: Its description. The standard metadata do not say of what.
+        image: Whether the input has the shape of images.
+    """
     if prepared.get("kind") == "audio":
         what = {"mfcc": "MFCCs", "log_mel": "log-mel energies"}.get(prepared["features"], prepared["features"])
         line = f"{what} of {prepared['samples']} samples at {prepared['sample_rate']} Hz"
@@ -158,7 +166,7 @@ def _preparation(prepared: dict[str, Any]) -> list[str]:
     elif prepared.get("mean") and prepared.get("std"):
         size = f", resized to {'x'.join(map(str, prepared['size']))}" if prepared.get("size") else ""
         mean, std = (" ".join(f"{value:g}" for value in prepared[key]) for key in ("mean", "std"))
-        what = "pixel" if prepared.get("kind", "image") == "image" else "x"
+        what = "pixel" if prepared.get("kind", "image" if image else "values") == "image" else "x"
         line = f"({what} − {mean}) / {std}{size}"
     else:
         return []

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import typer
+
 from pipeline.cli import show
 from pipeline.tasks.task import Metric
 
@@ -78,12 +80,15 @@ def unit_of_difference(task: Mapping[str, Any]) -> str:
 
 
 def table(columns: Iterable[Column], title: str | None = None) -> None:
-    """Show the columns that fit."""
+    """Show the columns that fit, and say which do not."""
     kept = list(columns)
+    dropped: list[str] = []
     while sum(column.width + 2 for column in kept) > WIDTH and any(column.optional for column in kept):
         last = max(place for place, column in enumerate(kept) if column.optional)
-        del kept[last]
+        dropped.insert(0, kept.pop(last).name)
     show.table([column.name for column in kept], zip(*(column.cells for column in kept), strict=True), title)
+    if dropped:
+        typer.echo(f"not shown for want of room, but with --json: {', '.join(dropped)}")
 
 
 def _difference(metric: Metric, difference: Mapping[str, float | None] | None) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 140
 """Columns of a table of sentences where the output is no terminal."""
 
+FOLDED = 14
+"""Characters of a table's column from which on it folds where there is no room."""
+
 
 def say(message: str) -> None:
     """A line about what was done, on stderr: stdout is for results."""
@@ -29,7 +32,11 @@ def as_json(content: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """A table on stdout: the first column to the left, numbers to the right."""
+    """A table on stdout: the first column to the left, numbers to the right.
+
+    Where it is wider than the terminal, columns of long texts fold; numbers and short words stay on one line, and where
+    even these do not fit, an ellipsis shows that something is cut.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -42,11 +49,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | No
         pad_edge=False,
         collapse_padding=True,
     )
+    cells = [list(row) for row in rows]
     for index, column in enumerate(columns):
-        sheet.add_column(column, justify="right" if index else "left", overflow="fold", no_wrap=not index)
-    for row in rows:
+        longest = max(len(text) for text in (column, *(row[index] for row in cells)))
+        folds = longest > FOLDED
+        sheet.add_column(
+            column,
+            justify="right" if index else "left",
+            overflow="fold" if folds else "ellipsis",
+            no_wrap=not folds,
+            min_width=FOLDED if folds else None,
+        )
+    for row in cells:
         sheet.add_row(*row)
-    Console(highlight=False).print(sheet)
+    Console(highlight=False, markup=False).print(sheet)
 
 
 def findings(found: Iterable[Finding]) -> None:

@@ -108,7 +108,9 @@ def _draw(found: Found) -> Any:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
     axes.set_xlabel("latency on this host, ratio to all int8", fontsize=9, color=_TEXT)
-    axes.set_ylabel(f"{found.metric.label} against float, points (95 % interval)", fontsize=9, color=_TEXT)
+    unit = found.metric.unit_of_points
+    label = f"{found.metric.label} against float{f', {unit}' if unit else ''} (95 % interval)"
+    axes.set_ylabel(label, fontsize=9, color=_TEXT)
     axes.set_title(
         f"Operators kept out of int8: accuracy and latency ({found.examples} {found.split} examples)",
         fontsize=11,

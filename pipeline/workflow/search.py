@@ -156,14 +156,15 @@ class _Search:
         ).worst_first()
 
     def _warn_of_too_few(self) -> None:
-        statistics = self._float.statistics
-        if statistics is None or self._task.hits(statistics) is None:
-            return
-        point = self._metric.factor / self._float.n
-        if self._budget.max_drop < point:
+        """Where the loss of the int8 model is known less exactly than the budget asks, whatever the metric."""
+        gained = gain(self._metric, self._tried[0].difference)
+        known_to = (gained.high - gained.low) / 2
+        if known_to > self._budget.max_drop:
+            unit = f" {self._metric.unit_of_points}".rstrip()
             self._context.say(
-                f"{self._float.n} {self._split} examples are too few for a budget of {self._budget.max_drop:g} points: "
-                f"one answer is {point:.2g} points, so any loss is over it. Give more examples or a larger --max-drop."
+                f"{self._float.n} {self._split} examples are too few for a budget of {self._budget.max_drop:g}{unit}: "
+                f"they tell what all int8 loses to ±{known_to:.2g}{unit} (95 %). Give more examples or a larger "
+                "--max-drop."
             )
 
     def _enough(self, kept: tuple[OperatorError, ...]) -> bool:

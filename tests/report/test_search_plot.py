@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from pipeline.errors import InputError
 from pipeline.quantization.search.search_result import Found
 from pipeline.report.search_plot import plot
+from pipeline.tasks.task import Metric
 from tests.quantization.search.outcomes import found, step
 
 OUTCOMES = {
@@ -34,6 +36,19 @@ def test_the_answer_and_the_budget_are_named(name: str, wanted: set[str], tmp_pa
     plot(OUTCOMES[name], tmp_path / "search.svg")
     text = (tmp_path / "search.svg").read_text()
     assert all(f"<!-- {words} -->" in text for words in wanted)
+
+
+@pytest.mark.parametrize(
+    ("metric", "label"),
+    [
+        (Metric("top1", "top-1", "%"), "top-1 against float, points (95 % interval)"),
+        (Metric("psnr", "PSNR", "dB"), "PSNR against float, dB (95 % interval)"),
+        (Metric("rmse", "RMSE", higher_is_better=False), "RMSE against float (95 % interval)"),
+    ],
+)
+def test_the_axis_says_the_metrics_unit(metric: Metric, label: str, tmp_path: Path) -> None:
+    plot(replace(OUTCOMES["some kept"], metric=metric), tmp_path / "search.svg")
+    assert f"<!-- {label} -->" in (tmp_path / "search.svg").read_text()
 
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import InputError, did_you_mean, one_line
+from pipeline.errors import InputError, did_you_mean, one_line, readable
 from pipeline.recipe.schema import Recipe
 
 
@@ -104,7 +104,8 @@ def lay_over(content: dict[str, Any], override: str) -> None:
             raise InputError(f"--set {override}: '{section}' is a value, it has no keys of its own.")
         place = inner
     try:
-        place[last] = yaml.safe_load(value)
+        # A file's name that is not UTF-8 is no YAML either, and nothing but a name.
+        place[last] = yaml.safe_load(value) if value == readable(value) else value
     except yaml.YAMLError as error:
         raise InputError(f"--set {override}: the value is not YAML: {one_line(error)}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
         raise InputError(f"There is no '{target}': give a run folder, a Keras model or a float .tflite.")
     if (target / MANIFEST).is_file():
         return _from_run(Run(target), request, track, say)
-    run = Run(root() / (request.run or target.stem))
+    run = Run(root() / _name(target, request))
     if request.recipe or request.data:
         recipe = _recipe_for(target, request)
         return _from_file(stages.RunContext(recipe, run, track, say), target, request)
@@ -103,6 +104,11 @@ def held_out(run: Run) -> HeldOut | None:
     return HeldOut(trial["name"], trial["agreement"], trial["sqnr_db"], report["held_out"])
 
 
+def _name(target: Path, request: Request) -> str:
+    """Of the run; without one the file's, in the characters that a run's name has."""
+    return request.run or re.sub(r"[^A-Za-z0-9._-]+", "-", target.stem).strip("-._") or "model"
+
+
 def _io(request: Request, recipe: Recipe) -> IoType:
     return cast(IoType, request.io) if request.io is not None else recipe.quantize.io
 
@@ -133,7 +139,7 @@ def _recipe_for(target: Path, request: Request) -> Recipe:
         base = recipes.load(request.recipe, request.overrides)
     else:
         base = recipes.parse(_content_for_data(target, request.data or "", request), "--data")
-    name = request.run or target.stem
+    name = _name(target, request)
     kept = {
         "signature": base.model.signature,
         "input_shape": base.model.input_shape,

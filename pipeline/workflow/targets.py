@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import recipe as recipes
-from pipeline.errors import InputError
+from pipeline.errors import InputError, readable
 from pipeline.recipe import Recipe
 from pipeline.workflow.run_folder import (
     FLOAT,
@@ -227,7 +227,7 @@ def for_bundle(given: Path | None, recipe: str | None, overrides: Sequence[str],
     if target.run is not None and target.run.path(LABELS).is_file():
         labels = target.run.path(LABELS).read_text(encoding="utf-8").splitlines()
     name = model.stem if target.run is None else f"{target.run.folder.name}-{model.stem}"
-    return BundleTarget(model, name, chosen, tuple(labels), _task(model, chosen))
+    return BundleTarget(model, readable(name), chosen, tuple(labels), _task(model, chosen))
 
 
 def _task(model: Path, recipe: Recipe | None) -> Task | None:

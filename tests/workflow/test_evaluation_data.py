@@ -99,6 +99,13 @@ def test_names_that_are_not_utf8(model, tmp_path):
     assert block["n"] == 40
 
 
+def test_the_path_of_data_in_a_setting(model, tmp_path):
+    data = folder(Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9")))
+    settings = ["data.source=folder", f"data.path={data}", "data.test=0.5"]
+    recipe, _ = open_given("mobilenet", model, settings, "test")
+    assert recipe.data.path == data
+
+
 @pytest.mark.parametrize(
     ("file", "reference", "settings", "said"),
     [

@@ -42,6 +42,15 @@ def request(target: Path | None, *formats: Any, **other: Any) -> Request:
     return Request(target, formats or ("int8",), **given)
 
 
+@pytest.mark.parametrize(
+    ("name", "run"), [("my model (1).tflite", "my-model-1"), ("Größe.tflite", "Gr-e"), ("caf\udce9.tflite", "caf")]
+)
+def test_a_run_is_named_after_any_file(files: Path, name: str, run: str, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes((files / "model.tflite").read_bytes())
+    written = export(request(tmp_path / name, data=str(files / "data.npz"), overrides=[SCALE]))
+    assert written == {"int8": runs / run / "int8.tflite"}
+
+
 @pytest.mark.parametrize("name", ["model.keras", "model.tflite"])
 def test_int8_from_a_file_and_representative_data(files: Path, name: str, runs: Path) -> None:
     written = export(request(files / name, data=str(files / "data.npz"), overrides=[SCALE]))

@@ -66,3 +66,9 @@ def one_line(text: object, most: int | None = None) -> str:
         most: Characters that are kept.
     """
     return " ".join(str(text).split())[:most]
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """What somebody gave, for a message: no more than its beginning, and nothing that moves a terminal's cursor."""
+    shown = "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[:most]} …"

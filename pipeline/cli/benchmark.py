@@ -16,9 +16,9 @@ def benchmark(
     models: Annotated[
         list[Path] | None, typer.Argument(help=".tflite files, or a run; the newest run by default.")
     ] = None,
-    runs: Annotated[int, typer.Option("--runs", min=1, help="Timed rounds.")] = 50,
-    warmup: Annotated[int, typer.Option("--warmup", min=0, help="Untimed rounds before them.")] = 5,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=10**7, help="Timed rounds.")] = 50,
+    warmup: Annotated[int, typer.Option("--warmup", min=0, max=10**7, help="Untimed rounds before them.")] = 5,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=1024)] = 1,
     xnnpack: Annotated[bool, typer.Option("--xnnpack/--no-xnnpack", help="The XNNPACK delegate.")] = True,
     compare: Annotated[
         bool, typer.Option("--compare", help="Say each model's ratio to the first, with its 95 % interval.")
@@ -49,7 +49,7 @@ def benchmark(
         str, typer.Option("--affinity", metavar="big|all", help="The fast cores, or any.", **PHONE)
     ] = "big",
     rounds: Annotated[
-        int, typer.Option("--rounds", min=1, help="Turns of all models, each of --runs inferences.", **PHONE)
+        int, typer.Option("--rounds", min=1, max=10**6, help="Turns of all models, each of --runs inferences.", **PHONE)
     ] = 6,
     min_secs: Annotated[
         float, typer.Option("--min-secs", min=0, help="Seconds of inferences in each turn, at least.", **PHONE)

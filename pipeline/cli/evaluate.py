@@ -31,8 +31,8 @@ def evaluate(
         Path | None, typer.Option("--reference", metavar="FILE", help="Agreement and difference are against this.")
     ] = None,
     split: Annotated[str, typer.Option("--split", help="train, calibration, validation or test.")] = "test",
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 2,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples in one call of the model.")] = 8,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=1024)] = 2,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=10**6, help="Examples in one call of the model.")] = 8,
     xnnpack: Annotated[bool, typer.Option("--xnnpack/--no-xnnpack")] = True,
     json: AsJson = False,
 ) -> None:

@@ -25,7 +25,7 @@ def explain(
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
     top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Show the N longest; JSON has them all.")] = 20,
-    runs: Annotated[int, typer.Option("--runs", min=1, help="Profiled inferences of each model.")] = 50,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=10**7, help="Profiled inferences of each model.")] = 50,
     json: AsJson = False,
 ) -> None:
     """Time every operator beside the float model's, and say why those that are slow are.

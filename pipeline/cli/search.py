@@ -39,7 +39,7 @@ def search(
         float, typer.Option("--budget", min=0, metavar="SECONDS", help="After which no further model is begun.")
     ] = 600,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=1024)] = 2,
     json: AsJson = False,
 ) -> None:
     """Find the fewest operators that must leave int8 so that the task's metric drops by no more than a budget.

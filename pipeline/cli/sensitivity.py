@@ -31,7 +31,7 @@ def sensitivity(
         typer.Option("--recipe", metavar="RECIPE", help="Whose data, and min-max ranges for a file; the run's own."),
     ] = None,
     overrides: Overrides = None,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=1024)] = 2,
     json: AsJson = False,
 ) -> None:
     """Quantize each operator alone, and say what that does to its own output and to the model's; the worst first.

@@ -60,8 +60,8 @@ def verify(
     keras: Annotated[
         bool, typer.Option("--keras/--no-keras", help="With the run's Keras models, which takes TensorFlow.")
     ] = True,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples in one call of a model.")] = 8,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Rungs that run at the same time.")] = 2,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=10**6, help="Examples in one call of a model.")] = 8,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=1024, help="Rungs that run at the same time.")] = 2,
     json: AsJson = False,
 ) -> None:
     """Prove the int8 model: every form and every set of kernels on the same examples, each against the one above.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.examples import Labels
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, did_you_mean, shortened
 
 MOST_CLASSES = 1_000_000
 """Beyond this a label is taken for an identifier or a measurement, not for a class."""
@@ -29,6 +29,14 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     names = tuple(line.strip() for line in lines)
     if not names:
         raise InputError(f"data.labels: {path} is empty; it takes one class name a line.")
+    lines_of: dict[str, int] = {}
+    for line, name in enumerate(names, 1):
+        if name in lines_of:
+            raise InputError(
+                f"data.labels: {path} has the class '{shortened(name)}' twice, in lines {lines_of[name]} and {line}. "
+                "Two classes need two names."
+            )
+        lines_of[name] = line
     return names
 
 

@@ -3,6 +3,8 @@
 from pipeline.recipe.data_schema import Audio, Augment, Data, Input, Preprocess, SplitBy, Target, TargetKind, Window
 from pipeline.recipe.reading import available, find, lay_over, load, parse, search_path
 from pipeline.recipe.schema import (
+    MOST_OF_A_NAME,
+    RUN_NAME,
     Benchmark,
     Calibration,
     Compute,
@@ -24,6 +26,8 @@ from pipeline.recipe.schema import (
 )
 
 __all__ = [
+    "MOST_OF_A_NAME",
+    "RUN_NAME",
     "Audio",
     "Augment",
     "Benchmark",

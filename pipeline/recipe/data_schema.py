@@ -8,9 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=10**9)]
+"""A count; more than anybody means is a slip."""
+Side = Annotated[int, Field(gt=0, le=2**15)]
+"""Of an image, in pixels."""
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+"""What NumPy, Python and TensorFlow all take."""
+SMALLEST_STD = 1e-6
 
 TargetKind = Literal["class", "value", "multilabel", "sequence"]
 """What a target says: the index of a class, numbers, a 0/1 for each label, or a row of class indices (padded)."""
@@ -25,7 +32,7 @@ class Section(BaseModel):
 class Preprocess(Section):
     """What happens to a stored example before the model sees it; the same in training, calibration, evaluation."""
 
-    size: tuple[Positive, Positive] | None = Field(None, description="[height, width]; as stored by default.")
+    size: tuple[Side, Side] | None = Field(None, description="[height, width]; as stored by default.")
     resize: Literal["nearest", "bilinear", "bicubic", "lanczos", "area"] = "bilinear"
     fit: Literal["stretch", "crop", "pad"] = Field(
         "stretch", description="What keeps the target's shape: stretch, centre crop, or pad with black."
@@ -41,8 +48,8 @@ class Preprocess(Section):
     def _mean_and_std(self) -> Preprocess:
         if (self.scale == "mean_std") != (self.mean is not None and self.std is not None):
             raise ValueError("mean and std go with scale: mean_std, and it needs both")
-        if self.std is not None and any(value <= 0 for value in self.std):
-            raise ValueError("std must be positive")
+        if self.std is not None and any(value < SMALLEST_STD for value in self.std):
+            raise ValueError(f"std must be at least {SMALLEST_STD:g}: what is divided by less leaves float32")
         return self
 
 
@@ -217,7 +224,7 @@ class Data(Section):
         0.2, description="Of the training examples at most so many; 1 where nothing is trained on them."
     )
     limit: Positive | None = Field(None, description="Use at most so many examples of each split.")
-    seed: int = 0
+    seed: Seed = 0
     on_corrupt: Literal["fail", "skip"] = "fail"
 
     @model_validator(mode="after")

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import InputError, did_you_mean, one_line, readable
+from pipeline.errors import InputError, did_you_mean, readable, shortened
+from pipeline.recipe import strict_yaml
 from pipeline.recipe.schema import Recipe
+
+_MOST_PROBLEMS = 8
+"""Named in one message."""
 
 
 def search_path() -> list[Path]:
@@ -62,10 +65,7 @@ def load(name: str, overrides: Sequence[str] = ()) -> Recipe:
         InputError: no such recipe, not YAML, an unknown key or a value out of its bounds.
     """
     path = find(name)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"The recipe {path} is not YAML: {one_line(error)}") from error
+    content = strict_yaml.read(path)
     if not isinstance(content, dict):
         raise InputError(f"The recipe {path} is not a YAML mapping with the keys name, model, data, …")
     for override in overrides:
@@ -93,7 +93,7 @@ def lay_over(content: dict[str, Any], override: str) -> None:
     """
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set takes KEY=VALUE, for example train.epochs=3, not '{override}'.")
+        raise InputError(f"--set takes KEY=VALUE, for example train.epochs=3, not '{shortened(override)}'.")
     *sections, last = key.strip().split(".")
     place = content
     for section in sections:
@@ -101,19 +101,20 @@ def lay_over(content: dict[str, Any], override: str) -> None:
         if inner is None:
             inner = place[section] = {}
         if not isinstance(inner, dict):
-            raise InputError(f"--set {override}: '{section}' is a value, it has no keys of its own.")
+            raise InputError(f"--set {shortened(override)}: '{section}' is a value, it has no keys of its own.")
         place = inner
-    try:
-        # A file's name that is not UTF-8 is no YAML either, and nothing but a name.
-        place[last] = yaml.safe_load(value) if value == readable(value) else value
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {override}: the value is not YAML: {one_line(error)}") from error
+    # A file's name that is not UTF-8 is no YAML either, and nothing but a name.
+    given = strict_yaml.parsed(value, f"--set {shortened(override)}: the value") if value == readable(value) else value
+    place[last] = given
 
 
 def _explain(error: ValidationError) -> str:
-    sentences = []
+    sentences: list[str] = []
     for problem in error.errors():
-        where = [str(part) for part in problem["loc"]]
+        if len(sentences) == _MOST_PROBLEMS:
+            sentences.append(f"And {len(error.errors()) - _MOST_PROBLEMS} more.")
+            break
+        where = [shortened(str(part)) for part in problem["loc"]]
         key = ".".join(where) or "the recipe"
         if problem["type"] == "extra_forbidden":
             hint = did_you_mean(where[-1], _keys_at(where[:-1]))
@@ -123,7 +124,7 @@ def _explain(error: ValidationError) -> str:
         else:
             what = problem["msg"].removeprefix("Value error, ").rstrip(".")
             given = problem["input"]
-            shown = "" if isinstance(given, dict) else f", not {given!r}"
+            shown = "" if isinstance(given, dict) else f", not {shortened(repr(given))}"
             sentences.append(f"'{key}': {what[0].lower()}{what[1:]}{shown}.")
     return " ".join(sentences)
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from pipeline.recipe.data_schema import Data, Fraction, Positive, Section, Share
+from pipeline.recipe.data_schema import Data, Fraction, Positive, Section, Seed, Share
 
 Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16", "float32"]
 """A .tflite format: what the weights are stored in and what the operators compute in."""
@@ -46,6 +46,12 @@ RungName = Literal[
 ]  # fmt: skip
 """A step of the accuracy ladder: a form that the model takes, or kernels that compute the int8 model."""
 
+RUN_NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What a recipe and its run folder may be called: never a path that leads elsewhere."""
+MOST_OF_A_NAME = 100
+"""Characters."""
+
+Threads = Annotated[int, Field(gt=0, le=1024)]
 Weight = Annotated[float, Field(ge=0)]
 Points = Annotated[float, Field(ge=0)]
 
@@ -85,10 +91,10 @@ class Model(Section):
 class Train(Section):
     """Float training."""
 
-    epochs: Annotated[int, Field(ge=0)] = 10
+    epochs: Annotated[int, Field(ge=0, le=10**6)] = 10
     batch_size: Positive = 32
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0)] = 0
     patience: Positive | None = Field(None, description="Stop after so many epochs without improvement.")
@@ -101,7 +107,7 @@ class Train(Section):
         default_factory=dict, description="Each output's weight in the loss, by output name; the task's, or 1."
     )
     label_smoothing: Fraction = Field(0.0, description="Of the cross entropies.")
-    seed: int = 0
+    seed: Seed = 0
     strategy: Strategy = Field(
         "none", description="mirrored: all devices of this machine; multi_worker: the processes that TF_CONFIG names."
     )
@@ -119,10 +125,10 @@ class Distill(Section):
 class Qat(Section):
     """Quantization-aware fine-tuning of the trained model."""
 
-    epochs: Positive = 4
+    epochs: Annotated[int, Field(gt=0, le=10**6)] = 4
     batch_size: Positive = 32
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-4
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0)] = 0
     patience: Positive | None = None
@@ -149,7 +155,7 @@ class Qat(Section):
     configs: dict[str, str] = Field(
         default_factory=dict, description="Your QuantizeConfigs: layer name or class → module:Class."
     )
-    seed: int = 0
+    seed: Seed = 0
     strategy: Strategy = Field("none", description="As train.strategy.")
 
 
@@ -213,7 +219,7 @@ class Evaluate(Section):
     """Accuracy on the test split."""
 
     batch_size: Positive = 8
-    threads: Positive = 2
+    threads: Threads = 2
 
 
 class Benchmark(Section):
@@ -221,7 +227,7 @@ class Benchmark(Section):
 
     runs: Positive = 50
     warmup: Annotated[int, Field(ge=0)] = 5
-    threads: Positive = 1
+    threads: Threads = 1
     xnnpack: bool = True
 
 
@@ -269,7 +275,7 @@ class Verify(Section):
 class Recipe(Section):
     """A whole run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=f"^{RUN_NAME}$", max_length=MOST_OF_A_NAME)]
     description: str = ""
     task: str | dict[str, Any] = Field(
         "auto",

@@ -110,3 +110,10 @@ def test_a_labels_file_that_cannot_be_used_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"data\.labels: .*labels\.txt"):
         read_class_names(path)
+
+
+def test_a_name_twice_is_refused_with_both_lines(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("cat\ndog\n cat\n")
+    with pytest.raises(InputError, match=r"'cat' twice, in lines 1 and 3"):
+        read_class_names(path)

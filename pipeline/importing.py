@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 import sys
+import sysconfig
+from modulefinder import ModuleFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,8 +19,7 @@ def module(name: str) -> ModuleType:
     Raises:
         Exception: whatever importing it raises; it is the user's to mend, and the caller's to say where it was named.
     """
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    _find_here_too()
     return importlib.import_module(name)
 
 
@@ -27,3 +31,51 @@ def named(reference: str) -> Any:
     """
     where, _, name = reference.partition(":")
     return getattr(module(where), name)
+
+
+def source_digest(reference: str) -> str | None:
+    """SHA-256 over the source of a module and of the modules beside it that it imports, at any depth.
+
+    Installed packages count by the file that is named alone. Nothing is executed but the packages that the module lies
+    in. None where there is no such module; what that means, whoever imports it says.
+
+    Args:
+        reference: `module` or `module:name`.
+    """
+    name = reference.partition(":")[0]
+    _find_here_too()
+    try:
+        spec = importlib.util.find_spec(name)
+    except Exception:
+        return None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        return None
+    files = {name: Path(spec.origin)} | _imported(name, Path(spec.origin))
+    digest = hashlib.sha256()
+    for own, path in sorted(files.items()):
+        digest.update(f"{own}\t{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _imported(name: str, origin: Path) -> dict[str, Path]:
+    """The user's modules that one of the user's modules imports, by name."""
+    if _installed(origin) or name.partition(".")[0] == __package__:
+        return {}
+    finder = ModuleFinder([path or "." for path in sys.path if not _installed(Path(path))], excludes=[__package__])
+    try:
+        finder.import_hook(name)
+    except Exception:  # a syntax error, say: it will be said when the module is imported
+        return {}
+    files = {found: getattr(item, "__file__", None) for found, item in finder.modules.items()}
+    return {found: Path(file) for found, file in files.items() if file}
+
+
+def _installed(path: Path) -> bool:
+    """Whether it is Python's own or a package's, which the versions stand for."""
+    places = (sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return any(path.resolve().is_relative_to(Path(place).resolve()) for place in places)
+
+
+def _find_here_too() -> None:
+    if "" not in sys.path:
+        sys.path.insert(0, "")

@@ -29,6 +29,10 @@ class ArrayColumn:
         self.kind: ColumnKind = kind
         self.names = tuple(names)
 
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        return (self.array,)
+
     def __len__(self) -> int:
         return len(self.array)
 
@@ -81,6 +85,16 @@ class SequenceColumn:
         self.name = name
         self._lock = threading.Lock()
 
+    @property
+    def arrays(self) -> tuple[Array, ...] | None:
+        """Lists and tuples lie in memory; any other sequence is asked for its entries."""
+        if not isinstance(self._entries, list | tuple):
+            return None
+        try:
+            return tuple(self[index] for index in range(len(self)))
+        except CorruptExampleError:
+            return None
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -119,6 +133,10 @@ class WindowColumn:
         self._length = length
         self._name = name
         self.names = tuple(names)
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        return (self._starts, *self._series)
 
     def __len__(self) -> int:
         return len(self._starts)

@@ -51,6 +51,10 @@ class Column(Protocol):
     def names(self) -> tuple[str, ...]:
         """What the values along the last axis are called; empty where they have no names."""
 
+    @property
+    def arrays(self) -> tuple[Array, ...] | None:
+        """Arrays in memory, or mapped into it, that all entries are made of; None where entries are read one by one."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Array:
@@ -145,6 +149,11 @@ class _Chosen:
     @property
     def names(self) -> tuple[str, ...]:
         return self.column.names
+
+    @property
+    def arrays(self) -> tuple[Array, ...] | None:
+        of_all = self.column.arrays
+        return None if of_all is None else (self.indices, *of_all)
 
     def __len__(self) -> int:
         return len(self.indices)

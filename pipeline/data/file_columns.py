@@ -35,6 +35,7 @@ class ImageColumn:
 
     kind: ColumnKind = "image"
     names: tuple[str, ...] = ()
+    arrays: None = None
 
     def __init__(self, root: Path, files: Sequence[str], mode: Mode) -> None:
         self._root = root
@@ -66,6 +67,7 @@ class AudioColumn:
 
     kind: ColumnKind = "audio"
     names: tuple[str, ...] = ()
+    arrays: None = None
 
     def __init__(self, root: Path, files: Sequence[str], sample_rate: int) -> None:
         self._root = root
@@ -103,6 +105,10 @@ class WaveformColumn:
         self._waveforms = waveforms
         self._name = name
         self._rates = rate, sample_rate
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        return (self._waveforms,)
 
     def __len__(self) -> int:
         return len(self._waveforms)

@@ -13,7 +13,7 @@ from pipeline.cluster import Worker, folder_for, worker_of
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Recipe
-from pipeline.workflow.run_folder import FLOAT, PREPARED, Run, root
+from pipeline.workflow.run_folder import FLOAT, PREPARED, Run, run_named
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset
@@ -42,6 +42,8 @@ class RunContext:
     run: Run
     track: Track = quiet
     say: Callable[[str], None] = silent
+    lock: object = field(default=None, repr=False, compare=False)
+    """Keeps other processes out of the folder as long as the context lives."""
 
     @cached_property
     def worker(self) -> Worker:
@@ -163,6 +165,7 @@ def start_run(
     Raises:
         InputError: no such recipe, a wrong setting, or the recipe trains in several processes and TF_CONFIG does not
             say which this is.
+        PipelineError: another process works in the folder.
     """
     if isinstance(recipe, Recipe):
         content = recipe.model_dump(mode="json")
@@ -172,7 +175,18 @@ def start_run(
     else:
         loaded = recipes.load(recipe, list(overrides))
     own = f"{loaded.name}-ptq" if ptq and loaded.qat is not None else loaded.name
-    return RunContext(loaded, Run(folder_for(worker_of(loaded), root() / (name or own))), track, say)
+    return open_context(loaded, Run(folder_for(worker_of(loaded), run_named(name or own).folder)), track, say)
+
+
+def open_context(recipe: Recipe, run: Run, track: Track = quiet, say: Callable[[str], None] = silent) -> RunContext:
+    """A context that writes into the run folder, which is this process's as long as it lives.
+
+    Raises:
+        PipelineError: another process works there.
+    """
+    from pipeline.workflow.run_lock import hold
+
+    return RunContext(recipe, run, track, say, hold(run.folder))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from pipeline.quantization.keep import BASE
 from pipeline.recipe import Format, IoType, Keep, Model, Recipe
 from pipeline.tensors import OPEN, show_shape
 from pipeline.workflow import stages
-from pipeline.workflow.run_folder import CALIBRATION, MANIFEST, Run, newest, root
+from pipeline.workflow.run_folder import CALIBRATION, MANIFEST, Run, name_for, newest, root, run_named
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,10 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
         raise InputError(f"There is no '{target}': give a run folder, a Keras model or a float .tflite.")
     if (target / MANIFEST).is_file():
         return _from_run(Run(target), request, track, say)
-    run = Run(root() / _name(target, request))
+    run = run_named(request.run or name_for(target))
     if request.recipe or request.data:
         recipe = _recipe_for(target, request)
-        return _from_file(stages.RunContext(recipe, run, track, say), target, request)
+        return _from_file(stages.open_context(recipe, run, track, say), target, request)
     return _without_data(run, target, request)
 
 
@@ -104,11 +103,6 @@ def held_out(run: Run) -> HeldOut | None:
     return HeldOut(trial["name"], trial["agreement"], trial["sqnr_db"], report["held_out"])
 
 
-def _name(target: Path, request: Request) -> str:
-    """Of the run; without one the file's, in the characters that a run's name has."""
-    return request.run or re.sub(r"[^A-Za-z0-9._-]+", "-", target.stem).strip("-._") or "model"
-
-
 def _io(request: Request, recipe: Recipe) -> IoType:
     return cast(IoType, request.io) if request.io is not None else recipe.quantize.io
 
@@ -139,7 +133,7 @@ def _recipe_for(target: Path, request: Request) -> Recipe:
         base = recipes.load(request.recipe, request.overrides)
     else:
         base = recipes.parse(_content_for_data(target, request.data or "", request), "--data")
-    name = _name(target, request)
+    name = request.run or name_for(target)
     kept = {
         "signature": base.model.signature,
         "input_shape": base.model.input_shape,
@@ -213,7 +207,7 @@ def compare(
     try:
         recipe = recipes.parse(run.manifest["recipe"], f"the recipe in {run.path(MANIFEST)}")
         formats = [name for name in written if name != "float32"]
-        return stages.measure(stages.RunContext(recipe, run, track, say), formats)
+        return stages.measure(stages.open_context(recipe, run, track, say), formats)
     except InputError as error:
         say(f"not measured: {error}")
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.files import write_bytes, write_text
 from pipeline.progress import Track, quiet
-from pipeline.recipe import Quantize, Recipe
+from pipeline.recipe import Quantize
 from pipeline.versions import versions
+from pipeline.workflow import origins
 from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, StageResult, calibration_inputs, silent
 from pipeline.workflow.provenance import with_metadata
 from pipeline.workflow.run_folder import (
@@ -24,7 +25,6 @@ from pipeline.workflow.run_folder import (
     QAT,
     QAT_KERAS,
     RANGES,
-    identity,
     key_of,
 )
 
@@ -46,18 +46,12 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> StageResult:
     stages = run.manifest["stages"]
     parent = stages["qat" if with_qat else "train"]["outputs"]
     key = key_of(
-        "flatbuffers",
-        stages["train"]["outputs"],
-        parent,
-        recipe.digest("data", "task"),
-        recipe.model.sizes,
-        _calibration_key(recipe),
-        with_qat,
-        versions(),
+        "flatbuffers", stages["train"]["outputs"], parent, origins.of_float_model(context), with_qat, versions()
     )
     if run.has("flatbuffers", key):
         context.say(f"float flatbuffer and ranges: as made before ({PREPARED}, {RANGES})")
         return _result(context, key, repeated=True)
+    run.check_intact("train", *(["qat"] if with_qat else []))
     started = time.time()
     from pipeline.conversion.import_float import converted
     from pipeline.conversion.qat_int8 import same_answers
@@ -107,36 +101,27 @@ def take_built(context: RunContext, function: str, model: Any) -> StageResult:
 
 def taken_before(context: RunContext, origin: Path | str) -> StageResult | None:
     """What `take_file` or `take_built` left of the same model, recipe and data; None where there is nothing."""
-    key = _key_of_taken(context, origin)
+    key = key_of("flatbuffers", origins.of_taken(context, origin), versions())
     if not context.run.has("flatbuffers", key):
         return None
+    origins.describe(context)
     context.say(f"float flatbuffer and ranges: as made before ({PREPARED}, {RANGES})")
     return _result(context, key, repeated=True)
-
-
-def _key_of_taken(context: RunContext, origin: Path | str) -> str:
-    model = context.recipe.model
-    return key_of(
-        "flatbuffers",
-        identity(origin) if isinstance(origin, Path) else origin,
-        [model.signature, model.sizes],
-        context.recipe.digest("data", "task"),
-        context.data.fingerprint,
-        _calibration_key(context.recipe),
-        versions(),
-    )
 
 
 def _take(context: RunContext, origin: Path | str, source: Path | Any) -> StageResult:
     from pipeline.workflow.open_dimensions import converted_for_data
 
-    started, run = time.time(), context.run
+    started, run, made_from = time.time(), context.run, origins.of_taken(context, origin)
     content, _ = converted_for_data(context, source, context.recipe.model.signature)
     run.forget("train", "qat")  # whatever was trained here before is another model
     run.path(QAT).unlink(missing_ok=True)
     _write_float(context, content)
-    facts = {"source": str(origin)} if isinstance(origin, Path) else {}
-    return _finish(context, _key_of_taken(context, origin), content, [FLOAT], started, facts)
+    facts: dict[str, Any] = {"made_from": made_from}
+    if isinstance(origin, Path):
+        facts["source"] = str(origin)
+    about = origins.description(context)
+    return _finish(context, key_of("flatbuffers", made_from, versions()), content, [FLOAT], started, facts, about)
 
 
 def _write_float(context: RunContext, content: bytes) -> None:
@@ -149,13 +134,19 @@ def _write_float(context: RunContext, content: bytes) -> None:
 
 
 def _finish(
-    context: RunContext, key: str, content: bytes, outputs: list[str], started: float, facts: dict[str, Any]
+    context: RunContext,
+    key: str,
+    content: bytes,
+    outputs: list[str],
+    started: float,
+    facts: dict[str, Any],
+    about: Mapping[str, Any] | None = None,
 ) -> StageResult:
     from pipeline.conversion.import_float import as_float_model
 
     imported = as_float_model(content)
     method, files = _write(context, imported.content, imported.ranges)
-    context.run.record("flatbuffers", key, [*outputs, *files], started, ranges=method, **facts)
+    context.run.record("flatbuffers", key, [*outputs, *files], started, about, ranges=method, **facts)
     context.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
     return _result(context, key)
 
@@ -163,11 +154,6 @@ def _finish(
 def _result(context: RunContext, key: str, *, repeated: bool = False) -> StageResult:
     outputs = context.run.manifest["stages"]["flatbuffers"]["outputs"]
     return StageResult("flatbuffers", key, tuple(context.run.path(name) for name in outputs), repeated)
-
-
-def _calibration_key(recipe: Recipe) -> dict[str, Any]:
-    own = recipe.quantize.model_dump(mode="json", exclude={"formats", "io", "keep"})
-    return own | {"ranges": identity(recipe.quantize.ranges)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,15 +35,18 @@ def formats(
     """
     run = context.run
     parent = run.manifest["stages"]["flatbuffers"]["outputs"]
+    said = [context.recipe.name, context.recipe.description, list(context.data.class_names)]
     written: dict[Format, Path] = {}
     quantizer: Quantizer | None = None
     for target in wanted:
         name = f"{target}.tflite" if target != "float32" else PREPARED
         written[target] = run.path(name)
         rules = keep if target in BASE else ()
-        key = key_of("format", target, io_type, [str(rule) for rule in rules], parent, versions())
+        kept = [str(rule) for rule in rules]
+        key = key_of("format", target, io_type, kept, parent, said, versions())
         if target == "float32" or run.has(target, key):
             continue
+        run.check_intact("flatbuffers")
         started = time.time()
         quantizer = quantizer or open_quantizer(context)
         content, corrected = quantizer(target, io_type, rules)
@@ -59,7 +62,7 @@ def formats(
         )
         write_bytes(run.path(name), described)
         changes = [change.to_json() for change in corrected.changes] if corrected else []
-        run.record(target, key, [name], started, io=io_type, keep=[str(rule) for rule in rules], corrected=changes)
+        run.record(target, key, [name], started, io=io_type, keep=kept, corrected=changes)
     audit(written, io_type, keep, run.path(PREPARED))
     return written
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.files import write_text
 from pipeline.recipe import Format
 from pipeline.versions import versions
+from pipeline.workflow import origins
 from pipeline.workflow.context import EVALUATION_CHUNK, RunContext
 from pipeline.workflow.run_folder import FLOAT, METRICS, QAT, key_of
 
@@ -44,11 +45,14 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
         "measure",
         {name: digests[path.name] for name, path in files.items()},
         recipe.digest("task", "data", "evaluate", "benchmark"),
+        origins.of_data(context),
         versions(),
     )
     if run.has("measure", key):
         context.say(f"metrics and latency: as measured before ({METRICS})")
         return run.metrics
+    used = {path.name for path in files.values()}
+    run.check_intact(*(stage for stage, record in stages.items() if used & record["outputs"].keys()))
     started = time.time()
     from pipeline.benchmarking.host import describe_host
     from pipeline.benchmarking.latency import benchmark

@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.files import copy, sha256, write_text
+from pipeline.recipe import MOST_OF_A_NAME, RUN_NAME
 from pipeline.versions import versions
 
 MANIFEST = "manifest.json"
@@ -76,14 +78,39 @@ class Run:
     def has(self, stage: str, key: str) -> bool:
         """Whether the stage was done with this key and its files are as it left them."""
         record = self.manifest.get("stages", {}).get(stage)
-        if record is None or record["key"] != key:
-            return False
-        return all(
-            self.path(name).is_file() and sha256(self.path(name)) == digest
-            for name, digest in record["outputs"].items()
-        )
+        return record is not None and record["key"] == key and self._changed(record) is None
 
-    def record(self, stage: str, key: str, outputs: Iterable[str], started: float, **facts: Any) -> None:
+    def check_intact(self, *stages: str) -> None:
+        """See that the files of these stages, which others are to be made from, are as the stages left them.
+
+        Raises:
+            InputError: one is missing, or another program wrote it.
+        """
+        records = self.manifest.get("stages", {})
+        for stage in stages:
+            changed = self._changed(records[stage])
+            if changed is not None:
+                raise InputError(
+                    f"'{self.path(changed)}' is not the file that this run made: it is missing, or something else "
+                    "wrote it since. Run the recipe again, which makes it anew."
+                )
+
+    def _changed(self, record: Mapping[str, Any]) -> str | None:
+        """The first file that is not as its stage left it."""
+        for name, digest in record["outputs"].items():
+            if not self.path(name).is_file() or sha256(self.path(name)) != digest:
+                return str(name)
+        return None
+
+    def record(
+        self,
+        stage: str,
+        key: str,
+        outputs: Iterable[str],
+        started: float,
+        about: Mapping[str, Any] | None = None,
+        **facts: Any,
+    ) -> None:
         """Note that a stage is done.
 
         Args:
@@ -91,6 +118,7 @@ class Run:
             key: Over all it depends on.
             outputs: Names of the files it wrote.
             started: `time.time()` when it began.
+            about: What holds of the whole run from now on, as `describe` takes it.
             facts: What else is worth keeping (history, parents).
         """
         manifest = self.manifest
@@ -102,7 +130,7 @@ class Run:
             "outputs": {name: sha256(self.path(name)) for name in outputs},
             **facts,
         }
-        self._write({**manifest, "stages": stages})
+        self._write({**manifest, **(about or {}), "versions": versions(), "stages": stages})
 
     def forget(self, *stages: str) -> None:
         """Drop the records of stages whose parent was made anew; they no longer belong to this run."""
@@ -117,6 +145,8 @@ class Run:
         record = other.manifest["stages"][stage]
         for name in record["outputs"]:
             copy(other.path(name), self.path(name))
+        if self._changed(record) is not None:  # another process makes the other run anew
+            return False
         manifest = self.manifest
         self._write({**manifest, "stages": {**manifest.get("stages", {}), stage: record}})
         return True
@@ -128,14 +158,6 @@ class Run:
 def key_of(*parts: Any) -> str:
     """SHA-256 over JSON-able parts: a stage's key."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def identity(path: Path | None) -> Any:
-    """What stands for a file or folder in a key, without reading it: path, sizes and times of change."""
-    if path is None or not path.exists():
-        return str(path)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 def newest(root: Path) -> Run:
@@ -151,6 +173,25 @@ def newest(root: Path) -> Run:
             "`pipeline run RECIPE`, or name what to export."
         )
     return Run(manifests[-1].parent)
+
+
+def run_named(name: str) -> Run:
+    """The run of that name, there or not.
+
+    Raises:
+        InputError: it is no name but a path, or has signs that not every file system takes.
+    """
+    if not re.fullmatch(RUN_NAME, name) or len(name) > MOST_OF_A_NAME:
+        raise InputError(
+            f"A run is called by letters, digits, '.', '_' and '-', the first a letter or digit, at most "
+            f"{MOST_OF_A_NAME}, not '{shortened(name)}'. It lies in '{root()}'; PIPELINE_RUNS names another folder."
+        )
+    return Run(root() / name)
+
+
+def name_for(path: Path) -> str:
+    """What the run of a model file is called: the file's name without its ending, as far as a run may be called so."""
+    return re.sub("[^A-Za-z0-9._-]+", "-", path.absolute().stem).strip("-._")[:MOST_OF_A_NAME] or "model"
 
 
 def root() -> Path:

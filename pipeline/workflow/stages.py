@@ -6,18 +6,25 @@ and records them there; one that was done before, from the same recipe, data, pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline import recipe as recipes
 from pipeline.errors import InputError
-from pipeline.files import write_text
 from pipeline.progress import Track, quiet
-from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, StageResult, calibration_inputs, silent
+from pipeline.workflow import origins
+from pipeline.workflow.context import (
+    EVALUATION_CHUNK,
+    RunContext,
+    StageResult,
+    calibration_inputs,
+    open_context,
+    silent,
+)
 from pipeline.workflow.float_model_stage import flatbuffers, take_built, take_file, taken_before
 from pipeline.workflow.format_stage import formats, open_quantizer
 from pipeline.workflow.measurement import measure
-from pipeline.workflow.run_folder import FLOAT, FLOAT_KERAS, LABELS, MANIFEST, PREPARED, QAT, QAT_KERAS, RANGES, Run
+from pipeline.workflow.run_folder import FLOAT, FLOAT_KERAS, MANIFEST, PREPARED, QAT, QAT_KERAS, RANGES, Run
 from pipeline.workflow.training_stages import qat, train
 
 __all__ = [
@@ -30,11 +37,11 @@ __all__ = [
     "RANGES",
     "RunContext",
     "calibration_inputs",
-    "describe",
     "flatbuffers",
     "formats",
     "make_float_model",
     "measure",
+    "open_context",
     "open_quantizer",
     "qat",
     "reopen",
@@ -72,8 +79,8 @@ def train_recipe(context: RunContext, *, with_qat: bool) -> StageResult:
     Raises:
         InputError: the recipe, its data or its model cannot be used, or `with_qat` and the recipe has no QAT.
     """
-    describe(context)
-    trained = train(context)
+    origins.describe_new(context)
+    trained = train(context, with_qat=with_qat)
     return qat(context) if with_qat else trained
 
 
@@ -90,11 +97,10 @@ def make_float_model(context: RunContext, *, with_qat: bool) -> None:
     model = context.recipe.model
     trains = with_qat or (context.recipe.train is not None and context.recipe.train.epochs > 0)
     if not trains and model.path is not None:
-        describe(context)
+        origins.describe_new(context)
         take_file(context, model.path)
         return
     if not trains and model.function is not None and taken_before(context, model.function) is not None:
-        describe(context)
         return
     try:
         train_recipe(context, with_qat=with_qat)
@@ -113,14 +119,15 @@ def reopen(run: Run, track: Track = quiet, say: Callable[[str], None] = silent) 
 
     Raises:
         InputError: it is no run, its recipe is damaged, or it was stopped before it had a model.
+        PipelineError: another process works in it.
     """
     if not run.path(MANIFEST).is_file():
         raise InputError(f"'{run.folder}' is no run folder, it has no {MANIFEST}: give the folder of a run.")
     manifest = run.manifest
-    context = RunContext(
-        recipes.parse(manifest.get("recipe", {}), f"the recipe in {run.path(MANIFEST)}"), run, track, say
-    )
+    recipe = recipes.parse(manifest.get("recipe", {}), f"the recipe in {run.path(MANIFEST)}")
+    context = open_context(recipe, run, track, say)
     stages = manifest.get("stages", {})
+    _say_what_changed(context, stages)
     if "train" in stages:
         flatbuffers(context, with_qat="qat" in stages)
     elif "flatbuffers" not in stages:
@@ -128,17 +135,19 @@ def reopen(run: Run, track: Track = quiet, say: Callable[[str], None] = silent) 
     return context
 
 
-def describe(context: RunContext) -> None:
-    """Record the recipe and the data in the manifest, and write the labels."""
-    data = context.data
-    context.run.describe(
-        name=context.recipe.name,
-        recipe=context.recipe.model_dump(mode="json"),
-        data={
-            "fingerprint": data.fingerprint,
-            "inputs": {name: list(spec.shape[1:]) for name, spec in data.inputs.items()},
-            "targets": {name: list(spec.shape[1:]) for name, spec in data.targets.items()},
-            "splits": {name: len(examples) for name, examples in data.splits.items()},
-        },
-    )
-    write_text(context.run.path(LABELS), "\n".join(data.class_names) + "\n")
+def _say_what_changed(context: RunContext, stages: Mapping[str, Any]) -> None:
+    """Whether what is made from now on would be of other data, code or files than the weights are."""
+    model = context.recipe.model
+    now: dict[str, Callable[[], dict[str, Any]]] = {
+        "train": lambda: origins.of_training(context),
+        "qat": lambda: origins.of_qat(context),
+    }
+    if "train" not in stages:
+        now = {"flatbuffers": lambda: origins.of_taken(context, model.path or str(model.function))}
+    kept = {stage: stages[stage].get("made_from") for stage in now if stage in stages}
+    changed = [what for stage, record in kept.items() for what in origins.differences(record, now[stage]())]
+    if changed:
+        context.say(
+            f"warning: since '{context.run.folder}' was made, {' and '.join(dict.fromkeys(changed))} changed: what is "
+            "made now mixes the old model with that. Run the recipe again to make all of it anew."
+        )

@@ -11,32 +11,34 @@ from pipeline.cluster import trains_together
 from pipeline.errors import InputError
 from pipeline.files import replacing
 from pipeline.versions import versions
+from pipeline.workflow import origins
 from pipeline.workflow.context import RunContext, StageResult
-from pipeline.workflow.run_folder import FLOAT_KERAS, QAT_KERAS, Run, identity, key_of
+from pipeline.workflow.run_folder import FLOAT_KERAS, QAT_KERAS, Run, key_of
 
 if TYPE_CHECKING:
     from pipeline.tasks.task import Metric, Task
 
 
-def train(context: RunContext) -> StageResult:
+def train(context: RunContext, *, with_qat: bool = False) -> StageResult:
     """Build or load the model and train it in float where the recipe has a `train` section.
 
     Writes `float.keras`.
+
+    Args:
+        context: The run.
+        with_qat: Whether QAT follows: what it trained before stays the run's model until it has trained anew.
     """
     recipe, run = context.recipe, context.run
-    key = key_of(
-        "train",
-        recipe.digest("model", "data", "train", "task"),
-        context.data.fingerprint,
-        identity(recipe.model.path),
-        versions(),
-    )
+    origin = origins.of_training(context)
+    key = key_of("train", origin, versions())
     done = run.has("train", key)
     if not done and run.adopt("train", key, Run(run.folder.parent / recipe.name)):
         run.forget("qat", "flatbuffers")
         done = True
     if _everywhere(context, done):
         context.say(f"float model: as trained before ({FLOAT_KERAS})")
+        if not with_qat or "qat" not in run.manifest["stages"]:
+            origins.describe(context)
         return StageResult("train", key, (run.path(FLOAT_KERAS),), repeated=True)
     started = time.time()
     from pipeline.models.build import build
@@ -62,7 +64,7 @@ def train(context: RunContext) -> StageResult:
         context.say(f"float model: {model.name}, {model.count_params():,} parameters, weights as given")
     _save(model, run.path(FLOAT_KERAS))
     run.forget("qat", "flatbuffers")  # they were made from the float model that was here before
-    run.record("train", key, [FLOAT_KERAS], started, **facts)
+    run.record("train", key, [FLOAT_KERAS], started, origins.description(context), made_from=origin, **facts)
     return StageResult("train", key, (run.path(FLOAT_KERAS),))
 
 
@@ -75,10 +77,11 @@ def qat(context: RunContext) -> StageResult:
     recipe, run = context.recipe, context.run
     if recipe.qat is None:
         raise InputError(f"The recipe '{recipe.name}' has no qat section: add one, or leave the QAT out with --ptq.")
-    parent, kept = run.manifest["stages"]["train"]["outputs"], [str(rule) for rule in recipe.quantize.keep]
-    key = key_of("qat", parent, recipe.digest("data", "task", "qat"), kept, versions())
+    parent, origin = run.manifest["stages"]["train"]["outputs"], origins.of_qat(context)
+    key = key_of("qat", parent, origin, versions())
     if _everywhere(context, run.has("qat", key)):
         context.say(f"QAT: as trained before ({QAT_KERAS})")
+        origins.describe(context)
         return StageResult("qat", key, (run.path(QAT_KERAS),), repeated=True)
     started = time.time()
     from pipeline.conversion.qat_int8 import int8_score
@@ -99,7 +102,7 @@ def qat(context: RunContext) -> StageResult:
         )
     context.say(f"QAT: {history.outcome(_deciding(task), recipe.qat.epochs)}, {time.time() - started:.0f} s")
     _save(model, run.path(QAT_KERAS))
-    run.record("qat", key, [QAT_KERAS], started, history=vars(history))
+    run.record("qat", key, [QAT_KERAS], started, origins.description(context), made_from=origin, history=vars(history))
     return StageResult("qat", key, (run.path(QAT_KERAS),))
 
 

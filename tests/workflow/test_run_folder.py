@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import write_text
 from pipeline.workflow import run_folder
-from pipeline.workflow.run_folder import Run, identity, key_of
+from pipeline.workflow.run_folder import Run, key_of, name_for, run_named
 
 
 def finished(folder: Path, stage: str = "train", content: str = "weights") -> Run:
@@ -73,6 +73,35 @@ def test_a_stage_whose_file_was_changed_is_not_taken_over(tmp_path: Path) -> Non
     other.path("train").write_text("damaged")
     assert not Run(tmp_path / "b").adopt("train", "key", other)
     assert not (tmp_path / "b").exists()
+
+
+def test_what_changed_while_it_was_copied_is_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(source: Path, target: Path) -> None:
+        write_text(target, "of another training")
+
+    monkeypatch.setattr(run_folder, "copy", overtaken)
+    run = Run(tmp_path / "b")
+    assert not run.adopt("train", "key", finished(tmp_path / "a"))
+    assert not run.has("train", "key")
+
+
+def test_files_that_something_else_wrote_are_nothing_to_go_on_from(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    run.check_intact("train")
+    run.path("train").write_text("another model")
+    with pytest.raises(InputError, match=r"train' is not the file that this run made"):
+        run.check_intact("train")
+    run.path("train").unlink()
+    with pytest.raises(InputError, match="missing"):
+        run.check_intact("train")
+
+
+def test_what_holds_of_the_whole_run_is_written_with_a_stage(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    run.record("qat", "key", ["train"], 0.0, {"recipe": {"name": "new"}}, made_from={"data": 1})
+    assert run.manifest["recipe"] == {"name": "new"}
+    assert run.manifest["stages"]["qat"]["made_from"] == {"data": 1}
+    assert run.has("train", "key")
 
 
 def test_a_run_takes_nothing_over_from_itself_or_from_nowhere(tmp_path: Path) -> None:
@@ -145,17 +174,6 @@ def test_a_key_depends_on_every_value_and_not_on_the_order_of_a_mapping() -> Non
     assert len({key_of("a", 1), key_of("a", 2), key_of("b", 1), key_of(1, "a"), key_of("a"), key_of()}) == 6
 
 
-def test_a_files_identity_changes_with_its_content(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "model"
-    write_text(path, "one")
-    before = identity(path), identity(path.parent)
-    assert (identity(path), identity(path.parent)) == before
-    path.write_text("three")
-    assert identity(path) != before[0]
-    assert identity(path.parent) != before[1]
-    assert identity(tmp_path / "nothing") == str(tmp_path / "nothing")
-
-
 def test_the_manifest_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = finished(tmp_path)
 
@@ -168,3 +186,25 @@ def test_the_manifest_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch
             run.record("qat", "key", ["train"], 0.0)
     assert run.has("train", "key")
     assert set(json.loads(run.path("manifest.json").read_text())["stages"]) == {"train"}
+
+
+@pytest.mark.parametrize("name", ["../a", "/tmp/a", "a/b", "..", ".", "", "-a", "a\n", "a" * 101, "caf\udce9", "a b"])
+def test_a_run_stays_inside_the_folder_of_runs(name: str) -> None:
+    with pytest.raises(InputError, match="A run is called by letters"):
+        run_named(name)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/my model.h5", "my-model"),
+        ("caf\udce9.tflite", "caf"),
+        (".tflite", "tflite"),
+        ("a/..", None),
+        ("é", "model"),
+    ],
+)
+def test_a_model_files_run_is_called_as_the_file_as_far_as_it_can_be(path: str, name: str | None) -> None:
+    found = name_for(Path(path))
+    assert run_named(found).folder.name == found
+    assert name is None or found == name

@@ -167,7 +167,8 @@ def _map_in_place(path: Path, member: zipfile.ZipInfo) -> NDArray[Any]:
 
 def _unpacked(path: Path, member: zipfile.ZipInfo) -> Path:
     stat = path.stat()
-    key = f"{path.resolve()}\t{stat.st_mtime_ns}\t{stat.st_size}\t{member.filename}"
+    # The archive's own checksum too: a file that was replaced under its old date and size is another one.
+    key = f"{path.resolve()}\t{stat.st_mtime_ns}\t{stat.st_size}\t{member.filename}\t{member.CRC}\t{member.file_size}"
     folder = cache_folder() / "npz" / hashlib.sha256(key.encode()).hexdigest()[:16]
     file = folder / "array.npy"
     if not file.is_file():

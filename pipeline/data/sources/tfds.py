@@ -31,6 +31,7 @@ class TfdsColumn:
 
     kind: ColumnKind = "image"
     names: tuple[str, ...] = ()
+    arrays: None = None
 
     def __init__(self, records: Sequence[dict[str, Any]], key: str, name: str) -> None:
         self._records = records

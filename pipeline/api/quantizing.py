@@ -114,7 +114,7 @@ def quantize(
         keep: Operators that stay out of int8, as `pipeline export --keep` takes them: `"conv_1*=float32"`.
         task: What counts as the same answer; `auto` reads it off the model.
         track: Progress, for example `pipeline.progress.bar`.
-        settings: Further keys of a recipe's `quantize` section: `percentile`, `equalize`, `rounding`, `budget`, ….
+        settings: Further keys of a recipe's `quantize` section: `percentile`, `equalize`, `rounding`, `work`, ….
 
     Raises:
         InputError: no such model, a quantized one, no data for a format that needs it, examples that the model does not
@@ -179,7 +179,7 @@ class _Calibration:
 def _section(io: str, calibration: str, keep: Sequence[str | Keep], settings: dict[str, Any]) -> Quantize:
     from pipeline.quantization.keep import parse
 
-    known = set(Quantize.model_fields) - {"formats", "io", "keep", "calibration"}
+    known = {*Quantize.model_fields, "budget"} - {"formats", "io", "keep", "calibration"}
     for name in settings:
         if name not in known:
             raise InputError(f"quantize knows no setting '{name}'.{did_you_mean(name, known)}")

@@ -55,7 +55,7 @@ def export(
             "--data",
             metavar="DATA",
             help="Representative examples: a folder of images or WAV files, a .csv, an .npz (arrays called as the "
-            "inputs), or module:function. Of images say the scale too: --set data.preprocess.scale=….",
+            "inputs), an .npy, or module:function. Of images say the scale too: --set data.preprocess.scale=….",
         ),
     ] = None,
     overrides: Overrides = None,

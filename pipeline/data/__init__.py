@@ -13,7 +13,7 @@ from pipeline.data.examples import Column, CorruptExampleError, Examples
 from pipeline.data.loader import Dataset, specs_of
 from pipeline.data.preparation import prepare
 from pipeline.data.preprocess import Preprocessor
-from pipeline.data.sources import EMBEDDED, SPLITS, KnownTarget, Source, open_source
+from pipeline.data.sources import EMBEDDED, SPLITS, KnownTarget, Source, is_flat_folder, open_source
 from pipeline.data.splits import split
 from pipeline.recipe import Data, Target, TargetKind
 from pipeline.tensors import Batch
@@ -29,18 +29,21 @@ __all__ = [
     "KnownTarget",
     "Preprocessor",
     "Source",
+    "is_flat_folder",
     "load",
     "open_source",
 ]
 
 
-def load(data: Data, target_kind: TargetKind | None = None) -> Dataset:
+def load(data: Data, target_kind: TargetKind | None = None, *, trains: bool = True) -> Dataset:
     """Open a recipe's data: find the examples, divide them, read one to know the shapes.
 
     Args:
         data: The recipe's section.
         target_kind: What the task takes, for a target whose kind neither the recipe nor the source says: `value` for a
             regression, so that whole numbers are no classes.
+        trains: Whether a model is trained on the data. Where none is, all examples calibrate, up to `data.calibration`
+            of them, and images need no labels: they may lie in one folder.
 
     Raises:
         InputError: something is missing or wrong with what `data` describes.
@@ -48,8 +51,11 @@ def load(data: Data, target_kind: TargetKind | None = None) -> Dataset:
     """
     if target_kind is not None:
         data = _with_kind(data, target_kind)
+    if not trains and data.targets is None and data.label_pattern is None and is_flat_folder(data):
+        data = data.model_copy(update={"targets": {}})
     source = open_source(data)
-    splits = split(source, data)
+    divided = split(source, data, trains=trains)
+    splits = divided.examples
     skipped: dict[str, str] = {}
     may_skip = skipped if data.on_corrupt == "skip" else None
     preparation, inputs, targets, where = prepare(splits, source.targets, data, may_skip)
@@ -63,6 +69,7 @@ def load(data: Data, target_kind: TargetKind | None = None) -> Dataset:
         where,
         data.on_corrupt,
         skipped,
+        divided.calibrating,
     )
 
 

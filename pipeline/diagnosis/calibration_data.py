@@ -49,6 +49,7 @@ def diagnose(
     described: Metadata | None = None,
     *,
     task: Task | None = None,
+    trains: bool = True,
     threads: int = 2,
     track: Track = quiet,
 ) -> Diagnosis:
@@ -61,6 +62,7 @@ def diagnose(
         described: The model's metadata.
         task: How the model's outputs are read. A classifier of images is asked on which scale it answers best; of
             other tasks, and where it is None, the answers are not looked at.
+        trains: Whether a model is trained on the data (`pipeline.data.load`).
         threads: Interpreter threads.
         track: Follows the passes over the data.
 
@@ -68,14 +70,16 @@ def diagnose(
         InputError: there is no calibration split, none of it can be read, or the model takes other inputs than the
             recipe gives.
     """
-    dataset = load(data.model_copy(update={"on_corrupt": "skip"}))
+    dataset = load(data.model_copy(update={"on_corrupt": "skip"}), trains=trains)
     examined = _Examined(open_runner(model, "xnnpack", 1, threads=threads), dataset, described, task, track)
     mine = collect(dataset, examined.kinds, CALIBRATION, None, track)
-    split = next((name for name in EVALUATION if name in dataset.splits), None)
+    apart = [name for name in EVALUATION if name in dataset.splits and name not in dataset.calibrating]
+    split = next(iter(apart), None)
     other = collect(dataset, examined.kinds, split, mine, track) if split is not None else None
     notes = _Notes()
     if other is None:
-        notes.left_out.append("classes, ranges and copies against an evaluation split: the data has none")
+        why = "its examples calibrate too" if dataset.calibrating else "the data has none"
+        notes.left_out.append(f"classes, ranges and copies against an evaluation split: {why}")
 
     # Causes stand before their consequences: of the same severity, findings keep this order.
     findings = readable.readable(mine.broken, CALIBRATION, len(mine.examples), data.on_corrupt)

@@ -313,6 +313,11 @@ class Recipe(Section):
             raise ValueError("train.strategy and qat.strategy must both be multi_worker, or neither")
         return self
 
+    @property
+    def trains(self) -> bool:
+        """Whether the model learns from the data; else they only calibrate and judge it."""
+        return self.qat is not None or (self.train is not None and self.train.epochs > 0)
+
     def digest(self, *sections: str) -> str:
         """SHA-256 over the given sections (all by default), as JSON with sorted keys."""
         content = self.model_dump(mode="json", include=set(sections) or None)

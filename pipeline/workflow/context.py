@@ -61,7 +61,7 @@ class RunContext:
         """
         from pipeline.data import load
 
-        return load(self.recipe.data)
+        return load(self.recipe.data, trains=self.recipe.trains)
 
     @cached_property
     def resolved(self) -> Resolved:

@@ -64,7 +64,7 @@ def evaluate_files(
 
     files = targets.model_files(models)
     settings = targets.recipe_of(recipe, overrides, list(files.values()))
-    data = load(settings.data)
+    data = load(settings.data, trains=settings.trains)
     against = "float" if reference is None and "float" in files else None
     shown = list(files)
     if reference is not None:

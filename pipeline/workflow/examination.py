@@ -35,9 +35,16 @@ def examine_data(target: DataTarget, track: Track = quiet) -> Diagnosis:
     from pipeline.tflite import flatbuffer, metadata
 
     content = flatbuffer.load(target.model)
-    data = load(target.recipe.data.model_copy(update={"on_corrupt": "skip"}))
+    data = load(target.recipe.data.model_copy(update={"on_corrupt": "skip"}), trains=target.recipe.trains)
     task = resolve_task(target.recipe, data, content).task
-    return diagnose(content, target.recipe.data, metadata.read(target.described), task=task, track=track)
+    return diagnose(
+        content,
+        target.recipe.data,
+        metadata.read(target.described),
+        task=task,
+        trains=target.recipe.trains,
+        track=track,
+    )
 
 
 def examine_model(target: KerasTarget, say: Callable[[str], None] = silent) -> ModelExamination:

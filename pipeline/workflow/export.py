@@ -222,7 +222,7 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
     if starving:
         raise InputError(
             f"{' and '.join(starving)} needs a representative dataset to measure activation ranges on: give "
-            f"--recipe RECIPE, or --data FILE (a folder, .npz, .csv or module:function), beside '{target}'."
+            f"--recipe RECIPE, or --data FILE (a folder, .npz, .npy, .csv or module:function), beside '{target}'."
         )
     sizes = recipes.parse(_with_settings({"name": "sizes", "model": {"path": str(target)}}, request), "--set").model
     described = metadata.read(target) if target.suffix == ".tflite" else None

@@ -167,7 +167,7 @@ def _result(context: RunContext, key: str, *, repeated: bool = False) -> StageRe
 
 def _calibration_key(recipe: Recipe) -> dict[str, Any]:
     own = recipe.quantize.model_dump(mode="json", exclude={"formats", "io", "keep"})
-    return own | {"ranges": identity(recipe.quantize.ranges)}
+    return own | {"ranges": identity(recipe.quantize.ranges), "trains": recipe.trains}
 
 
 @dataclass(frozen=True, eq=False)

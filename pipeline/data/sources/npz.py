@@ -1,4 +1,4 @@
-"""`npz`: numpy's archive of arrays, memory-mapped so that its size does not matter."""
+"""`npz`: numpy's archive of arrays, or one array (.npy), memory-mapped so that its size does not matter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS = "x_train and y_train, x_test and y_test (x_validation, x_calibration), or
 
 
 def read(data: Data, names: tuple[str, ...] | None) -> Source:
-    """The arrays of an NPZ file.
+    """The arrays of an NPZ file, or the one of an NPY file, which is the input of unlabelled examples.
 
     Uncompressed arrays are mapped where they are, compressed ones are unpacked once to the cache folder. The inputs and
     targets are those of the recipe; by default x and, where it is there, y. uint8 [N, H, W] are grey images.
@@ -31,7 +31,9 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     Raises:
         InputError: not an NPZ file, keys missing, or targets wrong.
     """
-    path = required_path(data, "an NPZ file")
+    path = required_path(data, "an NPZ or NPY file")
+    if path.suffix.lower() == ".npy":
+        return _one_array(path, data, names)
     try:
         with zipfile.ZipFile(path) as archive:
             members = {Path(info.filename).stem: info for info in archive.infolist()}
@@ -57,6 +59,18 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
             {name: given[name] for name in targets if name in given},
         )
     return source_of_arrays(arrays, data, names)
+
+
+def _one_array(path: Path, data: Data, names: tuple[str, ...] | None) -> Source:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"data.path: {path} is not an NPY file of numbers ({error}).") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"data.path: {path} holds several arrays: call it .npz.")
+    if array.ndim == 0:
+        raise InputError(f"data.path: {path} is a single value, not an array of examples.")
+    return source_of_arrays({"train": ({"x": array}, {})}, data, names)
 
 
 def _key(name: str, suffix: str) -> str:

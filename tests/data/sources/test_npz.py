@@ -98,9 +98,10 @@ def test_a_wrong_archive_is_refused(tmp_path, arrays, message):
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
-    np.save(tmp_path / "a.npz.npy", X)
+    np.save(tmp_path / "a.npy", X)
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
     with pytest.raises(InputError, match="is not an NPZ file"):
-        open_npz(tmp_path / "a.npz.npy")
+        open_npz(tmp_path / "a.npz")
 
 
 def test_a_damaged_archive_is_refused_and_leaves_nothing_in_the_cache(tmp_path, cache):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from pipeline.cli.options import AsJson, Overrides, RunName
 
 if TYPE_CHECKING:
     from pipeline.recipe import Format
+    from pipeline.workflow.export_judgement import Judgement
 
 
 def export(
@@ -76,7 +77,6 @@ def export(
     from pipeline.quantization.keep import parse
     from pipeline.tflite.inspect import inspect
     from pipeline.workflow import export as targets
-    from pipeline.workflow.run_folder import Run
 
     asked: dict[Format, bool] = {
         "int8": int8,
@@ -88,40 +88,68 @@ def export(
         "float32": float32,
     }
     wanted = tuple(name for name, chosen in asked.items() if chosen or (every and name != "float32")) or ("int8",)
+    rules = tuple(map(parse, keep or ()))
     written = targets.export(
-        targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run, tuple(map(parse, keep or ()))),
-        bar,
-        show.say,
+        targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run, rules), bar, show.say
     )
     metrics = targets.compare(written, bar, show.say) if every else None
+    judged = targets.judge(written, bar, show.say, rules)
     folder = next(iter(written.values())).parent
     if metrics is not None:
         if json:
-            show.as_json(metrics)
+            show.as_json(metrics | {"judged": judged.to_json()} if judged else metrics)
             return
         show_metrics(metrics)
         typer.echo(f"{folder}/ holds the models.")
+        _warn(judged)
         return
     found = {name: inspect(path) for name, path in written.items()}
-    measured = targets.held_out(Run(folder)) if "int8" in written and not keep else None
     if json:
-        show.as_json(
-            {
-                name: {
-                    "path": str(written[name]),
-                    "size_bytes": entry.size_bytes,
-                    "verdict": entry.verdict.text,
-                    "per_channel": entry.per_channel,
-                    **({"held_out": vars(measured)} if measured and name == "int8" else {}),
-                }
-                for name, entry in found.items()
+        scores = judged.to_json()["models"] if judged else {}
+        content: dict[str, Any] = {
+            name: {
+                "path": str(written[name]),
+                "size_bytes": entry.size_bytes,
+                "verdict": entry.verdict.text,
+                "per_channel": entry.per_channel,
+                **({"measured": scores[name]} if name in scores else {}),
             }
-        )
+            for name, entry in found.items()
+        }
+        show.as_json(content | {"judged": judged.to_json()} if judged else content)
         return
     show.table(
         ["file", "size", "what it is"],
         [(written[name].name, show.size(entry.size_bytes), entry.verdict.text) for name, entry in found.items()],
     )
-    if measured is not None:
-        typer.echo(str(measured))
+    if judged is not None:
+        _print(judged)
     typer.echo(f"in {folder}/")
+    _warn(judged)
+
+
+def _print(judged: Judgement) -> None:
+    """How near each format is to the float model: by the task, by the metric where there are labels, by output."""
+    from pipeline.cli import show
+    from pipeline.cli.metrics_table import Column, metric_columns, table
+
+    blocks = {name: score.to_json() for name, score in judged.scores.items()}
+    columns = metric_columns(judged.task, list(blocks.values()), judged.against)
+    if not any(column.name == "SQNR" for column in columns):
+        worst = [None if score.compared is None else score.compared.sqnr_db for score in judged.scores.values()]
+        columns.append(Column("SQNR", ["–" if one is None else show.decibels(one) for one in worst]))
+    table([Column("model", list(blocks)), *columns])
+    for name, score in judged.scores.items():
+        outputs = score.compared.fidelity if score.compared is not None else {}
+        if len(outputs) > 1:
+            listed = ", ".join(f"'{output}' {show.decibels(one.sqnr_db)}" for output, one in outputs.items())
+            typer.echo(f"{name}, by output: {listed}")
+    typer.echo(f"against {judged.against}, on {judged.where}")
+
+
+def _warn(judged: Judgement | None) -> None:
+    from pipeline.cli import show
+    from pipeline.workflow.export_judgement import say_findings
+
+    if judged is not None:
+        say_findings(judged, show.say)

@@ -17,6 +17,7 @@ from pipeline.diagnosis.checks import (
     classes,
     duplicates,
     flat_inputs,
+    label_fit,
     metadata_agreement,
     normalisation,
     range_coverage,
@@ -87,11 +88,13 @@ def diagnose(
         findings += readable.readable(other.broken, other.split, len(other.examples), data.on_corrupt)
     scale = _scale(examined, mine, notes)
     findings += scale
+    if not _wrong(scale):  # on the wrong scale answers mean nothing
+        findings += _label_fit(examined, split or CALIBRATION, notes)
     findings += _copies(mine, other, notes)
     measured, tapped = None, tap(model)
     if tapped is None:
         notes.left_out.append("activation ranges and how they grow: they take the float model, this one is quantized")
-    elif any(finding.severity == "error" for finding in scale):
+    elif _wrong(scale):
         notes.left_out.append("activation ranges and how they grow: on the wrong scale they mean nothing")
     else:
         measured = _measure(examined, tapped, notes)
@@ -103,6 +106,38 @@ def diagnose(
         findings += _ranges(examined, tapped, measured, other)
     sizes = {part.split: part.count for part in (mine, other) if part is not None}
     return Diagnosis(worst_first(findings), sizes, tuple(notes.checked), tuple(notes.left_out))
+
+
+def scale_and_labels(
+    model: bytes, dataset: Dataset, split: str, task: Task | None = None, *, threads: int = 2, track: Track = quiet
+) -> list[Finding]:
+    """The cheap part of `diagnose`, for an export: whether the inputs are on the scale that the model expects, and
+    whether its classes are the data's.
+
+    Args:
+        model: A float .tflite file's content.
+        dataset: The data, with a calibration split.
+        split: Where the answers are held against labels.
+        task: As `diagnose`.
+        threads: Interpreter threads.
+        track: Follows the passes over the data.
+
+    Raises:
+        InputError: as `diagnose`.
+    """
+    examined = _Examined(open_runner(model, "xnnpack", 1, threads=threads), dataset, None, task, track)
+    notes = _Notes()
+    mine = collect(dataset, examined.kinds, CALIBRATION, None, track)
+    scale = _scale(examined, mine, notes)
+    return scale if _wrong(scale) else [*scale, *_label_fit(examined, split, notes)]
+
+
+def label_findings(
+    model: bytes, dataset: Dataset, split: str, task: Task | None = None, *, threads: int = 2, track: Track = quiet
+) -> list[Finding]:
+    """Whether the model's classes are the data's; see `scale_and_labels`."""
+    examined = _Examined(open_runner(model, "xnnpack", 1, threads=threads), dataset, None, task, track)
+    return _label_fit(examined, split, _Notes())
 
 
 class _Examined:
@@ -180,6 +215,10 @@ def _scale(examined: _Examined, mine: SplitStatistics, notes: _Notes) -> list[Fi
     return found
 
 
+def _wrong(scale: list[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in scale)
+
+
 def _ask(
     examined: _Examined, kind: InputKind, statistics: InputStatistics, notes: _Notes
 ) -> tuple[list[Finding], bool]:
@@ -208,6 +247,20 @@ def _ask(
             "normalisation by the model's answers: on no scale does it know the labels better than by chance"
         )
     return found, normalisation.knows_labels({"as": answers[normalisation.AS_IT_IS]})
+
+
+def _label_fit(examined: _Examined, split: str, notes: _Notes) -> list[Finding]:
+    """Whether the classes are the data's, by their number and by the answers."""
+    dataset, task = examined.dataset, examined.task
+    if not isinstance(task, Classification) or not dataset.targets:
+        notes.left_out.append("the classes' order: there are no classes to hold answers against")
+        return []
+    batches = examined.track(sample(dataset, split, label_fit.EXAMPLES), "asking for classes")
+    asked = asking.ask(examined.runner, task, batches, next(iter(dataset.inputs)), {"": lambda x: x})[""]
+    notes.checked.append(f"the classes' number and order ({len(asked.right)} examples)")
+    if asked.labels is None:
+        return []
+    return label_fit.label_fit(asked.predicted, asked.labels, asked.classes, dataset.class_names)
 
 
 def _copies(mine: SplitStatistics, other: SplitStatistics | None, notes: _Notes) -> list[Finding]:

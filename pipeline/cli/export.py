@@ -93,30 +93,30 @@ def export(
         targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run, rules), bar, show.say
     )
     metrics = targets.compare(written, bar, show.say) if every else None
-    judged = targets.judge(written, bar, show.say, rules)
     folder = next(iter(written.values())).parent
     if metrics is not None:
         if json:
-            show.as_json(metrics | {"judged": judged.to_json()} if judged else metrics)
+            show.as_json(metrics)
             return
         show_metrics(metrics)
         typer.echo(f"{folder}/ holds the models.")
-        _warn(judged)
         return
+    judged = targets.judge(written, bar, show.say, rules)
     found = {name: inspect(path) for name, path in written.items()}
     if json:
-        scores = judged.to_json()["models"] if judged else {}
-        content: dict[str, Any] = {
-            name: {
-                "path": str(written[name]),
-                "size_bytes": entry.size_bytes,
-                "verdict": entry.verdict.text,
-                "per_channel": entry.per_channel,
-                **({"measured": scores[name]} if name in scores else {}),
+        measured = _measured(judged)
+        show.as_json(
+            {
+                name: {
+                    "path": str(written[name]),
+                    "size_bytes": entry.size_bytes,
+                    "verdict": entry.verdict.text,
+                    "per_channel": entry.per_channel,
+                    **({"measured": measured[name]} if name in measured else {}),
+                }
+                for name, entry in found.items()
             }
-            for name, entry in found.items()
-        }
-        show.as_json(content | {"judged": judged.to_json()} if judged else content)
+        )
         return
     show.table(
         ["file", "size", "what it is"],
@@ -125,7 +125,20 @@ def export(
     if judged is not None:
         _print(judged)
     typer.echo(f"in {folder}/")
-    _warn(judged)
+    for warning in judged.warnings if judged is not None else []:
+        show.say(f"WARNING: {warning}")
+
+
+def _measured(judged: Judgement | None) -> dict[str, dict[str, Any]]:
+    """As JSON by format: how near it is to the float model, on what that was measured, and what is wrong."""
+    if judged is None:
+        return {}
+    said = judged.to_json()
+    where = {key: said[key] for key in ("against", "split", "calibrated")}
+    return {
+        name: {**block, **where, "weak": name in judged.weak, "findings": said["findings"]}
+        for name, block in said["models"].items()
+    }
 
 
 def _print(judged: Judgement) -> None:
@@ -145,11 +158,3 @@ def _print(judged: Judgement) -> None:
             listed = ", ".join(f"'{output}' {show.decibels(one.sqnr_db)}" for output, one in outputs.items())
             typer.echo(f"{name}, by output: {listed}")
     typer.echo(f"against {judged.against}, on {judged.where}")
-
-
-def _warn(judged: Judgement | None) -> None:
-    from pipeline.cli import show
-    from pipeline.workflow.export_judgement import say_findings
-
-    if judged is not None:
-        say_findings(judged, show.say)

@@ -137,6 +137,15 @@ def task_for(section: str | Mapping[str, Any], data: DataSource, signature: Sign
     return resolve(section, signature, endings, data.inputs, data.targets, data.class_names, data_ranges=known)
 
 
+def task_json(resolved: Resolved) -> dict[str, Any]:
+    """The task as JSON: its name and options, why it is that, and its metrics, the one that decides first."""
+    return {
+        **resolved.task.describe(),
+        "reason": resolved.reason,
+        "metrics": [vars(metric) for metric in resolved.task.metrics],
+    }
+
+
 def start_run(
     recipe: str | Recipe,
     overrides: Sequence[str] = (),

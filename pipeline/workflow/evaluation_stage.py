@@ -10,8 +10,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.workflow import targets
-from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task, silent
-from pipeline.workflow.measurement import task_json
+from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task, silent, task_json
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,8 @@ from pipeline.finding import Finding, worst_first
 from pipeline.quantization.keep import BASE
 from pipeline.recipe import Format, Keep
 from pipeline.tflite import flatbuffer
-from pipeline.workflow.context import EVALUATION_CHUNK, RunContext
+from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, task_json
 from pipeline.workflow.format_stage import open_quantizer
-from pipeline.workflow.measurement import task_json
 from pipeline.workflow.run_folder import FLOAT, PREPARED, QAT
 
 if TYPE_CHECKING:
@@ -55,17 +54,25 @@ class Judgement:
 
     @property
     def warnings(self) -> list[str]:
-        """What was found, a paragraph each."""
-        return [f"{finding.check}: {finding.message} {finding.effect} {finding.remedy}" for finding in self.findings]
+        """Which formats are of no use, and what was found, a paragraph each."""
+        weak = []
+        for name in self.weak:
+            compared = self.scores[name].compared
+            assert compared is not None
+            weak.append(
+                f"{name} is far from the {self.against} model: {100 * compared.agreement:.1f} % agreement, "
+                f"{compared.sqnr_db:.1f} dB"
+            )
+        return [*weak, *(f"{one.check}: {one.message} {one.effect} {one.remedy}" for one in self.findings)]
 
     def to_json(self) -> dict[str, Any]:
         return {
             "against": self.against,
             "split": self.split,
             "calibrated": self.calibrated,
-            "task": self.task,
             "models": {name: score.to_json() for name, score in self.scores.items()},
             "weak": list(self.weak),
+            "warnings": self.warnings,
             "findings": [finding.to_json() for finding in self.findings],
         }
 
@@ -191,16 +198,3 @@ def first_operators(model: Path) -> list[str]:
             reached |= set(map(int, operator.outputs))
             found.append(place)
     return [short[place] for place in found or readers]
-
-
-def say_findings(judgement: Judgement, say: Callable[[str], None]) -> None:
-    """Tell what was found, and which formats are of no use."""
-    for name in judgement.weak:
-        compared = judgement.scores[name].compared
-        assert compared is not None
-        say(
-            f"WARNING: {name} is far from the {judgement.against} model: {100 * compared.agreement:.1f} % agreement, "
-            f"{compared.sqnr_db:.1f} dB"
-        )
-    for line in judgement.warnings:
-        say(f"WARNING: {line}")

@@ -14,7 +14,6 @@ from pipeline.errors import InputError
 from pipeline.files import write_text
 from pipeline.progress import Track, quiet
 from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, StageResult, calibration_inputs, silent
-from pipeline.workflow.export_judgement import judge, say_findings
 from pipeline.workflow.float_model_stage import flatbuffers, take_built, take_file, taken_before
 from pipeline.workflow.format_stage import formats, open_quantizer
 from pipeline.workflow.measurement import measure
@@ -63,11 +62,8 @@ def run_recipe(context: RunContext, *, ptq: bool = False) -> dict[str, Any]:
     make_float_model(context, with_qat=with_qat)
     if not context.worker.is_chief:
         return {}
-    section = context.recipe.quantize
-    written = formats(context, section.formats, section.io, section.keep)
-    metrics = measure(context)
-    say_findings(judge(context, written, section.keep), context.say)
-    return metrics
+    formats(context, context.recipe.quantize.formats, context.recipe.quantize.io, context.recipe.quantize.keep)
+    return measure(context)
 
 
 def train_recipe(context: RunContext, *, with_qat: bool) -> StageResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,16 +14,22 @@ from pydantic import ValidationError
 from pipeline.api.model import Model, files, load, task_of
 from pipeline.errors import InputError, did_you_mean
 from pipeline.progress import Track, quiet
+from pipeline.quantization.keep import BASE
 from pipeline.recipe import Calibration, Format, IoType, Keep, Quantize
-from pipeline.tensors import Tensors, bind
-from pipeline.text_table import size, text_table
+from pipeline.tensors import Batch, Tensors, bind, first_examples
+from pipeline.text_table import decibels, size, text_table
 from pipeline.workflow.context import EVALUATION_CHUNK
+from pipeline.workflow.export_judgement import EXAMPLES
 from pipeline.workflow.given_data import DataSource, GivenData
 
 if TYPE_CHECKING:
+    from pipeline.evaluation.comparison import Comparison
+    from pipeline.evaluation.evaluator import Evaluation
+    from pipeline.finding import Finding
     from pipeline.quantization.auto import Choice
     from pipeline.quantization.ptq import Settings
     from pipeline.quantization.ranges import Ranges
+    from pipeline.tasks.task import Task
     from pipeline.tflite.inspect import Inspection
 
 
@@ -42,6 +49,10 @@ class Quantized:
     """What was tried and why the settings were kept, where `calibration` is `auto`."""
     ranges: Ranges | None = field(repr=False)
     """Of the activations; None where they stay float."""
+    measured: Evaluation | None = field(default=None, repr=False)
+    """Against the float model, on the first examples that were given; None where there were none."""
+    findings: tuple[Finding, ...] = ()
+    """Why it is far from the float model, where it is."""
 
     @cached_property
     def model(self) -> Model:
@@ -72,6 +83,8 @@ class Quantized:
             "settings": self.settings.to_json() if self.settings else None,
             "calibration": self.choice.to_json() if self.choice else None,
             "ranges": self.ranges.method if self.ranges else None,
+            "measured": self.measured.to_json() if self.measured else None,
+            "findings": [finding.to_json() for finding in self.findings],
         }
 
     def __str__(self) -> str:
@@ -81,6 +94,9 @@ class Quantized:
         if self.settings is not None:
             why = f": {self.choice.reason}" if self.choice else ""
             lines.append(f"calibration: {self.settings}{why}")
+        if self.measured is not None and self.measured.compared is not None:
+            lines.append(_shown(self.measured, self.measured.compared))
+        lines += [_sentence(finding) for finding in self.findings]
         return "\n".join(lines)
 
 
@@ -114,7 +130,7 @@ def quantize(
         keep: Operators that stay out of int8, as `pipeline export --keep` takes them: `"conv_1*=float32"`.
         task: What counts as the same answer; `auto` reads it off the model.
         track: Progress, for example `pipeline.progress.bar`.
-        settings: Further keys of a recipe's `quantize` section: `percentile`, `equalize`, `rounding`, `budget`, ….
+        settings: Further keys of a recipe's `quantize` section: `percentile`, `equalize`, `rounding`, `work`, ….
 
     Raises:
         InputError: no such model, a quantized one, no data for a format that needs it, examples that the model does not
@@ -135,7 +151,8 @@ def quantize(
     source = load(model)
     imported = import_float(source.content)
     content, learned = imported.content, imported.ranges
-    choice, how, ranges = None, None, None
+    choice, how, ranges, measured = None, None, None, None
+    findings: tuple[Finding, ...] = ()
     if data is None:
         if format in NEEDS_RANGES and not learned:
             raise InputError(
@@ -151,8 +168,46 @@ def quantize(
         written, _ = prepared.quantizer(read, track)(format, io, section.keep)
         content, choice = prepared.model.content, prepared.choice
         how, ranges = prepared.settings, prepared.model.ranges
+        if format != "float32":
+            measured, findings = _judged(imported.content, written, format, examples, judged, track)
     _audit(written, format, io, section.keep, content)
-    return Quantized(written, format, f"{source.name}_{format}", content, how, choice, ranges)
+    for finding in findings:
+        warnings.warn(f"The {format} model is far from the float one. {_sentence(finding)}", stacklevel=2)
+    return Quantized(written, format, f"{source.name}_{format}", content, how, choice, ranges, measured, findings)
+
+
+def _judged(
+    float_content: bytes, written: bytes, format: Format, data: DataSource, task: Task, track: Track
+) -> tuple[Evaluation, tuple[Finding, ...]]:
+    """How near a model is to the float one on the examples that calibrated it, and why where it is not."""
+    from pipeline.diagnosis.weak_int8 import first_cause, is_weak, statistics_over
+    from pipeline.evaluation.evaluator import evaluate
+    from pipeline.tflite.kernels import open_runner
+
+    def some() -> Iterator[Batch]:
+        return first_examples(iter(data.batches("calibration", EVALUATION_CHUNK)), EXAMPLES)
+
+    found = evaluate({"float": float_content, format: written}, some(), task, "float", track=track)[format]
+    if format not in BASE or found.compared is None or not is_weak(found.compared):
+        return found, ()
+    described = {name: preprocessor.describe() for name, preprocessor in data.preprocessors.items()}
+    statistics = statistics_over(data.inputs, described, data.batches("calibration", EVALUATION_CHUNK))
+    models = open_runner(float_content, "xnnpack", 1), open_runner(written, "xnnpack", 1)
+    return found, (first_cause(statistics, {}, *models, some()),)
+
+
+def _shown(measured: Evaluation, compared: Comparison) -> str:
+    noise = ", ".join(f"'{name}' {decibels(one.sqnr_db)}" for name, one in compared.fidelity.items())
+    value = measured.values.get(measured.metric or "")
+    metric = f", {measured.metric} {value:.4g}" if value is not None else ""
+    return (
+        f"against float: {100 * compared.agreement:.1f} % agreement, {noise}{metric}, on {compared.n} of the "
+        "calibration examples"
+    )
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.check}: {finding.message} {finding.effect} {finding.remedy}"
 
 
 def _audit(written: bytes, format: Format, io: IoType, keep: Sequence[Keep], float_content: bytes) -> None:
@@ -179,7 +234,7 @@ class _Calibration:
 def _section(io: str, calibration: str, keep: Sequence[str | Keep], settings: dict[str, Any]) -> Quantize:
     from pipeline.quantization.keep import parse
 
-    known = set(Quantize.model_fields) - {"formats", "io", "keep", "calibration"}
+    known = {*Quantize.model_fields, "budget"} - {"formats", "io", "keep", "calibration"}
     for name in settings:
         if name not in known:
             raise InputError(f"quantize knows no setting '{name}'.{did_you_mean(name, known)}")

@@ -80,7 +80,7 @@ def bundle(
     """
     source.check_package(package)
     content = flatbuffer.load(model)
-    data = None if recipe is None else load(recipe.data)
+    data = None if recipe is None else load(recipe.data, trains=recipe.trains)
     contract = read(
         inspect(model),
         content,

@@ -97,6 +97,9 @@ def _simple(contract: Contract, folder: Path, suffix: str, values: dict[str, str
     return template.substitute(filled, image=image)
 
 
+_LABELS = {True: "the lines of labels.txt", False: "a name a class; their numbers where there are none"}
+
+
 def _values(contract: Contract, suffix: str) -> dict[str, object]:
     (source,), (target,) = contract.inputs, contract.outputs
     image = source.kind == "image"
@@ -106,7 +109,7 @@ def _values(contract: Contract, suffix: str) -> dict[str, object]:
         f"{declare}input = {make}{end}",
         f"{declare}output = Contract.OUTPUT.allocate(){end}",
         f"interpreter.run(input, output){end}",
-        f"Contract.top(output, labels, 5){end}  // labels: the lines of labels.txt",
+        f"Contract.top(output, labels, 5){end}  // labels: {_LABELS[bool(contract.labels)]}",
     ]
     values: dict[str, object] = {
         "usage": "\n".join(f" * {line}" for line in usage),

@@ -122,7 +122,7 @@ class Output:
     """What the model's last operator does to it."""
     reading: Reading = "values"
     labels: tuple[str, ...] = ()
-    """One a class; empty for values."""
+    """One a class; empty for values, and where the classes' names are not known."""
 
     @property
     def as_integers(self) -> bool:

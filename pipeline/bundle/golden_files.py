@@ -84,7 +84,11 @@ def _named_example(contract: Contract, names: dict[str, str], number: int, examp
 def _answer(target: Output, vectors: OutputVectors) -> dict[str, Any]:
     assert vectors.probabilities is not None
     best = int(np.argmax(vectors.probabilities))
-    return {"index": best, "label": target.labels[best], "probability": float(vectors.probabilities[best])}
+    return {
+        "index": best,
+        "label": target.labels[best] if target.labels else None,
+        "probability": float(vectors.probabilities[best]),
+    }
 
 
 def _entry(name: str, array: Array) -> dict[str, Any]:

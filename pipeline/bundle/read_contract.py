@@ -40,7 +40,7 @@ def read(
         described: How the data makes each input, by its own names. Where the model's metadata says so too, both must
             agree.
         inputs: What the data gives, by its own names: the sizes of what the model leaves open.
-        labels: Where the metadata has none.
+        labels: Where the metadata has none. Names count where they are as many as the classes; none are made up.
         classes: Whether the data has classes; None where there is no data.
         task: As `Task.describe` says, where the metadata does not.
 
@@ -216,9 +216,8 @@ def _outputs(
     for spec, port in zip(specs, ports, strict=True):
         reading = meant[spec.name] if _holds_scores(spec) else "values"
         bare = Output(spec, port.shape_signature, found_endings[spec.name], reading)
-        own = labels if len(labels) <= bare.classes else ()
-        numbered = (*own, *(str(index) for index in range(len(own), bare.classes)))
-        made.append(Output(spec, port.shape_signature, bare.ending, reading, numbered))
+        own = labels if len(labels) == bare.classes else ()  # of another number of classes they may be any others'
+        made.append(Output(spec, port.shape_signature, bare.ending, reading, own))
     return tuple(made)
 
 

@@ -45,6 +45,7 @@ def bundle(
     from pipeline.bundle.bundle import bundle as pack
     from pipeline.cli import show
     from pipeline.progress import bar
+    from pipeline.workflow.examination import examine_labels
     from pipeline.workflow.targets import for_bundle
 
     found = for_bundle(target, recipe, overrides or [], noise=noise)
@@ -62,6 +63,8 @@ def bundle(
         show.as_json(made.to_json())
     else:
         _print(made)
+    for finding in [] if found.recipe is None else examine_labels(found.model, found.recipe, bar):
+        show.say(f"WARNING: {finding.check}: {finding.message} {finding.effect} {finding.remedy}")
 
 
 def _print(made: Bundle) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from pipeline.cli.options import AsJson, Overrides, RunName
 
 if TYPE_CHECKING:
     from pipeline.recipe import Format
+    from pipeline.workflow.export_judgement import Judgement
 
 
 def export(
@@ -55,7 +56,7 @@ def export(
             "--data",
             metavar="DATA",
             help="Representative examples: a folder of images or recordings, a .csv, an .npz (arrays called as the "
-            "inputs), or module:function. Of images say the scale too: --set data.preprocess.scale=….",
+            "inputs), an .npy, or module:function. Of images say the scale too: --set data.preprocess.scale=….",
         ),
     ] = None,
     overrides: Overrides = None,
@@ -76,7 +77,6 @@ def export(
     from pipeline.quantization.keep import parse
     from pipeline.tflite.inspect import inspect
     from pipeline.workflow import export as targets
-    from pipeline.workflow.run_folder import Run
 
     asked: dict[Format, bool] = {
         "int8": int8,
@@ -88,10 +88,9 @@ def export(
         "float32": float32,
     }
     wanted = tuple(name for name, chosen in asked.items() if chosen or (every and name != "float32")) or ("int8",)
+    rules = tuple(map(parse, keep or ()))
     written = targets.export(
-        targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run, tuple(map(parse, keep or ()))),
-        bar,
-        show.say,
+        targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run, rules), bar, show.say
     )
     metrics = targets.compare(written, bar, show.say) if every else None
     folder = next(iter(written.values())).parent
@@ -102,9 +101,10 @@ def export(
         show_metrics(metrics)
         typer.echo(f"{folder}/ holds the models.")
         return
+    judged = targets.judge(written, bar, show.say, rules)
     found = {name: inspect(path) for name, path in written.items()}
-    measured = targets.held_out(Run(folder)) if "int8" in written and not keep else None
     if json:
+        measured = _measured(judged)
         show.as_json(
             {
                 name: {
@@ -112,7 +112,7 @@ def export(
                     "size_bytes": entry.size_bytes,
                     "verdict": entry.verdict.text,
                     "per_channel": entry.per_channel,
-                    **({"held_out": vars(measured)} if measured and name == "int8" else {}),
+                    **({"measured": measured[name]} if name in measured else {}),
                 }
                 for name, entry in found.items()
             }
@@ -122,6 +122,39 @@ def export(
         ["file", "size", "what it is"],
         [(written[name].name, show.size(entry.size_bytes), entry.verdict.text) for name, entry in found.items()],
     )
-    if measured is not None:
-        typer.echo(str(measured))
+    if judged is not None:
+        _print(judged)
     typer.echo(f"in {folder}/")
+    for warning in judged.warnings if judged is not None else []:
+        show.say(f"WARNING: {warning}")
+
+
+def _measured(judged: Judgement | None) -> dict[str, dict[str, Any]]:
+    """As JSON by format: how near it is to the float model, on what that was measured, and what is wrong."""
+    if judged is None:
+        return {}
+    said = judged.to_json()
+    where = {key: said[key] for key in ("against", "split", "calibrated")}
+    return {
+        name: {**block, **where, "weak": name in judged.weak, "findings": said["findings"]}
+        for name, block in said["models"].items()
+    }
+
+
+def _print(judged: Judgement) -> None:
+    """How near each format is to the float model: by the task, by the metric where there are labels, by output."""
+    from pipeline.cli import show
+    from pipeline.cli.metrics_table import Column, metric_columns, table
+
+    blocks = {name: score.to_json() for name, score in judged.scores.items()}
+    columns = metric_columns(judged.task, list(blocks.values()), judged.against)
+    if not any(column.name == "SQNR" for column in columns):
+        worst = [None if score.compared is None else score.compared.sqnr_db for score in judged.scores.values()]
+        columns.append(Column("SQNR", ["–" if one is None else show.decibels(one) for one in worst]))
+    table([Column("model", list(blocks)), *columns])
+    for name, score in judged.scores.items():
+        outputs = score.compared.fidelity if score.compared is not None else {}
+        if len(outputs) > 1:
+            listed = ", ".join(f"'{output}' {show.decibels(one.sqnr_db)}" for output, one in outputs.items())
+            typer.echo(f"{name}, by output: {listed}")
+    typer.echo(f"against {judged.against}, on {judged.where}")

@@ -35,9 +35,10 @@ def search(
     sure: Annotated[
         bool, typer.Option("--sure", help="Hold the 95 % interval to the budget, not only the estimate.")
     ] = False,
-    seconds: Annotated[
-        float, typer.Option("--budget", min=0, metavar="SECONDS", help="After which no further model is begun.")
-    ] = 600,
+    models: Annotated[
+        int, typer.Option("--models", min=1, metavar="N", help="Models to write and measure before the search ends.")
+    ] = 60,
+    seconds: Annotated[float | None, typer.Option("--budget", hidden=True)] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=1024)] = 2,
     json: AsJson = False,
@@ -49,14 +50,19 @@ def search(
     Example: pipeline search --max-drop 0.5 --plot search.png
     """
     from pipeline.cli import show
-    from pipeline.errors import PipelineError
+    from pipeline.errors import InputError, PipelineError
     from pipeline.progress import bar
     from pipeline.workflow import search_stage
     from pipeline.workflow.search import Budget
 
+    if seconds is not None:
+        raise InputError(
+            "--budget ended the search after some seconds, so that its answer depended on how busy the machine was. "
+            "Say how many models it may try: --models N."
+        )
     outcome = search_stage.search_run(
         target,
-        Budget(max_drop, split, cast("Compute", compute), sure, seconds),
+        Budget(max_drop, split, cast("Compute", compute), sure, models),
         plot,
         threads=threads,
         track=bar,
@@ -141,7 +147,7 @@ def _print_answer(found: Found, folder: Path) -> None:
         typer.echo(f"The int8 model keeps to the budget as it is. {folder}/{MODEL} is that model.")
     else:
         shown = ", ".join(step.kept[:_NAMES_SHOWN]) + (" …" if len(step.kept) > _NAMES_SHOWN else "")
-        early = "; the time was up, fewer may do" if found.ended_early else ""
+        early = "; as many models were tried as --models allows, fewer may do" if found.ended_early else ""
         typer.echo(
             f"{folder}/{MODEL} keeps {len(step.kept)} of {found.candidates} operators out of int8 ({shown}){early}."
         )

@@ -16,7 +16,7 @@ from pipeline.data.examples import Column, CorruptExampleError, Examples
 from pipeline.data.loader import Dataset, specs_of
 from pipeline.data.preparation import prepare
 from pipeline.data.preprocess import Preprocessor
-from pipeline.data.sources import EMBEDDED, SPLITS, KnownTarget, Source, open_source
+from pipeline.data.sources import EMBEDDED, SPLITS, KnownTarget, Source, is_flat_folder, open_source
 from pipeline.data.splits import split
 from pipeline.recipe import Data, Target, TargetKind
 from pipeline.tensors import TARGET, Batch
@@ -32,13 +32,19 @@ __all__ = [
     "KnownTarget",
     "Preprocessor",
     "Source",
+    "is_flat_folder",
     "load",
     "open_source",
 ]
 
 
 def load(
-    data: Data, target_kind: TargetKind | None = None, *, whole: str | None = None, class_names: Sequence[str] = ()
+    data: Data,
+    target_kind: TargetKind | None = None,
+    *,
+    trains: bool = True,
+    whole: str | None = None,
+    class_names: Sequence[str] = (),
 ) -> Dataset:
     """Open a recipe's data: find the examples, divide them, read one to know the shapes.
 
@@ -46,6 +52,8 @@ def load(
         data: The recipe's section.
         target_kind: What the task takes, for a target whose kind neither the recipe nor the source says: `value` for a
             regression, so that whole numbers are no classes.
+        trains: Whether a model is trained on the data. Where none is, all examples calibrate, up to `data.calibration`
+            of them, and images need no labels: they may lie in one folder.
         whole: The split that all examples are of where the source does not divide them, instead of being divided.
         class_names: A model's, in its order. Classes that the source finds by these names are numbered so, unless
             `data.labels` says otherwise.
@@ -56,12 +64,15 @@ def load(
     """
     if target_kind is not None:
         data = _with_kind(data, target_kind)
+    if not trains and data.targets is None and data.label_pattern is None and is_flat_folder(data):
+        data = data.model_copy(update={"targets": {}})
     source = open_source(data)
     if data.labels is None and source.class_names != tuple(class_names) and {*source.class_names} <= {*class_names}:
         source = open_source(data, tuple(class_names))
     if whole is not None and set(source.splits) == {"train"}:
         source = replace(source, splits={whole: source.splits["train"]})
-    splits = split(source, data)
+    divided = split(source, data, trains=trains)
+    splits = divided.examples
     skipped: dict[str, str] = {}
     may_skip = skipped if data.on_corrupt == "skip" else None
     preparation, inputs, targets, where = prepare(splits, source.targets, data, may_skip)
@@ -76,6 +87,7 @@ def load(
         data.on_corrupt,
         skipped,
         source.notes,
+        divided.calibrating,
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.augment import changed
 from pipeline.data.examples import CorruptExampleError, Examples, Labels
+from pipeline.data.image_shapes import shown_change, stored_image
 from pipeline.data.preparation import Preparation
 from pipeline.data.preprocess import Preprocessor
 from pipeline.data.sources.source import SPLITS, KnownTarget
@@ -34,7 +35,7 @@ class Dataset:
     """The splits of a recipe's data, and how an example becomes a model's inputs.
 
     Attributes:
-        splits: Some of train, calibration, validation, test; none shares an example with another.
+        splits: Some of train, calibration, validation, test; none shares an example with another, `calibrating` aside.
         preparation: From a stored example to inputs and targets.
         inputs: What a batch holds for the model, by name; the batch is open.
         targets: What is known about the examples, by name; empty where nothing is. The batch is open.
@@ -45,6 +46,7 @@ class Dataset:
         skipped: Broken examples met so far and left out, and why. It fills while batches are read, so a split
             may yield fewer examples than its length.
         notes: What was found beside the examples and not taken, a sentence each.
+        calibrating: Splits with examples that are calibration examples too, as nothing is trained and there are few.
     """
 
     splits: Mapping[str, Examples]
@@ -57,6 +59,7 @@ class Dataset:
     on_corrupt: Literal["fail", "skip"]
     skipped: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    calibrating: frozenset[str] = frozenset()
 
     @property
     def preprocessors(self) -> Mapping[str, Preprocessor]:
@@ -78,6 +81,19 @@ class Dataset:
         """The name of class 0, 1, … of the one target of classes; empty where there is none, or several."""
         named = [target.class_names for target in self.known.values() if target.kind == "class"]
         return named[0] if len(named) == 1 else ()
+
+    @property
+    def shape_changes(self) -> list[str]:
+        """What is done to the first image's size and channels, a sentence an input; empty where nothing is."""
+        examples = next(iter(self.splits.values()))
+        changes = []
+        for name, column in examples.inputs.items():
+            made = self.inputs[name].shape[1:]
+            if self.preprocessors[name].describe()["kind"] == "image" and len(made) == 3:
+                stored = stored_image(column)
+                if stored is not None and stored != made:
+                    changes.append(f"input '{name}': {shown_change(stored, made)}")
+        return changes
 
     def remarks(self, splits: Iterable[str] = ("train", "validation", "test")) -> list[str]:
         """What whoever works with some splits should be told: the notes, and which classes have no example there."""

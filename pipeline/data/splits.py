@@ -6,10 +6,13 @@ of its own, so that another number of calibration examples leaves the test split
 
 Where examples belong together in groups, the test and the validation split get whole groups. Windows of one time series
 are split in its order: the test split is its end, the validation split what comes before, and a window that reaches
-across is left out. Calibration examples are ordinary training examples, set aside.
+across is left out. Calibration examples are ordinary training examples, set aside. Where nothing is trained there is
+nothing to set them aside from: every example calibrates, up to the number that is asked for.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,33 +24,84 @@ from pipeline.recipe import Data
 Indices = NDArray[np.int64]
 
 
-def split(source: Source, data: Data) -> dict[str, Examples]:
-    """The splits to work with, in the order train, calibration, validation, test.
+CALIBRATION_SHARE = 0.2
+"""Of the training examples, where they are trained on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The splits to work with."""
+
+    examples: dict[str, Examples]
+    """By name, in the order train, calibration, validation, test."""
+    calibrating: frozenset[str] = frozenset()
+    """Splits with examples that are calibration examples too; without training alone."""
+
+
+def split(source: Source, data: Data, *, trains: bool = True) -> Splits:
+    """Divide a source's examples.
 
     A split that neither the source has nor can be taken out of its training examples is absent: a source
-    with only a test split has only that.
+    with only a test split has only that, and where nothing is trained calibrates with it.
 
     Args:
         source: The examples as they are stored.
         data: Its `test`, `validation`, `calibration`, `calibration_share`, `limit` and `seed` count here.
+        trains: Whether a model is trained on them. Where none is and `calibration_share` is not said, the calibration
+            split is filled up to `calibration` with what is left of the training examples, then with those that were
+            taken out of them for validation and test, which stay in these splits: the train, validation and test split
+            are the same either way.
     """
     splits = dict(source.splits)
-    if "train" in splits:
-        splits |= _carve(splits, data)
+    carved = _carve(splits["train"], set(splits), data) if "train" in splits else {}
+    calibrating: frozenset[str] = frozenset()
+    if not trains and data.calibration_share is None and "calibration" not in source.splits:
+        splits["calibration"], calibrating = _all_for_calibration(splits, carved, data)
+        carved.pop("calibration", None)
+    splits |= {name: source.splits["train"].subset(chosen) for name, chosen in carved.items()}
     if data.limit is not None:
         splits = {name: _limited(examples, data.limit, data.seed) for name, examples in splits.items()}
-    return {name: splits[name] for name in SPLITS if name in splits}
+    return Splits({name: splits[name] for name in SPLITS if name in splits}, calibrating)
 
 
-def _carve(splits: dict[str, Examples], data: Data) -> dict[str, Examples]:
+def _all_for_calibration(
+    splits: dict[str, Examples], carved: dict[str, Indices], data: Data
+) -> tuple[Examples, frozenset[str]]:
+    """As many examples as are asked for, and the splits that they stay in."""
+    if "train" not in splits:
+        only = "validation" if "validation" in splits else "test"
+        everything = np.arange(len(splits[only]), dtype=np.int64)
+        rng = np.random.default_rng([data.seed, 4])
+        return splits[only].subset(_some(splits[only], everything, data.calibration, rng)), frozenset({only})
     train = splits["train"]
+    chosen = carved.get("calibration", np.empty(0, np.int64))
+    shared = set()
+    pools = {"train": np.arange(len(train), dtype=np.int64), **carved}
+    for stream, name in enumerate(("train", "validation", "test"), 4):
+        missing = data.calibration - len(chosen)
+        if missing > 0 and name in pools:
+            rng = np.random.default_rng([data.seed, stream])
+            chosen = np.concatenate([chosen, _some(train, pools[name], missing, rng)])
+            if name != "train":
+                shared.add(name)
+    return train.subset(np.sort(chosen)), frozenset(shared)
+
+
+def _some(examples: Examples, of: Indices, count: int, rng: np.random.Generator) -> Indices:
+    """At most `count` of these positions, each class in its share."""
+    return of if len(of) <= count else _drawn(examples, of, count, rng)[0]
+
+
+def _carve(train: Examples, there: set[str], data: Data) -> dict[str, Indices]:
+    """Which training examples each split gets that is not there, and which are left; nothing where all are left."""
     left = np.arange(len(train), dtype=np.int64)
-    carved: dict[str, Examples] = {}
+    carved: dict[str, Indices] = {}
+    share = CALIBRATION_SHARE if data.calibration_share is None else data.calibration_share
     for stream, name in enumerate(("test", "validation", "calibration")):
-        if name in splits:
+        if name in there:
             continue
         if name == "calibration":
-            count = min(data.calibration, max(1, int(len(left) * data.calibration_share)))
+            count = min(data.calibration, max(1, int(len(left) * share)))
         else:
             count = _share(len(left), data.test if name == "test" else data.validation)
         count = min(count, len(left) - 1)  # something must be left to train on
@@ -59,8 +113,8 @@ def _carve(splits: dict[str, Examples], data: Data) -> dict[str, Examples]:
         else:
             chosen, left = _held_out(train, left, count, rng)
         if len(chosen):
-            carved[name] = train.subset(chosen)
-    return carved | {"train": train.subset(left)} if carved else {}
+            carved[name] = chosen
+    return carved | {"train": left} if carved else {}
 
 
 def _held_out(train: Examples, left: Indices, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:

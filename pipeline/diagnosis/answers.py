@@ -31,6 +31,8 @@ class Answers:
     """What an answer tells of its example, 0..1: the entropy of the mean answer less the mean entropy of an answer,
     over the most that they can differ. Near 0 where the model says the same of everything, or nothing for sure. This
     is the logarithm of the Inception score (T. Salimans et al., Improved techniques for training GANs, 2016)."""
+    labels: NDArray[np.int64] | None = None
+    """The data's, [n]; None where they are not known."""
 
     @property
     def accuracy(self) -> float:
@@ -92,7 +94,7 @@ def answers(answered: Array, labels: NDArray[np.int64] | None, task: Classificat
         rank[broken] = classes
     most = np.log(min(count, classes)) or 1.0
     information = (_entropy(shares.mean(axis=0)) - _entropy(shares).mean()) / most
-    return Answers(scores.argmax(axis=1), right, rank, classes, float(information))
+    return Answers(scores.argmax(axis=1), right, rank, classes, float(information), labels)
 
 
 def label_ranks(scores: Array, labels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from pipeline.diagnosis.checks import (
     classes,
     duplicates,
     flat_inputs,
+    label_fit,
     metadata_agreement,
     normalisation,
     range_coverage,
@@ -49,6 +50,7 @@ def diagnose(
     described: Metadata | None = None,
     *,
     task: Task | None = None,
+    trains: bool = True,
     threads: int = 2,
     track: Track = quiet,
 ) -> Diagnosis:
@@ -61,6 +63,7 @@ def diagnose(
         described: The model's metadata.
         task: How the model's outputs are read. A classifier of images is asked on which scale it answers best; of
             other tasks, and where it is None, the answers are not looked at.
+        trains: Whether a model is trained on the data (`pipeline.data.load`).
         threads: Interpreter threads.
         track: Follows the passes over the data.
 
@@ -68,14 +71,16 @@ def diagnose(
         InputError: there is no calibration split, none of it can be read, or the model takes other inputs than the
             recipe gives.
     """
-    dataset = load(data.model_copy(update={"on_corrupt": "skip"}))
+    dataset = load(data.model_copy(update={"on_corrupt": "skip"}), trains=trains)
     examined = _Examined(open_runner(model, "xnnpack", 1, threads=threads), dataset, described, task, track)
     mine = collect(dataset, examined.kinds, CALIBRATION, None, track)
-    split = next((name for name in EVALUATION if name in dataset.splits), None)
+    apart = [name for name in EVALUATION if name in dataset.splits and name not in dataset.calibrating]
+    split = next(iter(apart), None)
     other = collect(dataset, examined.kinds, split, mine, track) if split is not None else None
     notes = _Notes()
     if other is None:
-        notes.left_out.append("classes, ranges and copies against an evaluation split: the data has none")
+        why = "its examples calibrate too" if dataset.calibrating else "the data has none"
+        notes.left_out.append(f"classes, ranges and copies against an evaluation split: {why}")
 
     # Causes stand before their consequences: of the same severity, findings keep this order.
     findings = readable.readable(mine.broken, CALIBRATION, len(mine.examples), data.on_corrupt)
@@ -84,11 +89,13 @@ def diagnose(
     scale = _scale(examined, mine, notes)
     findings += readable.noted(dataset.remarks())
     findings += scale
+    if not _wrong(scale):  # on the wrong scale answers mean nothing
+        findings += _label_fit(examined, split or CALIBRATION, notes)
     findings += _copies(mine, other, notes)
     measured, tapped = None, tap(model)
     if tapped is None:
         notes.left_out.append("activation ranges and how they grow: they take the float model, this one is quantized")
-    elif any(finding.severity == "error" for finding in scale):
+    elif _wrong(scale):
         notes.left_out.append("activation ranges and how they grow: on the wrong scale they mean nothing")
     else:
         measured = _measure(examined, tapped, notes)
@@ -100,6 +107,38 @@ def diagnose(
         findings += _ranges(examined, tapped, measured, other)
     sizes = {part.split: part.count for part in (mine, other) if part is not None}
     return Diagnosis(worst_first(findings), sizes, tuple(notes.checked), tuple(notes.left_out))
+
+
+def scale_and_labels(
+    model: bytes, dataset: Dataset, split: str, task: Task | None = None, *, threads: int = 2, track: Track = quiet
+) -> list[Finding]:
+    """The cheap part of `diagnose`, for an export: whether the inputs are on the scale that the model expects, and
+    whether its classes are the data's.
+
+    Args:
+        model: A float .tflite file's content.
+        dataset: The data, with a calibration split.
+        split: Where the answers are held against labels.
+        task: As `diagnose`.
+        threads: Interpreter threads.
+        track: Follows the passes over the data.
+
+    Raises:
+        InputError: as `diagnose`.
+    """
+    examined = _Examined(open_runner(model, "xnnpack", 1, threads=threads), dataset, None, task, track)
+    notes = _Notes()
+    mine = collect(dataset, examined.kinds, CALIBRATION, None, track)
+    scale = _scale(examined, mine, notes)
+    return scale if _wrong(scale) else [*scale, *_label_fit(examined, split, notes)]
+
+
+def label_findings(
+    model: bytes, dataset: Dataset, split: str, task: Task | None = None, *, threads: int = 2, track: Track = quiet
+) -> list[Finding]:
+    """Whether the model's classes are the data's; see `scale_and_labels`."""
+    examined = _Examined(open_runner(model, "xnnpack", 1, threads=threads), dataset, None, task, track)
+    return _label_fit(examined, split, _Notes())
 
 
 class _Examined:
@@ -177,6 +216,10 @@ def _scale(examined: _Examined, mine: SplitStatistics, notes: _Notes) -> list[Fi
     return found
 
 
+def _wrong(scale: list[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in scale)
+
+
 def _ask(
     examined: _Examined, kind: InputKind, statistics: InputStatistics, notes: _Notes
 ) -> tuple[list[Finding], bool]:
@@ -205,6 +248,20 @@ def _ask(
             "normalisation by the model's answers: on no scale does it know the labels better than by chance"
         )
     return found, normalisation.knows_labels({"as": answers[normalisation.AS_IT_IS]})
+
+
+def _label_fit(examined: _Examined, split: str, notes: _Notes) -> list[Finding]:
+    """Whether the classes are the data's, by their number and by the answers."""
+    dataset, task = examined.dataset, examined.task
+    if not isinstance(task, Classification) or not dataset.targets:
+        notes.left_out.append("the classes' order: there are no classes to hold answers against")
+        return []
+    batches = examined.track(sample(dataset, split, label_fit.EXAMPLES), "asking for classes")
+    asked = asking.ask(examined.runner, task, batches, next(iter(dataset.inputs)), {"": lambda x: x})[""]
+    notes.checked.append(f"the classes' number and order ({len(asked.right)} examples)")
+    if asked.labels is None:
+        return []
+    return label_fit.label_fit(asked.predicted, asked.labels, asked.classes, dataset.class_names)
 
 
 def _copies(mine: SplitStatistics, other: SplitStatistics | None, notes: _Notes) -> list[Finding]:

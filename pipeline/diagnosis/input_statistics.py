@@ -42,13 +42,21 @@ class InputKind:
     @property
     def channels(self) -> int:
         """Values that have a range each: an image's channels, a table's columns, the features of each step."""
-        each = (self.kind == "image" and len(self.shape) == 3) or self.kind in ("table", "window")
+        each = (self.kind == "image" and len(self.shape) == 3) or self.kind in ("table", "window") or self._rows
         return self.shape[-1] if each and self.shape else 1
 
     @property
     def channel(self) -> str:
         """What a message calls one of them."""
-        return {"table": "Column", "window": "Feature"}.get(self.kind, "Channel")
+        of_rows = "Column" if len(self.shape) == 1 else "Feature"
+        return {"table": "Column", "window": "Feature", "values": of_rows if self._rows else "Channel"}.get(
+            self.kind, "Channel"
+        )
+
+    @property
+    def _rows(self) -> bool:
+        """Numbers [features], or [steps, features]."""
+        return self.kind == "values" and len(self.shape) in (1, 2)
 
 
 class InputStatistics:

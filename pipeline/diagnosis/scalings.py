@@ -78,6 +78,13 @@ class Alternative:
         return f"--set data.preprocess.scale=mean_std --set data.preprocess.mean={mean} --set data.preprocess.std={std}"
 
     @property
+    def simplicity(self) -> int:
+        """Where it stands among the ways to say a scale: raw first, mean and std last, exchanged channels behind."""
+        reached = self._affine()
+        usual = [place for place, scaling in enumerate(_RECIPE_NAMES) if _close(reached, (scaling.mean, scaling.std))]
+        return (usual[0] if usual else len(_RECIPE_NAMES)) + len(USUAL) * self.swaps_channels
+
+    @property
     def swaps_channels(self) -> bool:
         """Whether the channels come out in another order, which no setting of a recipe does."""
         return self.stored.bgr != self.expected.bgr

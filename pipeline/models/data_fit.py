@@ -31,7 +31,7 @@ def check_data(wanted: Sequence[TensorSpec], inputs: Mapping[str, TensorSpec]) -
         if not fits:
             raise InputError(
                 f"The model takes inputs of shape {_shown(spec)}{_called(spec, wanted)}, the data gives {_shown(own)}."
-                f"{_size_hint(spec, section)}"
+                f"{_size_hint(spec, own, section)}"
             )
         if spec.dtype.kind in "iu" and spec.scale is None and own.dtype.kind == "f":
             raise InputError(
@@ -48,10 +48,13 @@ def _shown(spec: TensorSpec) -> tuple[int | None, ...]:
     return tuple(None if side == OPEN else side for side in spec.shape[1:])
 
 
-def _size_hint(spec: TensorSpec, section: str) -> str:
-    sides = spec.shape[1:]
-    if len(sides) != 3 or OPEN in sides:
-        return ""
-    return (
-        f" Set {section}.preprocess.size to [{sides[0]}, {sides[1]}] and {section}.preprocess.channels to {sides[2]}."
-    )
+def _size_hint(spec: TensorSpec, own: TensorSpec, section: str) -> str:
+    """How images come to the model's size; of other examples that their shape must be the model's."""
+    sides, given = spec.shape[1:], own.shape[1:]
+    if len(sides) == len(given) == 3 and OPEN not in sides and sides[2] in (1, 3) and given[2] in (1, 3, 4):
+        return (
+            f" If these are images (files, or uint8 arrays), set {section}.preprocess.size to [{sides[0]}, {sides[1]}] "
+            f"and {section}.preprocess.channels to {sides[2]}; anything else is fed as it is and must have the "
+            "model's shape."
+        )
+    return " Nothing but images is resized: prepare the examples in the model's shape."

@@ -20,6 +20,6 @@ def open_model(source: Path | Recipe) -> Any:
         return load_file(source)
     from pipeline.data import load
 
-    data = load(source.data)
+    data = load(source.data, trains=source.trains)
     trainable = source.train is not None and source.train.epochs > 0
     return build(source.model, data.inputs, data.targets, data.class_names, source.task, trainable=trainable)

@@ -6,9 +6,9 @@ learned rounding pays where weights lose more than activations do.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ from pipeline.quantization.calibrate import calibrate_many
 from pipeline.quantization.float_reference import Reference
 from pipeline.quantization.observers import Estimator, describe, make
 from pipeline.quantization.ptq import FloatModel, Quantizer, Settings, prepare
+from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import BATCH, Inputs
+from pipeline.quantization.trial_work import TrialWork
 from pipeline.tasks.task import Task
 from pipeline.tensors import Outputs, Tensors, batch_size, take
 from pipeline.tflite.endings import before_activations
@@ -32,7 +34,14 @@ ESTIMATORS: tuple[Estimator, ...] = ("min_max", "mse", "percentile", "entropy")
 HELD_OUT = 0.25
 """Share of the calibration examples that candidates are compared on."""
 FEWEST_HELD_OUT, MOST_HELD_OUT = 8, 128
+FOLDS = 4
+"""Parts of few examples, each of which is held out once."""
 MARGIN_DB = 0.5
+WORK = 6000.0
+"""10⁹ multiply-accumulates: some minutes of two cores."""
+
+_Range = tuple[int, int]
+"""Positions among the examples, the end not included."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,8 @@ class Trial:
     sqnr_db: float
     """Signal to quantization noise of the output that is worst off (of what comes before a last softmax or sigmoid), in
     decibels."""
-    seconds: float
+    work: float
+    """Estimated, in 10⁹ multiply-accumulates."""
     agreed: NDArray[np.float64] = field(repr=False, compare=False)
     """The agreement of each held-out example, [n]; not part of the JSON."""
 
@@ -55,7 +65,7 @@ class Trial:
             "settings": self.settings.to_json(),
             "agreement": self.agreement,
             "sqnr_db": finite_or_none(self.sqnr_db),
-            "seconds": self.seconds,
+            "work": self.work,
         }
 
 
@@ -65,9 +75,12 @@ class Choice:
 
     settings: Settings
     trials: tuple[Trial, ...]
-    """In the order in which they were tried; empty where there were too few examples to compare on."""
+    """In the order in which they were tried."""
     held_out: int
+    """Examples that took no part in what they judged; 0 where there was only one, which did both."""
     reason: str
+    left_out: tuple[str, ...] = ()
+    """Candidates that the budget had no room for, in words."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -76,6 +89,7 @@ class Choice:
             "reason": self.reason,
             "held_out": self.held_out,
             "trials": [trial.to_json() for trial in self.trials],
+            "left_out": list(self.left_out),
         }
 
 
@@ -88,71 +102,109 @@ def choose(
     base: Settings = Settings(),
     equalizing: bool = True,
     learning: bool = True,
-    budget: float = 180.0,
+    budget: float = WORK,
     threads: int = 2,
     track: Track = quiet,
 ) -> Choice:
     """Try the range estimators, then equalization and learned rounding on top of the best; keep what answers best.
 
     The best agreement with the float model wins; see :func:`best_of`. Models are compared before a last softmax or
-    sigmoid, whose rounding to 1/256 would hide most of what quantization does.
+    sigmoid, whose rounding to 1/256 would hide most of what quantization does. The same examples give the same choice
+    on any machine: what is tried depends on the work that it takes (:mod:`pipeline.quantization.trial_work`), never on
+    the time.
 
     Args:
         content: A float .tflite file's content.
-        inputs: The calibration examples; the last quarter is held out.
+        inputs: The calibration examples. Of many the last quarter is held out; of fewer than
+            `FEWEST_HELD_OUT / HELD_OUT` each quarter in turn (cross-fitting), so that all of them judge.
         examples: How many there are.
         task: What counts as the same answer.
         base: What is not tried stays as it is here.
         equalizing: Whether to try channel equalization.
         learning: Whether to try learned rounding.
-        budget: Seconds after which nothing more is begun. The first candidate is always tried.
+        budget: Work that all candidates together may take, in 10⁹ multiply-accumulates. Those that help least often are
+            left out first; min-max is always tried.
 
     Raises:
         InputError: as `ptq.prepare` and `ptq.Quantizer`.
         PipelineError: no candidate can be written.
     """
-    held = min(MOST_HELD_OUT, int(examples * HELD_OUT))
-    if held < FEWEST_HELD_OUT:
-        needed = int(FEWEST_HELD_OUT / HELD_OUT)
-        return Choice(base, (), 0, f"{examples} examples are too few to compare candidates on; {needed} would do")
-    started = time.monotonic()
-    seen = examples - held
-
-    def fit() -> Iterator[Tensors]:
-        return _slice(inputs(), 0, seen)
-
-    reference = Reference(content, fit, threads=threads)
-    held_out = _HeldOut(content, list(_slice(inputs(), seen, examples)), task, threads)
+    held = _held_out(examples)
+    parts = [_Fold(content, inputs, examples, part, task, threads) for part in held]
+    folds = [fold for fold in parts if fold.judged] or [_Fold(content, inputs, examples, None, task, threads)]
+    judged = sum(fold.judged for fold in folds)
+    cost = TrialWork(content, examples - judged // len(folds), judged // len(folds), len(folds))
+    plan = _Plan(cost, base, equalizing=equalizing, learning=learning, budget=budget)
     trials: list[Trial] = []
     refusals: list[str] = []
 
-    def attempt(settings: Settings, prepared: FloatModel | None = None) -> None:
-        begun = time.monotonic()
-        if trials and begun - started > budget:
-            return
+    def attempt(settings: Settings, prepared: Sequence[FloatModel] | None = None) -> None:
         try:
-            ready = prepared or prepare(content, fit, settings, threads=threads)
-            own = reference if ready.content == content else None
-            written, _ = Quantizer(ready, fit, settings, threads=threads, reference=own)("int8")
-            found = held_out.compare(written)
+            found = [
+                fold.compare(settings, None if prepared is None else prepared[place])
+                for place, fold in enumerate(folds)
+            ]
         except PipelineError as error:
             refusals.append(str(error))
             return
-        trials.append(Trial(settings, found.agreement, found.sqnr_db, time.monotonic() - begun, found.agreed))
+        agreed = np.concatenate([one.agreed for one in found])
+        sqnr_db = min(one.sqnr_db for one in found)
+        trials.append(Trial(settings, float(agreed.mean()), sqnr_db, cost.of(settings), agreed))
 
-    first = [replace(base, estimator=estimator) for estimator in ESTIMATORS]
-    makers = {str(s): (make(s.estimator, **_options(s)), describe(s.estimator, **_options(s))) for s in first}
-    measured = calibrate_many(content, fit(), makers, examples=seen, threads=threads, track=track)
-    for settings in track(first, "trying range estimators", len(first)):
-        attempt(settings, FloatModel(content, settings.shape(measured[str(settings)])))
+    measured = [fold.ranges(plan.estimators, track) for fold in folds]
+    for settings in track(plan.estimators, "trying range estimators", len(plan.estimators)):
+        attempt(settings, [FloatModel(content, settings.shape(ranges[str(settings)])) for ranges in measured])
     if not trials:
         raise PipelineError(f"The model cannot be written as int8: {refusals[0]}")
-    if equalizing:
+    if plan.equalizing:
         attempt(replace(best_of(trials).settings, equalize=True))
-    if learning:
+    if plan.learning:
         attempt(replace(best_of(trials).settings, rounding="learned"))
     best = best_of(trials)
-    return Choice(best.settings, tuple(trials), held, _reason(best, trials, held, budget, started))
+    apart = judged if folds[0].apart else 0
+    return Choice(best.settings, tuple(trials), apart, _reason(best, trials, apart, len(folds), plan), plan.left_out)
+
+
+def _held_out(examples: int) -> list[_Range]:
+    """The parts of the examples that judge what the others were fitted to; none where there is only one example."""
+    held = min(MOST_HELD_OUT, int(examples * HELD_OUT))
+    if held >= FEWEST_HELD_OUT:
+        return [(examples - held, examples)]
+    folds = min(FOLDS, examples)
+    ends = [examples * place // folds for place in range(folds + 1)] if folds > 1 else []
+    return list(pairwise(ends))
+
+
+class _Plan:
+    """Which candidates the budget has room for: the ones that help most often are given theirs first."""
+
+    def __init__(self, cost: TrialWork, base: Settings, *, equalizing: bool, learning: bool, budget: float) -> None:
+        estimators = {name: replace(base, estimator=name) for name in ESTIMATORS}
+        corrections = [replace(base, rounding="learned")] if learning else []
+        first, *others = estimators.values()
+        corrected = [replace(base, equalize=True)] if equalizing else []
+        left = budget - cost.of(first)
+        fitting = [first]
+        left_out = []
+        for candidate in (*corrections, *others[:1], *corrected, *others[1:]):
+            work = cost.of(candidate)
+            if work <= left:
+                left -= work
+                fitting.append(candidate)
+            else:
+                left_out.append(candidate)
+        self.estimators = [settings for settings in estimators.values() if settings in fitting]
+        self.learning = any(settings in fitting for settings in corrections)
+        self.equalizing = any(settings in fitting for settings in corrected)
+        self.left_out = tuple(_candidate(settings, base) for settings in left_out)
+        self.budget = budget
+
+
+def _candidate(settings: Settings, base: Settings) -> str:
+    """What sets a candidate apart, in words."""
+    if settings.rounding != base.rounding:
+        return "learned rounding"
+    return "equalization" if settings.equalize != base.equalize else settings.estimator.replace("_", "-")
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
@@ -176,28 +228,65 @@ def _options(settings: Settings) -> dict[str, float]:
     return {"percentile": settings.percentile} if settings.estimator == "percentile" else {}
 
 
-def _reason(best: Trial, trials: Sequence[Trial], held: int, budget: float, started: float) -> str:
-    text = f"{100 * best.agreement:.1f} % agreement with float and {best.sqnr_db:.1f} dB on {held} held-out examples"
-    text += f", the best of {len(trials)} candidates"
-    if best.agreement < max(trial.agreement for trial in trials):
-        text += " (a higher agreement is within chance; the signal to noise ratio decided)"
-    if time.monotonic() - started > budget:
-        text += f"; the budget of {budget:g} s ended the search"
+def _reason(best: Trial, trials: Sequence[Trial], held: int, folds: int, plan: _Plan) -> str:
+    where = f"{held} held-out examples"
+    if folds > 1:
+        where = f"{held} examples, each of them held out in one of {folds} fits"
+    elif not held:
+        where = "the calibration examples themselves, of which there are too few to hold any out"
+    text = f"{100 * best.agreement:.1f} % agreement with float and {best.sqnr_db:.1f} dB on {where}"
+    text += f", the best of {len(trials)} candidates" if len(trials) > 1 else ", the only candidate"
+    nearer = max(trials, key=lambda trial: trial.agreement)
+    if best.agreement < nearer.agreement:
+        decided = "the signal to noise ratio decided" if best.sqnr_db > nearer.sqnr_db else "the simpler one stays"
+        text += f" ({nearer.settings} agrees in {100 * nearer.agreement:.1f} %: within chance; {decided})"
+    if plan.left_out:
+        text += f"; not tried, for the budget of {plan.budget:g} · 10⁹ multiply-accumulates: {', '.join(plan.left_out)}"
     return text
 
 
-class _HeldOut:
-    """Compares quantized models with the float one on held-out examples."""
+class _Fold:
+    """Examples that candidates are fitted to, and others that they are compared with the float model on.
 
-    def __init__(self, content: bytes, batches: list[Tensors], task: Task, threads: int) -> None:
-        self._batches, self._task, self._threads = batches, task.before_activation(), threads
-        self._expected = list(self._answers(content))
+    Args:
+        held: Positions of the others; None: the same ones.
+    """
 
-    def compare(self, written: bytes) -> Comparison:
-        own, others = (Record(name, self._task) for name in ("int8", "float"))
+    def __init__(
+        self, content: bytes, inputs: Inputs, examples: int, held: _Range | None, task: Task, threads: int
+    ) -> None:
+        self.apart = held is not None
+        start, stop = (0, examples) if held is None else held
+        self._content, self._threads, self._task = content, threads, task.before_activation()
+        self._examples = examples - (stop - start if self.apart else 0)
+
+        def fit() -> Iterator[Tensors]:
+            if not self.apart:
+                return iter(inputs())
+            return chain(_slice(inputs(), 0, start), _slice(inputs(), stop, examples))
+
+        self._fit = fit
+        self._reference = Reference(content, fit, threads=threads)
+        self._batches = list(_slice(inputs(), start, stop))
+        self._expected = list(self._answers(content)) if self._batches else []
+        self.judged = sum(map(batch_size, self._batches))
+
+    def ranges(self, candidates: Sequence[Settings], track: Track) -> dict[str, Ranges]:
+        """Those of several estimators, measured in one pass; by the settings in words."""
+        makers = {str(s): (make(s.estimator, **_options(s)), describe(s.estimator, **_options(s))) for s in candidates}
+        return calibrate_many(
+            self._content, self._fit(), makers, examples=self._examples, threads=self._threads, track=track
+        )
+
+    def compare(self, settings: Settings, prepared: FloatModel | None) -> Comparison:
+        """Quantize, and hold the answers against the float model's."""
+        ready = prepared or prepare(self._content, self._fit, settings, threads=self._threads)
+        own = self._reference if ready.content == self._content else None
+        written, _ = Quantizer(ready, self._fit, settings, threads=self._threads, reference=own)("int8")
+        record, others = (Record(name, self._task) for name in ("int8", "float"))
         for answers, expected in zip(self._answers(written), self._expected, strict=True):
-            own.hold_against(others.name, answers, expected)
-        return own.against(others)
+            record.hold_against(others.name, answers, expected)
+        return record.against(others)
 
     def _answers(self, content: bytes) -> Iterator[Outputs]:
         runner = open_runner(before_activations(content), "xnnpack", BATCH, threads=self._threads)
@@ -206,6 +295,8 @@ class _HeldOut:
 
 def _slice(batches: Iterable[Tensors], start: int, stop: int) -> Iterator[Tensors]:
     """Examples start to stop of a stream of batches."""
+    if start >= stop:
+        return
     place = 0
     for batch in batches:
         piece = take(batch, slice(max(start - place, 0), max(stop - place, 0)))

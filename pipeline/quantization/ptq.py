@@ -21,6 +21,7 @@ from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import Inputs, activations
 from pipeline.quantization.write_weights import write_int8_weights
 from pipeline.recipe import Format, IoType, Keep, Quantize
+from pipeline.tflite import flatbuffer
 
 Activations = Literal["asymmetric", "symmetric"]
 
@@ -180,7 +181,7 @@ class Quantizer:
         prepared = self.prepared
         if target not in CORRECTED or not self._settings.changes_weights:
             return write(prepared.content, target, prepared.ranges, io_type, keep), None
-        corrected = self._corrected(target, keep)
+        corrected = self._corrected(target, io_type, keep)
         written = write(corrected.apply(prepared.content), target, prepared.ranges, io_type, keep)
         return write_int8_weights(written, corrected.weights), corrected
 
@@ -189,10 +190,14 @@ class Quantizer:
         """The settings in words; after QAT, that nothing was calibrated."""
         return str(self._settings) if self._settings.changes_weights else self.prepared.ranges.method
 
-    def _corrected(self, target: Format, keep: Sequence[Keep]) -> Corrected:
+    def _corrected(self, target: Format, io_type: IoType, keep: Sequence[Keep]) -> Corrected:
         prepared = self.prepared
         if target in BASE and target != "int16x8":
             activations = activation_scales(write(prepared.content, target, prepared.ranges, "int8", keep))
+            if keep and io_type == "float32":
+                # With float inputs, kept operators that read them see them as they are.
+                written = write(prepared.content, target, prepared.ranges, io_type, keep)
+                activations = {n: scale for n, scale in activations.items() if n not in _float_inputs(written)}
             per_channel = target != "int8_per_tensor"
             return self._correct(activations, per_channel, _kept_in_float(prepared.content, keep, target))
         left_out = _kept_in_float(prepared.content, keep, target)
@@ -231,6 +236,14 @@ def quantize(
 ) -> tuple[bytes, Corrected | None]:
     """Write one format; as :class:`Quantizer`, which writes several."""
     return Quantizer(prepared, inputs, settings, threads=threads, track=track)(target, io_type, keep)
+
+
+def _float_inputs(written: bytes) -> frozenset[str]:
+    """Names of the inputs that no QUANTIZE reads."""
+    model = flatbuffer.read(written)
+    graph = model.subgraphs[0]
+    quantized = {int(op.inputs[0]) for op in graph.operators if flatbuffer.operator_name(model, op) == "QUANTIZE"}
+    return frozenset(flatbuffer.tensor_name(graph.tensors[index]) for index in graph.inputs if index not in quantized)
 
 
 def _kept_in_float(content: bytes, keep: Sequence[Keep], target: Format) -> frozenset[str]:

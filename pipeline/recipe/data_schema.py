@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -194,7 +195,7 @@ class Data(Section):
         description="folder | csv | npz | keras:NAME | tfds:NAME | module:function | embedded: digits, digits_halves, "
         "diabetes, wine, breast_cancer, photos, tones, waves, sentences",
     )
-    path: Path | None = Field(None, description="The folder, CSV or NPZ file.")
+    path: Path | None = Field(None, description="The folder, CSV, NPZ or NPY file; without a source it says which.")
     labels: Path | None = Field(None, description="A text file with one class name a line.")
     header: bool = Field(
         True, description="Whether the CSV's first line names its columns; without one they are called 0, 1, …."
@@ -218,14 +219,26 @@ class Data(Section):
     test: Fraction = Field(0.2, description="Share held out for the test where the source has no test split.")
     validation: Fraction = Field(0.1, description="Share of the training examples.")
     calibration: Positive = Field(
-        200, description="Training examples set aside as the representative dataset (at most calibration_share)."
+        200, description="Examples of the representative dataset, of which calibration_share says where from."
     )
-    calibration_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.2, description="Of the training examples at most so many; 1 where nothing is trained on them."
+    calibration_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="Of the training examples at most so many; null: a fifth, and where nothing is trained as many as "
+        "there are, those of the validation and the test split too where they were taken out of the training examples.",
     )
     limit: Positive | None = Field(None, description="Use at most so many examples of each split.")
     seed: Seed = 0
     on_corrupt: Literal["fail", "skip"] = "fail"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _source_of_path(cls, content: Any) -> Any:
+        """A path without a source is read as what it is."""
+        path = content.get("path") if isinstance(content, Mapping) else None
+        if path is None or "source" in content:
+            return content
+        kind = {".csv": "csv", ".npz": "npz", ".npy": "npz"}.get(Path(str(path)).suffix.lower(), "folder")
+        return {**content, "source": kind}
 
     @model_validator(mode="after")
     def _together(self) -> Data:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +30,9 @@ Compute = Literal["float32", "float16", "int16x8", "int8"]
 """What one operator computes in; `float16` stores its weights in half and computes in float32."""
 
 IoType = Literal["int8", "uint8", "float32"]
+
+WORK_A_SECOND = 6000 / 180
+"""10⁹ multiply-accumulates: what a second of a budget is read as."""
 
 Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entropy", "mse"]
 
@@ -206,7 +211,23 @@ class Quantize(Section):
         None, description="learned: so that the layers' outputs change least; null: auto decides."
     )
     weight_scales: Literal["max", "mse"] = Field("max", description="By the largest weight or the least squared error.")
-    budget: Annotated[float, Field(gt=0)] = Field(180, description="Seconds after which auto begins nothing more.")
+    work: Annotated[float, Field(gt=0)] = Field(
+        6000,
+        description="What auto may compute, in 10⁹ multiply-accumulates (some 30 a second on two cores); what helps "
+        "least often is left out first.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_in_seconds(cls, content: Any) -> Any:
+        """`budget`, in seconds, is what `work` was before the choice no longer depended on the machine."""
+        if not isinstance(content, Mapping) or "budget" not in content:
+            return content
+        own = {key: value for key, value in content.items() if key != "budget"}
+        seconds = content["budget"]
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+            raise ValueError("budget was a number of seconds above 0; it is now work, in 10⁹ multiply-accumulates")
+        return {"work": WORK_A_SECOND * seconds, **own}
 
     @model_validator(mode="after")
     def _ranges_of_this_network(self) -> Quantize:
@@ -297,6 +318,11 @@ class Recipe(Section):
         if "multi_worker" in strategies and len(strategies) > 1:
             raise ValueError("train.strategy and qat.strategy must both be multi_worker, or neither")
         return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether the model learns from the data; else they only calibrate and judge it."""
+        return self.qat is not None or (self.train is not None and self.train.epochs > 0)
 
     def digest(self, *sections: str) -> str:
         """SHA-256 over the given sections (all by default), as JSON with sorted keys."""

@@ -164,9 +164,11 @@ def make(
     own = automatic.defaults(task, output, known, given.get("target"))
     made = task(output=output, **{**own, **given})
     if isinstance(made, Classification) and len(known.class_names) > made.classes > 0:
+        one_more = len(known.class_names) == made.classes + 1
+        hint = " Labels that count from 1 must be less 1: the model's first class is 0." if one_more else ""
         raise InputError(
             f"The data has {len(known.class_names)} classes and the model's output '{output.name}' {made.classes}. The "
-            "data's classes must be the model's: train or choose a model of as many."
+            f"data's classes must be the model's: train or choose a model of as many.{hint}"
         )
     return made
 

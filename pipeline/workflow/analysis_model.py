@@ -56,12 +56,12 @@ def open_for_analysis(
     own = located.recipe(recipe, overrides)
     if given.is_dir():
         content, ranges = _of_run(Run(given))
-        data = load(own.data)
+        data = load(own.data, trains=own.trains)
         export: tuple[str, ...] = (str(given),)
     else:
         imported = _of_file(given)
         content, learned = imported.content, imported.ranges
-        data = load(own.data)
+        data = load(own.data, trains=own.trains)
         inputs = (batch.inputs for batch in data.batches("calibration", EVALUATION_CHUNK))
         ranges = calibrate(content, inputs, examples=data.size("calibration"), track=track)
         ranges = learned.over(ranges) if learned else ranges

@@ -63,7 +63,7 @@ class RunContext:
         """
         from pipeline.data import load
 
-        data = load(self.recipe.data)
+        data = load(self.recipe.data, trains=self.recipe.trains)
         for note in data.remarks():
             self.say(note)
         return data
@@ -140,6 +140,15 @@ def task_for(section: str | Mapping[str, Any], data: DataSource, signature: Sign
     }
     known = {name: span for name, span in spans.items() if span is not None}
     return resolve(section, signature, endings, data.inputs, data.targets, data.class_names, data_ranges=known)
+
+
+def task_json(resolved: Resolved) -> dict[str, Any]:
+    """The task as JSON: its name and options, why it is that, and its metrics, the one that decides first."""
+    return {
+        **resolved.task.describe(),
+        "reason": resolved.reason,
+        "metrics": [vars(metric) for metric in resolved.task.metrics],
+    }
 
 
 def start_run(

@@ -33,7 +33,7 @@ def open_given(given: str, model: Path, overrides: Sequence[str], split: str) ->
     """
     if Path(given).suffix.lower() in (".yaml", ".yml") or (not Path(given).exists() and given in recipes.available()):
         recipe = recipes.load(given, overrides)
-        return recipe, load(recipe.data)
+        return recipe, load(recipe.data, trains=recipe.trains)
     content: dict[str, Any] = {"name": "evaluate", "model": {"path": str(model)}}
     for override in overrides:
         recipes.lay_over(content, override)

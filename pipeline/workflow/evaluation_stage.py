@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.progress import Track, quiet
 from pipeline.workflow import targets
-from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task, silent
-from pipeline.workflow.measurement import task_json
+from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task, silent, task_json
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset
@@ -121,4 +120,4 @@ def _data(
             "file, module:function) or --recipe RECIPE."
         )
     settings = targets.recipe_of(recipe, overrides, files)
-    return settings, load(settings.data)
+    return settings, load(settings.data, trains=settings.trains)

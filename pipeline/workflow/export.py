@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from pipeline.quantization.format_check import audit
 from pipeline.quantization.keep import BASE
 from pipeline.recipe import Format, IoType, Keep, Model, Recipe
 from pipeline.tensors import OPEN, show_shape
-from pipeline.workflow import stages
-from pipeline.workflow.run_folder import CALIBRATION, MANIFEST, Run, name_for, newest, root, run_named
+from pipeline.workflow import export_judgement, stages
+from pipeline.workflow.export_judgement import Judgement
+from pipeline.workflow.run_folder import MANIFEST, Run, name_for, newest, root, run_named
 
 
 @dataclass(frozen=True)
@@ -70,37 +70,6 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
         recipe = _recipe_for(target, request)
         return _from_file(stages.open_context(recipe, run, track, say), target, request)
     return _without_data(run, target, request)
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """How near the int8 model came to the float one on calibration examples that took no part in its making."""
-
-    settings: str
-    agreement: float
-    """0 to 1: of classifiers the share of equal answers."""
-    sqnr_db: float | None
-    """Of the output that is worst off, before a last softmax or sigmoid; None where it is exact."""
-    examples: int
-
-    def __str__(self) -> str:
-        noise = "exact" if self.sqnr_db is None else f"{self.sqnr_db:.1f} dB in the output that is worst off"
-        return (
-            f"int8 against float: {100 * self.agreement:.1f} % agreement, {noise}, on {self.examples} calibration "
-            f"examples held out ({self.settings})"
-        )
-
-
-def held_out(run: Run) -> HeldOut | None:
-    """What `calibration: auto` measured of the settings that it kept; None where it measured nothing."""
-    path = run.path(CALIBRATION)
-    if CALIBRATION not in run.manifest.get("stages", {}).get("flatbuffers", {}).get("outputs", {}):
-        return None
-    report = json.loads(path.read_text(encoding="utf-8"))
-    trial = next((one for one in report.get("trials", []) if one["name"] == report.get("chosen")), None)
-    if trial is None:
-        return None
-    return HeldOut(trial["name"], trial["agreement"], trial["sqnr_db"], report["held_out"])
 
 
 def _io(request: Request, recipe: Recipe) -> IoType:
@@ -213,6 +182,41 @@ def compare(
         return None
 
 
+def judge(
+    written: dict[Format, Path],
+    track: Track = quiet,
+    say: Callable[[str], None] = stages.silent,
+    keep: Sequence[Keep] = (),
+) -> Judgement | None:
+    """How near what `export` wrote is to the float model, and what is wrong.
+
+    Args:
+        written: The files by format, in one run folder.
+        track: Follows the passes over the data.
+        say: Told why nothing is measured.
+        keep: The request's rules.
+
+    Returns:
+        None where there is no data to measure on, or nothing but the float model.
+
+    Raises:
+        PipelineError: a model fails or gives NaN.
+    """
+    run = Run(next(iter(written.values())).parent)
+    if set(written) == {"float32"}:
+        return None
+    if "recipe" not in run.manifest:
+        say("not measured: give data with --recipe or --data to see how near it is to the float model")
+        return None
+    try:
+        recipe = recipes.parse(run.manifest["recipe"], f"the recipe in {run.path(MANIFEST)}")
+        context = stages.open_context(recipe, run, track)  # the task was said by the export
+        return export_judgement.judge(context, written, (*recipe.quantize.keep, *keep))
+    except InputError as error:
+        say(f"not measured: {error}")
+        return None
+
+
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
     from pipeline.conversion.import_float import import_float
     from pipeline.quantization.formats import NEEDS_RANGES, write
@@ -222,7 +226,7 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
     if starving:
         raise InputError(
             f"{' and '.join(starving)} needs a representative dataset to measure activation ranges on: give "
-            f"--recipe RECIPE, or --data FILE (a folder, .npz, .csv or module:function), beside '{target}'."
+            f"--recipe RECIPE, or --data FILE (a folder, .npz, .npy, .csv or module:function), beside '{target}'."
         )
     sizes = recipes.parse(_with_settings({"name": "sizes", "model": {"path": str(target)}}, request), "--set").model
     described = metadata.read(target) if target.suffix == ".tflite" else None

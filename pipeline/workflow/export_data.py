@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data import Column, open_source
+from pipeline.data import Column, is_flat_folder, open_source
+from pipeline.data.image_shapes import CHANNELS
 from pipeline.data.sources.npz import without_split
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import parse
@@ -31,7 +32,6 @@ def data_section(given: str, content: dict[str, Any], inputs: Sequence[TensorSpe
             is not said.
     """
     section = content.setdefault("data", {})
-    section.setdefault("calibration_share", 1.0)  # nothing is trained
     path = Path(given)
     if ":" in given and not path.exists():
         section.setdefault("source", given)
@@ -42,8 +42,8 @@ def data_section(given: str, content: dict[str, Any], inputs: Sequence[TensorSpe
             _name_arrays(path, section, inputs)
         elif section["source"] == "csv":
             _name_columns(path, section, inputs)
-        elif not any(child.is_dir() and not child.name.startswith(".") for child in path.iterdir()):
-            section.setdefault("targets", {})  # calibration needs none
+        elif is_flat_folder(parse(content, "--data").data):
+            section.setdefault("targets", {})
     _prepare_images(section, content, inputs)
 
 
@@ -104,7 +104,7 @@ def _name_columns(path: Path, section: dict[str, Any], inputs: Sequence[TensorSp
 
 
 def _prepare_images(section: dict[str, Any], content: dict[str, Any], inputs: Sequence[TensorSpec]) -> None:
-    """Images come to the model's size; their scale must be said."""
+    """Image files come to the model's size, arrays must have it; the scale of pixels must be said."""
     source = open_source(parse(content, "--data").data)
     columns = next(iter(source.splits.values())).inputs
     for name, column in columns.items():
@@ -121,8 +121,11 @@ def _prepare_images(section: dict[str, Any], content: dict[str, Any], inputs: Se
             )
         shape = spec.shape[1:] if spec is not None else ()
         if len(shape) == 3 and OPEN not in shape and shape[2] in (1, 3):
-            preprocess.setdefault("size", list(shape[:2]))
-            preprocess.setdefault("channels", shape[2])
+            if column.kind == "image":
+                preprocess.setdefault("size", list(shape[:2]))
+                preprocess.setdefault("channels", shape[2])
+            elif shape[2] == 1 and column[0].shape == shape[:2]:
+                preprocess.setdefault("channels", 1)  # grey images without an axis for it
 
 
 def _is_image(column: Column, spec: TensorSpec | None) -> bool:
@@ -131,7 +134,7 @@ def _is_image(column: Column, spec: TensorSpec | None) -> bool:
     if column.kind != "array" or (spec is not None and len(spec.shape) != 4):
         return False
     raw = np.asarray(column[0])
-    return raw.ndim in (2, 3) and _holds_pixels(raw)
+    return (raw.ndim == 2 or (raw.ndim == 3 and raw.shape[2] in CHANNELS)) and _holds_pixels(raw)
 
 
 def _holds_pixels(raw: Array) -> bool:

@@ -224,7 +224,7 @@ def prepare_float_model(
             base=settings,
             equalizing=section.equalize is None,
             learning=section.rounding is None,
-            budget=section.budget,
+            budget=section.work,
             track=track,
         )
         settings = choice.settings

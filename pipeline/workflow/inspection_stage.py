@@ -45,7 +45,8 @@ def _examples(path: Path, recipe: str | None, overrides: Sequence[str]) -> Itera
     from pipeline.diagnosis.measured_ranges import each_example
     from pipeline.tflite.audit.observe import EXAMPLES
 
-    data = load(targets.recipe_of(recipe, overrides, [path]).data)
+    found = targets.recipe_of(recipe, overrides, [path])
+    data = load(found.data, trains=found.trains)
     return islice(
         (example for batch in data.batches("test", EVALUATION_CHUNK) for example in each_example(batch)), EXAMPLES
     )

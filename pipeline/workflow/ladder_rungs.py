@@ -137,7 +137,8 @@ def inputs_for(model: Path, examples: int) -> dict[str, Array]:
     content = Run(model.parent).manifest.get("recipe")
     if content is None:
         return random_examples(model, examples)
-    data = load(recipes.parse(content, f"the recipe of {model.parent}").data)
+    recipe = recipes.parse(content, f"the recipe of {model.parent}")
+    data = load(recipe.data, trains=recipe.trains)
     batches: list[Batch] = list(first_examples(data.batches("test", min(examples, 16)), examples))
     if not batches:
         raise InputError("The data has no test examples to compare on.")

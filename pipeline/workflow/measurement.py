@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.files import write_text
 from pipeline.recipe import Format
 from pipeline.versions import versions
 from pipeline.workflow import origins
-from pipeline.workflow.context import EVALUATION_CHUNK, RunContext
+from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, task_json
+from pipeline.workflow.export_judgement import judge
 from pipeline.workflow.run_folder import FLOAT, METRICS, QAT, key_of
-
-if TYPE_CHECKING:
-    from pipeline.tasks import Resolved
 
 
 def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict[str, Any]:
@@ -26,7 +24,8 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
         wanted: The formats beside the float and the QAT model; the recipe's by default.
 
     Writes and returns `metrics.json`: a block a model (`float`, `qat`, `int8`, …) with the task's metrics (`top1` of a
-    classifier), `n`, `agreement` (with float), `size_bytes`, `latency_p50_ms` and more; and the block `task`.
+    classifier), `n`, `agreement` (with float), `size_bytes`, `latency_p50_ms` and more; the blocks `task` and `judged`
+    (`Judgement.to_json`), whose warnings are said.
 
     Raises:
         InputError: the recipe's task does not fit the model or the data.
@@ -50,6 +49,7 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
     )
     if run.has("measure", key):
         context.say(f"metrics and latency: as measured before ({METRICS})")
+        _warn(context, run.metrics)
         return run.metrics
     used = {path.name for path in files.values()}
     run.check_intact(*(stage for stage, record in stages.items() if used & record["outputs"].keys()))
@@ -86,15 +86,14 @@ def measure(context: RunContext, wanted: Sequence[Format] | None = None) -> dict
     if context.data.skipped:
         metrics["skipped_examples"] = dict(context.data.skipped)
         context.say(f"{len(context.data.skipped)} examples could not be read and were left out ({METRICS} names them)")
+    written = {name: files[name] for name in wanted or recipe.quantize.formats if name in files}
+    metrics["judged"] = judge(context, written, recipe.quantize.keep).to_json()
+    _warn(context, metrics)
     write_text(run.path(METRICS), json.dumps(metrics, indent=1) + "\n")
     run.record("measure", key, [METRICS], started)
     return metrics
 
 
-def task_json(resolved: Resolved) -> dict[str, Any]:
-    """The task as JSON: its name and options, why it is that, and its metrics, the one that decides first."""
-    return {
-        **resolved.task.describe(),
-        "reason": resolved.reason,
-        "metrics": [vars(metric) for metric in resolved.task.metrics],
-    }
+def _warn(context: RunContext, metrics: dict[str, Any]) -> None:
+    for warning in metrics.get("judged", {}).get("warnings", []):
+        context.say(f"WARNING: {warning}")

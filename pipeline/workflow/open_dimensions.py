@@ -48,6 +48,8 @@ def converted_for_data(context: RunContext, source: Path | Any, signature: str |
             context.say(f"input '{name}' is fixed at the data's size, {list(size)}")
     inputs = Runner(content).signature.inputs
     check_data(inputs, context.data.inputs)
+    for change in context.data.shape_changes:
+        context.say(change)
     left_open = [spec for spec in inputs if OPEN in spec.shape[1:]]
     if not left_open:
         return content, given

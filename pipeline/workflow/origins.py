@@ -84,7 +84,7 @@ def of_float_model(context: RunContext) -> dict[str, Any]:
         "data": of_data(context),
         "code": _digests(*_strings(recipe.task)),
         "model": [recipe.model.signature, recipe.model.sizes],
-        "calibration": calibration | {"ranges": content_of(recipe.quantize.ranges)},
+        "calibration": calibration | {"ranges": content_of(recipe.quantize.ranges), "trains": recipe.trains},
     }
 
 

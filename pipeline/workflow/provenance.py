@@ -71,14 +71,11 @@ def with_metadata(
 
 
 def _labels(found: Inspection, names: tuple[str, ...], task: dict[str, Any]) -> tuple[str, ...]:
-    """A name for every class that the model answers: the data may show fewer, those are named by their number.
+    """The data's class names, where an output has as many classes: of fewer nothing says which the others are.
 
     None for an output of numbers, and for one sigmoid unit that tells two classes apart.
     """
     outputs = {port.name: port for port in found.outputs}
     meant = readings(task, list(outputs))
     sizes = [(outputs[name].shape or (1,))[-1] for name, reading in meant.items() if reading != "values"]
-    classes = next((size for size in sizes if size >= len(names)), 0)
-    if not names or not classes:
-        return ()
-    return (*names, *(str(index) for index in range(len(names), classes)))
+    return names if len(names) in sizes else ()

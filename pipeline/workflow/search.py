@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,7 @@ _EXACT = 1e-7
 
 @dataclass(frozen=True)
 class Budget:
-    """What is searched for, and how long."""
+    """What is searched for, and at what cost."""
 
     max_drop: float
     """What may be lost, in points of the task's first metric: of a share percentage points."""
@@ -52,11 +51,11 @@ class Budget:
     """What operators that leave int8 compute in. float16: their weights in half, computed in float32."""
     sure: bool = False
     """Ask the whole 95 % interval of the difference to keep to the budget, not only its estimate."""
-    seconds: float = 600.0
-    """After which no further model is begun."""
+    models: int = 60
+    """After so many have been written and measured, no further set is tried."""
 
 
-class _TimeIsUpError(Exception):
+class _SpentError(Exception):
     pass
 
 
@@ -99,6 +98,8 @@ def search(context: stages.RunContext, budget: Budget, folder: Path, *, threads:
     """
     if budget.max_drop < 0:
         raise InputError(f"The budget is a drop of 0 points or more, not {budget.max_drop:g}.")
+    if budget.models < 1:
+        raise InputError(f"The search writes at least one model, not {budget.models}.")
     if budget.compute == "int8":
         raise InputError("Operators that leave int8 compute in float32, float16 or int16x8, not in int8.")
     return _Search(context, budget, folder, threads).run()
@@ -107,7 +108,6 @@ def search(context: stages.RunContext, budget: Budget, folder: Path, *, threads:
 class _Search:
     def __init__(self, context: stages.RunContext, budget: Budget, folder: Path, threads: int) -> None:
         self._context, self._budget, self._folder, self._threads = context, budget, folder, threads
-        self._began = time.monotonic()
         float_model = context.run.path(stages.FLOAT)
         self._task = context.task
         self._metric = _metric(self._task)
@@ -133,7 +133,7 @@ class _Search:
                 self._warn_of_too_few()
                 ranked = self._ranked(corrected)
                 kept = fewest(ranked, self._enough)
-        except _TimeIsUpError:
+        except _SpentError:
             ended_early = True
             kept = min((t.kept for t in self._tried if self._within(t)), key=len, default=None)
         if kept:
@@ -170,8 +170,8 @@ class _Search:
     def _enough(self, kept: tuple[OperatorError, ...]) -> bool:
         if not kept:
             return self._within(self._tried[0])
-        if time.monotonic() - self._began > self._budget.seconds:
-            raise _TimeIsUpError
+        if len(self._tried) >= self._budget.models:
+            raise _SpentError
         return self._within(self._try(kept, self._budget.compute))
 
     def _try_another(self, kept: tuple[OperatorError, ...], compute: Compute) -> None:

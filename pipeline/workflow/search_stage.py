@@ -79,10 +79,10 @@ def failure(found: Found) -> str:
     """Why there is no model, where none keeps to the budget, and what to do."""
     best = max(found.steps, key=lambda step: found.gain(step).value)
     kept = f"{len(best.kept)} of {found.candidates} operators in {best.compute}" if best.kept else "all int8"
-    why = "in the time that was given" if found.ended_early else "even with all operators kept"
+    why = f"among the {len(found.steps)} models tried" if found.ended_early else "even with all operators kept"
     budget = f"{found.max_drop:g} {found.metric.unit_of_points}".rstrip()
     return (
         f"No model keeps to the budget of {budget} {why}: the best, {kept}, is at "
         f"{show_points(found.metric, found.gain(best).value)} ({found.examples} {found.split} examples). Give a larger "
-        "--max-drop" + (", more --budget" if found.ended_early else "") + ", or train with QAT."
+        "--max-drop" + (", more --models" if found.ended_early else "") + ", or train with QAT."
     )

@@ -238,7 +238,7 @@ def _task(model: Path, recipe: Recipe | None) -> Task | None:
     known = metadata.read(model)
     if recipe is None or (known is not None and known.task):
         return None
-    return resolve_task(recipe, load(recipe.data), model).task
+    return resolve_task(recipe, load(recipe.data, trains=recipe.trains), model).task
 
 
 @dataclass(frozen=True)

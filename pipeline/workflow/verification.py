@@ -117,7 +117,7 @@ def verify(
         PipelineError: a model fails while it runs.
     """
     section = target.recipe.verify
-    own = load(target.recipe.data) if data is None else None
+    own = load(target.recipe.data, trains=target.recipe.trains) if data is None else None
     for note in own.remarks([split]) if own is not None else ():
         say(note)
     examined = data or own

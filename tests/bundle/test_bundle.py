@@ -140,7 +140,18 @@ def test_broken_examples_are_left_out_where_the_recipe_says_so(tmp_path: Path) -
 
 def test_labels_of_the_run_fill_in_where_the_model_has_none(model: Path) -> None:
     model.write_bytes(described(classifier("int8"), labels=()))
-    assert packed(model, labels=("a", "b"))["labels.txt"].decode() == "a\nb\n2\n3\n"
+    assert packed(model, labels=tuple("abcd"))["labels.txt"].decode() == "a\nb\nc\nd\n"
+
+
+@pytest.mark.parametrize("names", [(), ("a", "b"), tuple("abcde")])
+def test_names_are_never_made_up(model: Path, names: tuple[str, ...]) -> None:
+    model.write_bytes(described(classifier("int8"), labels=()))
+    found = packed(model, labels=names)
+    assert "labels.txt" not in found
+    contract = json.loads(found["contract.json"])
+    assert [output["labels"] for output in contract["outputs"]] == [[]]
+    for example in contract["golden"]["examples"]:
+        assert example["answer"]["label"] is None
 
 
 def test_a_model_of_others_with_the_standard_metadata_only(model: Path) -> None:

@@ -74,6 +74,8 @@ def test_data_that_is_normalised_twice(before: str, tmp_path: Path) -> None:
     diagnosis = examined(tmp_path, (scaled, CALIBRATION[1]))
     assert first(diagnosis) == ("normalisation", "error")
     assert diagnosis.findings[0].message.startswith("Normalised twice")
+    simplest = "raw" if before == "-1..1" else "mean_std"
+    assert f"--set data.preprocess.scale={simplest}" in diagnosis.findings[0].remedy
     assert "one class" in diagnosis.findings[0].effect
 
 

@@ -155,17 +155,62 @@ def test_any_inputs_and_outputs(network: str) -> None:
     assert all(one.agreed.shape == (16,) for one in choice.trials)
 
 
-def test_too_few_examples_choose_nothing_and_say_so() -> None:
-    few = 4 * FEWEST_HELD_OUT - 4
-    choice = choose(stack(), lambda: [{"x": X[:few]}], few, task=TASK, base=Settings(estimator="mse"))
-    assert (choice.settings, choice.trials) == (Settings(estimator="mse"), ())
-    assert "too few" in choice.reason
+@pytest.mark.parametrize("few", [2, 3, 4 * FEWEST_HELD_OUT - 1])
+def test_of_few_examples_each_is_held_out_once(few: int) -> None:
+    choice = choose(stack(), lambda: [{"x": X[: few // 2]}, {"x": X[few // 2 : few]}], few, task=TASK)
+    assert choice.held_out == few
+    assert all(one.agreed.shape == (few,) for one in choice.trials)
+    assert f"{few} examples, each of them held out in one of {min(4, few)} fits" in choice.reason
 
 
-def test_a_spent_budget_ends_the_search_after_the_first() -> None:
-    choice = choose(stack(), lambda: [{"x": X}], len(X), task=TASK, budget=1e-9)
-    assert len(choice.trials) == 1
-    assert "budget" in choice.reason
+def test_what_a_fold_holds_out_takes_no_part_in_its_fit() -> None:
+    """Each of four examples goes far beyond the others' range, which the fold that holds it out clips."""
+    wild = np.concatenate([sign * 100 * X[:1] for sign in (1, -1)] + [X[1:3]])
+    choice = choose(stack(), lambda: [{"x": wild}], 4, task=TASK, equalizing=False, learning=False)
+    assert all(one.sqnr_db < 8 for one in choice.trials)
+
+
+def test_a_single_example_judges_what_was_fitted_to_it_and_that_is_said() -> None:
+    choice = choose(stack(), lambda: [{"x": X[:1]}], 1, task=TASK)
+    assert choice.held_out == 0
+    assert len(choice.trials) == 6
+    assert "the calibration examples themselves" in choice.reason
+
+
+def test_the_same_examples_give_the_same_choice_and_the_same_file() -> None:
+    def written() -> tuple[Choice, bytes]:
+        choice = choose(stack(), lambda: [{"x": X}], len(X), task=TASK)
+        prepared = prepare(stack(), lambda: [{"x": X}], choice.settings)
+        return choice, quantize(prepared, "int8", lambda: [{"x": X}], choice.settings)[0]
+
+    (first, one), (second, other) = written(), written()
+    assert first.to_json() == second.to_json()
+    assert one == other
+
+
+def test_a_budget_leaves_out_first_what_helps_least_often() -> None:
+    work = {str(one.settings): one.work for one in CHOICE.trials}
+    everything = sum(work.values())
+    assert not CHOICE.left_out
+    assert "not tried" not in CHOICE.reason
+    none = choose(stack(), lambda: [{"x": X}], len(X), task=TASK, budget=1e-9)
+    assert [one.settings.estimator for one in none.trials] == ["min_max"]
+    assert none.left_out == ("learned rounding", "mse", "equalization", "percentile", "entropy")
+    assert "not tried" in none.reason
+    most = choose(stack(), lambda: [{"x": X}], len(X), task=TASK, budget=everything * (1 - 1e-6))
+    assert most.left_out == ("entropy",)
+    assert len(most.trials) == 5
+
+
+def test_what_agrees_more_than_the_choice_is_named() -> None:
+    content, x = chain(weights(6, 6, seed=5), weights(4, 6, seed=55)), weights(64, 6, seed=14)
+    choice = choose(content, lambda: [{"x": x}], 64, task=classifier(content))
+    chosen = next(one for one in choice.trials if one.settings == choice.settings)
+    nearer = max(choice.trials, key=lambda one: one.agreement)
+    assert chosen.agreement < nearer.agreement
+    assert f"({nearer.settings} agrees in {100 * nearer.agreement:.1f} %: within chance" in choice.reason
+    assert " agrees in " not in CHOICE.reason
+    assert max(one.agreement for one in CHOICE.trials) == CHOICE.trials[0].agreement
 
 
 def test_what_is_not_to_be_tried_is_not() -> None:

@@ -215,3 +215,18 @@ def test_a_recipe_cannot_be_changed_by_accident() -> None:
     loaded: Any = changed()
     with pytest.raises(ValueError, match="frozen"):
         loaded.name = "other"
+
+
+def test_a_budget_in_seconds_is_read_as_work() -> None:
+    assert changed("quantize.budget=60").quantize.work == 60 * recipe.schema.WORK_A_SECOND
+    assert changed("quantize.budget=60", "quantize.work=5").quantize.work == 5
+    content = changed().model_dump(mode="json")
+    content["quantize"] = {**content["quantize"], "budget": 180}  # of a run of an earlier version
+    del content["quantize"]["work"]
+    assert recipe.parse(content).quantize.work == changed().quantize.work
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "true"])
+def test_a_budget_that_is_no_time_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match="work"):
+        changed(f"quantize.budget={value}")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline import recipe
-from pipeline.data import load
+from pipeline.data import Dataset, load
 from pipeline.errors import InputError
 from pipeline.tensors import TensorSpec
 from pipeline.workflow.export_data import data_section
@@ -51,10 +51,19 @@ def test_the_only_array_is_the_only_input_and_y_its_labels(tmp_path: Path) -> No
     assert data.class_names == ("0", "1")
 
 
-def test_all_of_the_examples_but_the_held_out_ones_are_for_calibration(tmp_path: Path) -> None:
+def opened(found: dict[str, Any]) -> Dataset:
+    return load(recipe.parse({"name": "d", "model": {}, "data": found}).data, trains=False)
+
+
+def test_all_examples_are_for_calibration(tmp_path: Path) -> None:
     found = section(arrays(tmp_path, x=numbers(3)), spec("x", 3))
-    data = load(recipe.parse({"name": "d", "model": {}, "data": found}).data)
-    assert data.size("calibration") >= 0.6 * 40
+    assert opened(found).size("calibration") == 40
+
+
+def test_one_array_without_a_name_or_labels(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", numbers(3))
+    data = opened(section(tmp_path / "x.npy", spec("image", 3)))
+    assert (data.size("calibration"), dict(data.targets)) == (40, {})
 
 
 def test_the_users_own_names_win(tmp_path: Path) -> None:
@@ -63,18 +72,33 @@ def test_the_users_own_names_win(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_pixels_come_to_the_models_size_and_need_a_scale(tmp_path: Path, dtype: Any) -> None:
-    path = arrays(tmp_path, x=RANDOM.integers(0, 256, (20, 6, 6, 3)).astype(dtype))
+@pytest.mark.parametrize("sides", [(6, 6, 3), (6, 6, 1), (6, 6)])
+def test_pixels_need_a_scale_and_keep_their_shape(tmp_path: Path, dtype: Any, sides: tuple[int, ...]) -> None:
+    path = arrays(tmp_path, x=RANDOM.integers(0, 256, (20, *sides)).astype(dtype))
+    wanted = spec("x", 6, 6, sides[2] if len(sides) > 2 else 1)
     with pytest.raises(InputError, match=r"data\.preprocess\.scale"):
-        section(path, spec("x", 4, 4, 3))
-    found = section(path, spec("x", 4, 4, 3), preprocess={"scale": "raw"})
-    assert found["preprocess"] == {"scale": "raw", "size": [4, 4], "channels": 3}
+        section(path, wanted)
+    found = section(path, wanted, preprocess={"scale": "raw"})
+    assert opened(found).inputs["x"].shape == wanted.shape
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_arrays_of_another_shape_are_not_resized(tmp_path: Path, dtype: Any) -> None:
+    path = arrays(tmp_path, x=RANDOM.integers(0, 256, (20, 49, 13, 1)).astype(dtype))
+    found = section(path, spec("x", 49, 10, 1), preprocess={"scale": "raw"})
+    assert opened(found).inputs["x"].shape == (-1, 49, 13, 1)
 
 
 @pytest.mark.parametrize(
     ("values", "sides"),
-    [(RANDOM.normal(size=(20, 6, 6, 3)), (6, 6, 3)), (RANDOM.integers(0, 90, (20, 12)), (12,))],
-    ids=["floats", "tokens"],
+    [
+        (RANDOM.normal(size=(20, 6, 6, 3)), (6, 6, 3)),
+        (RANDOM.integers(0, 90, (20, 12)), (12,)),
+        (RANDOM.integers(0, 256, (20, 6, 6, 6), np.uint8), (6, 6, 6)),
+        (RANDOM.integers(0, 256, (20, 2, 6, 6, 3), np.uint8), (2, 6, 6, 3)),
+        (RANDOM.integers(0, 256, (20, 9), np.uint8), (9,)),
+    ],
+    ids=["floats", "tokens", "six channels", "clips", "bytes"],
 )
 def test_what_is_no_image_stays_as_it_is(tmp_path: Path, values: np.ndarray, sides: tuple[int, ...]) -> None:
     assert "preprocess" not in section(arrays(tmp_path, x=values), spec("x", *sides))
@@ -84,8 +108,9 @@ def test_a_folder_of_images_needs_no_classes(tmp_path: Path) -> None:
     for index in range(12):
         Image.fromarray(RANDOM.integers(0, 256, (6, 6, 3)).astype(np.uint8)).save(tmp_path / f"{index}.png")
     found = section(tmp_path, spec("x", 4, 4, 1), preprocess={"scale": "0..1"})
-    assert found["targets"] == {}
-    data = load(recipe.parse({"name": "d", "model": {}, "data": found}).data)
+    data = opened(found)
+    assert data.targets == {}
+    assert data.size("calibration") == 12
     assert data.inputs["x"].shape == (-1, 4, 4, 1)
 
 

@@ -86,23 +86,23 @@ def test_a_budget_that_nothing_keeps_to(ruined: Run, tmp_path: Path) -> None:
     assert len(found.steps[-1].kept) == found.candidates
 
 
-def test_when_the_time_is_up_what_was_measured_is_told(ruined: Run, tmp_path: Path) -> None:
-    found, answer = search(stages.reopen(ruined), Budget(1.0, seconds=0), tmp_path)
+def test_after_as_many_models_as_allowed_what_was_measured_is_told(ruined: Run, tmp_path: Path) -> None:
+    found, answer = search(stages.reopen(ruined), Budget(1.0, models=1), tmp_path)
     assert found.ended_early
     assert len(found.steps) == 1
     assert answer is None
 
 
-def test_when_the_time_is_up_the_smallest_that_keeps_to_the_budget_is_the_answer(
+def test_after_as_many_models_as_allowed_the_smallest_that_keeps_to_the_budget_is_the_answer(
     ruined: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def until_the_time_is_up(ranked: Sequence[Any], enough: Callable[[tuple[Any, ...]], bool]) -> None:
+    def until_as_many_as_allowed(ranked: Sequence[Any], enough: Callable[[tuple[Any, ...]], bool]) -> None:
         assert ranked[0].name == "hidden"
         for count in (3, 1, 2):
             enough(tuple(ranked[:count]))
-        raise workflow._TimeIsUpError
+        raise workflow._SpentError
 
-    monkeypatch.setattr(workflow, "fewest", until_the_time_is_up)
+    monkeypatch.setattr(workflow, "fewest", until_as_many_as_allowed)
     found, answer = search(stages.reopen(ruined), Budget(1.0), tmp_path)
     assert found.ended_early
     assert found.chosen == 2

@@ -12,7 +12,6 @@ from pipeline.benchmarking.profile.attribute import attribute
 from pipeline.benchmarking.profile.litert import REFUSED
 from pipeline.benchmarking.profile.profiler import profile
 from pipeline.benchmarking.profile.reasons import DOT_PRODUCTS, reasons
-from pipeline.benchmarking.profile.work import INSTRUCTION_SETS, Work, work
 from pipeline.errors import InputError, PipelineError
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.activations import listed
@@ -20,6 +19,7 @@ from pipeline.tflite.delegation import measure
 from pipeline.tflite.inspect import Operator, inspect
 from pipeline.tflite.match import matched
 from pipeline.tflite.operator_names import short_names
+from pipeline.tflite.work import INSTRUCTION_SETS, Work, work
 
 RUNS = 50
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ai_edge_litert.schema_py_generated import ModelT
 
-from pipeline.benchmarking.profile.work import Work
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.delegation import instead, why_not
 from pipeline.tflite.inspect import Operator
 from pipeline.tflite.verdict import is_float
+from pipeline.tflite.work import Work
 
 _MOVES = frozenset(
     {"TRANSPOSE", "PAD", "PADV2", "CONCATENATION", "SPLIT", "SLICE", "STRIDED_SLICE", "PACK", "UNPACK", "GATHER"}

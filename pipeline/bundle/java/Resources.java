@@ -6,7 +6,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** Files of the test's resources, by their path in the bundle: golden/ and labels.txt must be among them. */
+/** Files of the test's resources, by their path in the bundle: golden/ must be among them, and labels.txt where there is one. */
 final class Resources {
     private Resources() {}
 

@@ -3,7 +3,7 @@ package dev.kerasint8.contract
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
-/** Files of the test's resources, by their path in the bundle: golden/ and labels.txt must be among them. */
+/** Files of the test's resources, by their path in the bundle: golden/ must be among them, and labels.txt where there is one. */
 internal object Resources {
     fun has(path: String): Boolean = Resources::class.java.getResource("/$path") != null
 

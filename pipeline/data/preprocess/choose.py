@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.data.examples import Column
+from pipeline.data.image_shapes import check_resizable
 from pipeline.data.preprocess.audio import AudioPreprocessor
 from pipeline.data.preprocess.image import ImagePreprocessor, is_for_images
 from pipeline.data.preprocess.preprocessor import Preprocessor
@@ -73,6 +74,8 @@ def _preprocessor(name: str, column: Column, raw: Array, data: Data, section: In
     plain = recipe.scale == "raw" and not is_for_images(recipe) and not section.standardize
     if kept is not None and plain and column.kind != "image":
         return _unchanged(kept, section)
+    if is_for_images(recipe) and raw.ndim in (2, 3):
+        check_resizable(name, column, raw, recipe)
     if column.kind == "image" or is_for_images(recipe) or raw.ndim == 3:
         return ImagePreprocessor(recipe)
     return ValuesPreprocessor("table" if section.standardize and raw.ndim == 1 else "values", recipe, column.names)

@@ -10,7 +10,7 @@ from pipeline.data.sources.source import SPLITS, KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
 
-__all__ = ["EMBEDDED", "SPLITS", "KnownTarget", "Source", "open_source"]
+__all__ = ["EMBEDDED", "SPLITS", "KnownTarget", "Source", "is_flat_folder", "open_source"]
 
 Read = Callable[[Data, tuple[str, ...] | None], Source]
 
@@ -29,6 +29,14 @@ EMBEDDED: dict[str, Read] = {
 
 SOURCES: dict[str, Read] = {**EMBEDDED, "folder": folder.read, "csv": csv.read, "npz": npz.read}
 SOURCES_WITH_NAME: dict[str, Read] = {"keras": keras.read, "tfds": tfds.read}
+
+
+def is_flat_folder(data: Data) -> bool:
+    """Whether the data are the files of one folder, without folders in it that say classes or splits."""
+    path = data.path
+    if data.source != "folder" or path is None or not path.is_dir():
+        return False
+    return not any(child.is_dir() and not child.name.startswith(".") for child in path.iterdir())
 
 
 def open_source(data: Data, class_names: tuple[str, ...] | None = None) -> Source:

@@ -24,7 +24,7 @@ KEYS = "x_train and y_train, x_test and y_test (x_validation, x_calibration), or
 
 
 def read(data: Data, names: tuple[str, ...] | None) -> Source:
-    """The arrays of an NPZ file, or the one input that an NPY file is.
+    """The arrays of an NPZ file, or the one of an NPY file, which is the input of examples without labels.
 
     Uncompressed arrays are mapped where they are, compressed ones are unpacked once to the cache folder. The inputs and
     targets are those of the recipe; by default x and, where it is there, y. uint8 [N, H, W] are grey images.
@@ -32,7 +32,7 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     Raises:
         InputError: not an NPZ or NPY file, keys missing, or targets wrong.
     """
-    path = required_path(data, "an NPZ file")
+    path = required_path(data, "an NPZ or NPY file")
     if path.suffix.lower() == ".npy":
         return source_of_arrays({"train": ({INPUT: _alone(path)}, {})}, data, names)
     try:
@@ -67,8 +67,10 @@ def _alone(path: Path) -> NDArray[Any]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"data.path: {path} is not an NPY file of numbers ({error}).") from error
-    if not isinstance(array, np.ndarray) or array.ndim == 0:
-        raise InputError(f"data.path: {path} is not an array of examples.")
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"data.path: {path} holds several arrays: call it .npz.")
+    if array.ndim == 0:
+        raise InputError(f"data.path: {path} is a single value, not an array of examples.")
     return array
 
 

@@ -37,6 +37,31 @@ def saturation(
     return [*flat, *_flat_channels(statistics, reference, where), *_ends(statistics, reference, split, where)]
 
 
+def without_content(statistics: InputStatistics, inputs: int = 1) -> list[Finding]:
+    """Whether all examples are the same, or each is one flat value: there is nothing to measure ranges on.
+
+    Args:
+        statistics: The calibration split's of one input.
+        inputs: How many inputs there are.
+    """
+    same = bool((statistics.low == statistics.high).all())
+    if not statistics.count or not (same or statistics.constant == statistics.count):
+        return []
+    what = f"all {statistics.low[0]:.4g}" if same and len(set(statistics.low.tolist())) == 1 else "the same everywhere"
+    each = "hold the same values" if same else "are one flat value each"
+    return [
+        Finding(
+            CHECK,
+            "error",
+            f"The {statistics.count} calibration examples{named(statistics.of, inputs)} {each}"
+            + (f" ({what})." if same else "."),
+            "No activation ranges can be measured on them: int8 clips nearly everything that a real one causes.",
+            f"Look at the {statistics.of.nouns} and at what reads them; replace them by real ones.",
+            {"constant": statistics.constant, "examples": statistics.count},
+        )
+    ]
+
+
 def _flat_examples(statistics: InputStatistics, examples: Examples, where: str) -> list[Finding]:
     if not statistics.constant:
         return []

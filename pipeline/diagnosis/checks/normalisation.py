@@ -79,7 +79,9 @@ def _by_labels(
     others = {name: answer for name, answer in answers.items() if name != AS_IT_IS}
     if not others:
         return []
-    name = max(others, key=lambda name: (others[name].accuracy, -float(others[name].rank.mean())))
+    name = _simplest(
+        max(others, key=lambda name: (others[name].accuracy, -float(others[name].rank.mean()))), others, tried
+    )
     best = others[name]
     gain, ranked = _gain(best, now), _ranked(best, now)
     evidence = {
@@ -118,6 +120,18 @@ def _by_labels(
             )
         ]
     return []
+
+
+def _simplest(best: str, others: Mapping[str, Answers], tried: Mapping[str, Alternative]) -> str:
+    """Of the scales that answer as well as the best, the one that is said most simply."""
+    if best not in tried:
+        return best
+    as_good = [
+        name
+        for name in tried
+        if others[name].accuracy >= others[best].accuracy and _ranked(others[best], others[name]).low <= 0
+    ]
+    return min(as_good, key=lambda name: tried[name].simplicity, default=best)
 
 
 def _without_labels(

@@ -73,7 +73,7 @@ class Found:
     candidates: int
     """Operators that could have been kept."""
     ended_early: bool
-    """Whether the time was up before the search was through."""
+    """Whether as many models had been tried as were allowed before the search was through."""
     test: dict[str, Any] | None = None
     """The metrics of float, int8 and the answer on the test split, which took no part in the choice."""
 

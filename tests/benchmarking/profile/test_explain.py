@@ -12,13 +12,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.benchmarking.profile.explain import explain
 from pipeline.benchmarking.profile.reasons import reasons
-from pipeline.benchmarking.profile.work import work
 from pipeline.errors import InputError
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.formats import write
 from pipeline.recipe import Keep
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import inspect
+from pipeline.tflite.work import work
 from tests import tiny_models
 from tests.quantization import networks
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.benchmarking.profile.work import Work, work
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.work import Work, work
 from tests.quantization import networks
 
 

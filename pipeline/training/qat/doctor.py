@@ -17,6 +17,7 @@ from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.apply import quantize, user_configs
 from pipeline.training.qat.graph import Graph, Layer
 from pipeline.training.qat.rewrites import Change, canonical
+from pipeline.training.qat.rewrites.fixed_mode import TRAINING_ONLY
 from pipeline.training.qat.rewrites.recurrent import KINDS
 
 _NAMES_SHOWN = 3
@@ -178,7 +179,6 @@ _KNOWN = (
 
 def _known(layer: Layer) -> bool:
     from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
-    from pipeline.training.qat.fake_quant_placement import TRAINING_ONLY
 
     kinds = {getattr(tf_keras.layers, name, None) for name in (*_KNOWN, *TRAINING_ONLY)}
     return layer.kind in kinds or layer.kind in QAT_OBJECTS.values()

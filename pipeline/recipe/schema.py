@@ -101,7 +101,9 @@ class Train(Section):
         default_factory=dict, description="Each output's weight in the loss, by output name; the task's, or 1."
     )
     label_smoothing: Fraction = Field(0.0, description="Of the cross entropies.")
-    seed: int = 0
+    seed: int = Field(
+        0, description="Of first weights, order and dropout; on one CPU, the same seed gives the same file."
+    )
     strategy: Strategy = Field(
         "none", description="mirrored: all devices of this machine; multi_worker: the processes that TF_CONFIG names."
     )
@@ -149,7 +151,7 @@ class Qat(Section):
     configs: dict[str, str] = Field(
         default_factory=dict, description="Your QuantizeConfigs: layer name or class → module:Class."
     )
-    seed: int = 0
+    seed: int = Field(0, description="As train.seed.")
     strategy: Strategy = Field("none", description="As train.strategy.")
 
 

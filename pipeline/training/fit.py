@@ -62,7 +62,7 @@ def fit(
             replicas that cannot share the batch evenly, or less than one batch of data.
         PipelineError: the loss became NaN or infinite.
     """
-    tf_keras.utils.set_random_seed(how.seed)
+    seed_everything(how.seed)
     steps = distribute.steps(data.size("train"), how.batch_size)
     distribute.check(how.batch_size, steps, what)
     if not model.trainable_weights:
@@ -116,6 +116,17 @@ def fit(
         scores=own.scores,
         metrics=own.metrics,
     )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow, and on a CPU have TensorFlow take no kernel that sums in an order of its own.
+
+    To be called before a model is built or copied, since layers draw weights and the seeds of their dropout then. On a
+    GPU TensorFlow has no such kernel for the gradient of fake-quant, and refuses the training.
+    """
+    tf_keras.utils.set_random_seed(seed)
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
 
 
 def optimizer(how: recipe.Train | recipe.Qat, steps_per_epoch: int) -> Any:

@@ -347,7 +347,8 @@ def read(model: Any, known_layers: dict[int, Layer] | None = None, frozen: bool 
         kwargs.pop("mask", None)
         outputs = []
         for tensor in tf.nest.flatten(node.outputs):
-            values[id(tensor)] = Value(tensor.shape, tensor.dtype.name)
+            halves = tensor.dtype in (tf.float16, tf.bfloat16)
+            values[id(tensor)] = Value(tensor.shape, "float32" if halves else tensor.dtype.name)
             outputs.append(values[id(tensor)])
         graph.calls.append(Call(layers[id(keras_layer)], args, kwargs, outputs))
     graph.inputs = tf.nest.map_structure(known, model._nested_inputs)
@@ -367,12 +368,23 @@ def _layer(layer: Any, known: dict[int, Layer], frozen: bool) -> Layer:
         return Layer(type(layer), {"name": layer.name}, inner=read(layer, known, frozen))
     if isinstance(layer, tf_keras.layers.Lambda):
         return Layer(type(layer), {"name": layer.name}, made_from=layer)
-    config = layer.get_config()
+    config = _in_float32(layer.get_config())
     if frozen and "trainable" in config:
         config["trainable"] = False
     if isinstance(config.get("activation"), dict) and callable(getattr(layer, "activation", None)):
         config["activation"] = layer.activation  # a function of the user's, that Keras knows only by name
     return Layer(type(layer), config, layer.get_weights())
+
+
+def _in_float32(item: Any) -> Any:
+    """A configuration without mixed precision, which keeps its weights in float32 anyway: int8 starts from there."""
+    if isinstance(item, dict):
+        if item.get("class_name") == "Policy" and "mixed" in str(item["config"]["name"]):
+            return "float32"
+        return {key: _in_float32(part) for key, part in item.items()}
+    if isinstance(item, list | tuple) and type(item) in (list, tuple):
+        return type(item)(_in_float32(part) for part in item)
+    return "float32" if isinstance(item, str) and item in ("mixed_float16", "mixed_bfloat16") else item
 
 
 def _keras_layer(layer: Layer) -> Any:

@@ -143,7 +143,8 @@ def _recurrent(kind: str, names: list[str]) -> Finding:
         "warning",
         f"{_count(kind, names)}: not unrolled, or with a state that is kept or given",
         "Unrolled over a known number of steps, each step's operators are rounded in QAT as int8 rounds them. As it "
-        "is, it loops at run time, which has no int8 form, or QAT does not know its inside.",
+        "is, QAT does not know its inside: a plain LSTM becomes one int8 operator, quantized after training; anything "
+        "else loops at run time, which has no int8 form.",
         "Build it with unroll=True, a fixed number of steps, stateful=False and return_state=False.",
         {"kind": kind, "layers": names},
     )

@@ -20,6 +20,15 @@ def model() -> Any:
     return tf_keras.Model(inputs, layers.Dense(10, activation="softmax")(x), name="tiny")
 
 
+def with_dropout() -> Any:
+    """First weights and dropout that nothing but the seed decides."""
+    layers = tf_keras.layers
+    inputs = tf_keras.Input((8, 8, 1))
+    x = layers.BatchNormalization()(layers.Conv2D(8, 3, activation="relu")(inputs))
+    x = layers.Dense(16, activation="relu")(layers.Dropout(0.3)(layers.Flatten()(x)))
+    return tf_keras.Model(inputs, layers.Dense(10, activation="softmax")(layers.Dropout(0.3)(x)), name="dropping")
+
+
 def no_model() -> str:
     """What a wrong model.function returns."""
     return "not a model"

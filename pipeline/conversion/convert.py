@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -97,7 +98,8 @@ def _convert(function: NamedFunction, batch: int | None) -> bytes:
     try:
         with quiet_tensorflow():
             traced, outputs = function.trace(batch)
-            frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+            fused = _fuses(traced, function, outputs)
+            frozen = traced if fused else convert_variables_to_constants_v2(traced, lower_control_flow=False)
     except InputError:
         raise
     except Exception as error:  # whatever a model's own code raises
@@ -108,13 +110,34 @@ def _convert(function: NamedFunction, batch: int | None) -> bytes:
         ends = ([tensor.name for tensor in tensors] for tensors in (frozen.inputs, frozen.outputs))
         frozen = function_from_graph_def(graph, *ends)
     # The model itself as the trackable object would start the detour over a SavedModel again.
+    held = (_Variables(traced.graph.variables),) if fused else ()
     try:
         with quiet_tensorflow(), contextlib.redirect_stdout(io.StringIO()):
-            content = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
+            content = tf.lite.TFLiteConverter.from_concrete_functions([frozen], *held).convert()
     except Exception as error:
         raise _refused("TensorFlow's converter refuses", function, error) from error
     content = constant_reshapes(content)
     return name_ends(content, [spec.name for spec in function.inputs], outputs)
+
+
+class _Variables(tf.Module):  # type: ignore[misc]
+    """What a SavedModel must hold of a function: its variables, and no layer that would be traced again."""
+
+    def __init__(self, variables: Iterable[Any]) -> None:
+        super().__init__()
+        self.held = list(variables)
+
+
+def _fuses(traced: Any, function: NamedFunction, outputs: Sequence[str]) -> bool:
+    """Whether it holds LSTMs that TFLite has one operator for, UNIDIRECTIONAL_SEQUENCE_LSTM.
+
+    The converter knows them as functions of their own, which freezing would dissolve into a loop.
+    """
+    library = traced.graph.as_graph_def().library.function
+    named = any(entry.attr["api_implements"].s.startswith(b"lstm") for entry in library)
+    # A SavedModel sorts inputs and outputs by name, where the tenth comes before the second.
+    sorts = max(len(function.inputs), len(outputs)) <= 10
+    return named and sorts and all(operation.type != TOGETHER for operation in traced.graph.get_operations())
 
 
 def _refused(what: str, function: NamedFunction, error: Exception) -> PipelineError:

@@ -18,6 +18,7 @@ from pipeline.quantization.kernel_limits import wide_enough
 from pipeline.quantization.more_kernels import use_more_kernels
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.rules import Rules, of_format, of_operator
+from pipeline.quantization.sequence_lstm import integer_lstms
 from pipeline.recipe import Format, IoType, Keep
 from pipeline.tflite import metadata
 from pipeline.tflite.flatbuffer import operator_name, read, serialize, tensor_name
@@ -72,7 +73,10 @@ def write(
     else:
         content, kept, names = _keep(content, target, io_type, keep) if keep else (content, [], [])
         quantized = quantize(content, [*of_format(target, io_type), *kept], statistics(content, ranges))
-        quantized = use_more_kernels(fit_biases(quantized, content), ranges, names, float_outputs=io_type == "float32")
+        quantized = fit_biases(quantized, content)
+        if target != "int16x8":  # whose kernel TFLite does not have
+            quantized = integer_lstms(quantized, ranges, names)
+        quantized = use_more_kernels(quantized, ranges, names, float_outputs=io_type == "float32")
     return metadata.write(quantized, described) if described else quantized
 
 

@@ -3,8 +3,12 @@
 An activation that is always zero has no scale. One that hardly moves has a scale so small that its int32 bias overflows
 or that XNNPACK refuses the whole model when it is loaded, on the phone as here. Its limits (XNNPACK, src/subgraph and
 src/operators) are: input scale × weight scale below 256 output scales in layers, and both operands of ADD and SUB
-between 1/1024 and 256 times the output's scale. A range widened to keep them loses nothing: its new steps are still
-finer than what the operators beside it can tell apart.
+between 1/1024 and 256 times the output's scale. TFLite's own kernels end the process where the output's scale of ADD
+and SUB is below 2⁻¹⁹ of an operand's, and that of SQUARED_DIFFERENCE below 2⁻¹² of an operand's squared; HARD_SWISH is
+refused where its scale is below 1/128 of its input's. A range widened to keep them loses nothing: its new steps are
+still finer than what the operators beside it can tell apart.
+
+Ranges that calibration measured and ranges that QAT learned are widened alike, when the file is written.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import ModelT, OperatorT, TensorType
 from numpy.typing import NDArray
 
+from pipeline.quantization.learned import ONLY_MOVE
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.weighted_operators import KINDS, constant, layers
 from pipeline.tflite import flatbuffer
@@ -21,7 +26,15 @@ LAYER_RATIO = 128.0
 """Most that input scale × weight scale may be, in output scales. XNNPACK's limit is 256."""
 SUM_RATIO = 512.0
 """Most that the output's scale of a sum may be, in scales of an operand. XNNPACK's limit is 1024."""
+SUM_RESULT_RATIO = 128.0
+"""Most that an operand's scale may be, in scales of the sum. XNNPACK's limit is 256."""
+HARD_SWISH_RATIO = 64.0
+"""Most that the input's scale may be, in scales of a HARD_SWISH. TFLite's limit is 128."""
+SQUARE_RATIO = 2.0**11
+"""Most that an operand's scale may be, squared, in scales of a SQUARED_DIFFERENCE. TFLite's limit is 2¹²."""
 _SUMS = ("ADD", "SUB")
+_KEEPS_SCALE = (*ONLY_MOVE, "AVERAGE_POOL_2D", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
+"""Operators that are written on their input's steps, whatever range their output has."""
 _TINY = float(np.finfo(np.float32).tiny)
 NOTHING = 1e-12
 """Share of the width of what an operator is fed below which its output counts as constant."""
@@ -53,13 +66,23 @@ def wide_enough(model: ModelT, ranges: Ranges) -> Ranges:
         if width(int(index)) <= _TINY:
             widen(int(index), 1.0)
     for place, operator in enumerate(graph.operators):
+        kind = flatbuffer.operator_name(model, operator)
         fed = [index for index in _activations(model, operator) if names[index] in found]
+        operands = [width(index) for index in fed] + [_spread(model, operator)]
         for index in operator.outputs:
             beside = max([width(one) for one in fed], default=1.0)
             if width(index) <= NOTHING * beside:
                 widen(index, beside)
             if place in largest and fed:
                 widen(index, width(fed[0]) * largest[place] / 127 / LAYER_RATIO)
+            if kind in _SUMS:
+                widen(index, max(operands) / SUM_RESULT_RATIO)
+            if kind in _KEEPS_SCALE and fed and names[index] in found:
+                found[names[index]] = found[names[fed[0]]]
+            if kind == "HARD_SWISH":
+                widen(index, max(operands) / HARD_SWISH_RATIO)
+            if kind == "SQUARED_DIFFERENCE":
+                widen(index, max(operands) ** 2 / 255 / SQUARE_RATIO)
     for operator in reversed(graph.operators):
         if flatbuffer.operator_name(model, operator) in _SUMS:
             for index in _activations(model, operator):
@@ -96,6 +119,14 @@ def _activations(model: ModelT, operator: OperatorT) -> list[int]:
         for index in order
         if graph.tensors[index].type == TensorType.FLOAT32 and not flatbuffer.is_constant(model, graph.tensors[index])
     ]
+
+
+def _spread(model: ModelT, operator: OperatorT) -> float:
+    """The width of the widest constant among an operator's inputs, zero in it; 0 where it has none."""
+    graph = model.subgraphs[0]
+    held = (flatbuffer.tensor_data(model, graph.tensors[index]) for index in operator.inputs if index >= 0)
+    sides = [(data.min(), data.max()) for data in held if data is not None and data.size]
+    return max((float(max(high, 0) - min(low, 0)) for low, high in sides), default=0.0)
 
 
 def _widened(pair: tuple[float, float], width: float) -> tuple[float, float]:

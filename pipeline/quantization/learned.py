@@ -173,7 +173,7 @@ def _before_reshapes(model: Any, graph: Any, values: dict[str, tuple[float, floa
                 values.setdefault(source, values[result])
 
 
-_ONLY_MOVE = (
+ONLY_MOVE = (
     *("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "MAX_POOL_2D", "PAD", "SLICE", "STRIDED_SLICE", "SPLIT"),
     *("UNPACK", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE", "TILE", "BROADCAST_TO", "REVERSE_V2"),
 )
@@ -185,7 +185,7 @@ def _behind_moves(model: Any, graph: Any, values: dict[str, tuple[float, float]]
     for op in graph.operators:
         kind = operator_name(model, op)
         source = tensor_name(graph.tensors[op.inputs[1 if kind == "SPLIT" else 0]])
-        if kind in _ONLY_MOVE and source in values:
+        if kind in ONLY_MOVE and source in values:
             for index in op.outputs:
                 if graph.tensors[index].type == schema.TensorType.FLOAT32:
                     values.setdefault(tensor_name(graph.tensors[index]), values[source])

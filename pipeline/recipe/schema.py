@@ -112,7 +112,9 @@ class Train(Section):
         default_factory=dict, description="Each output's weight in the loss, by output name; the task's, or 1."
     )
     label_smoothing: Fraction = Field(0.0, description="Of the cross entropies.")
-    seed: Seed = 0
+    seed: Seed = Field(
+        0, description="Of first weights, order and dropout; on one CPU, the same seed gives the same file."
+    )
     strategy: Strategy = Field(
         "none", description="mirrored: all devices of this machine; multi_worker: the processes that TF_CONFIG names."
     )
@@ -160,7 +162,7 @@ class Qat(Section):
     configs: dict[str, str] = Field(
         default_factory=dict, description="Your QuantizeConfigs: layer name or class → module:Class."
     )
-    seed: Seed = 0
+    seed: Seed = Field(0, description="As train.seed.")
     strategy: Strategy = Field("none", description="As train.strategy.")
 
 

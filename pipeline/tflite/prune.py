@@ -13,6 +13,7 @@ def prune(model: ModelT) -> None:
         signatures = [s for s in model.signatureDefs or [] if s.subgraphIndex == number]
         entries = [entry for s in signatures for entry in [*s.inputs, *s.outputs]]
         used = {index for op in graph.operators for index in [*op.inputs, *op.outputs] if index >= 0}
+        used |= {int(index) for op in graph.operators for index in _listed(op.intermediates) if index >= 0}
         used |= {*graph.inputs, *graph.outputs, *(entry.tensorIndex for entry in entries)}
         new = {old: place for place, old in enumerate(sorted(used))}
         new[-1] = -1  # an optional input that is left out
@@ -24,6 +25,10 @@ def prune(model: ModelT) -> None:
         for entry in entries:
             entry.tensorIndex = new[entry.tensorIndex]
     _prune_buffers(model)
+
+
+def _listed(indices: Any) -> list[int]:
+    return [] if indices is None else list(indices)
 
 
 def _renumber(indices: Any, new: dict[int, int]) -> list[int]:

@@ -110,12 +110,13 @@ class Runner:
             self._interpreter.set_tensor(index, array)
 
     def invoke(self) -> None:
-        """Run once on what the inputs hold.
+        """Run once on what the inputs hold; what an LSTM kept of the run before is forgotten.
 
         Raises:
             PipelineError: the runtime gave up.
         """
         try:
+            self._interpreter.reset_all_variables()
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             raise PipelineError(f"{self._name} failed while it ran: {one_line(error)}") from error

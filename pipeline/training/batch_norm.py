@@ -7,7 +7,7 @@ answers at random. So: a momentum that fits the number of steps while training, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pipeline.models.backend import tf, tf_keras
@@ -23,6 +23,8 @@ def layers(model: Any) -> list[Any]:
 def fit_momentum(model: Any, steps_per_epoch: int) -> None:
     """Lower the momentum where needed so that the averages reach over half an epoch, not further."""
     for layer in layers(model):
+        if not layer.trainable:
+            continue
         layer.momentum = min(layer.momentum, max(0.5, 1 - 2 / steps_per_epoch))
 
 
@@ -53,11 +55,15 @@ def reestimate(model: Any, batches: Iterable[Tensors | Array]) -> None:
             layer.momentum = value
 
 
-def freeze(model: Any) -> None:
+def freeze(model: Any, only: Callable[[Any], bool] = lambda layer: True) -> None:
     """Normalize by the moving statistics in training too; gamma and beta still learn.
+
+    Args:
+        model: Its layers are changed until it is saved or copied.
+        only: Which BatchNormalization layers.
 
     `trainable = False` would stop gamma and beta as well, and beta is what takes back the mean shift that rounding
     the weights brings.
     """
-    for layer in layers(model):
+    for layer in filter(only, layers(model)):
         layer._get_training_value = lambda training=None: False

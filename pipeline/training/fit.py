@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline import recipe
 from pipeline.data.loader import Dataset
-from pipeline.errors import PipelineError
+from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.comparison import Record
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.predictor import KerasPredictor
@@ -58,13 +58,18 @@ def fit(
         callbacks: More Keras callbacks.
 
     Raises:
-        InputError: inputs or targets that the model or its losses do not take, nothing to train towards, replicas that
-            cannot share the batch evenly, or less than one batch of data.
+        InputError: inputs or targets that the model or its losses do not take, nothing to train or to train towards,
+            replicas that cannot share the batch evenly, or less than one batch of data.
         PipelineError: the loss became NaN or infinite.
     """
-    tf_keras.utils.set_random_seed(how.seed)
+    seed_everything(how.seed)
     steps = distribute.steps(data.size("train"), how.batch_size)
     distribute.check(how.batch_size, steps, what)
+    if not model.trainable_weights:
+        raise InputError(
+            f"Every layer of '{model.name}' is frozen (trainable=False), so {what} has nothing to train: set "
+            "trainable=True where the model is built and save it again, or quantize it after training (--ptq)."
+        )
     distribute.share_weights(model)
     example = next(iter(data.batches("train", 1)))
     goal = objective(model, task, how, example, teacher)
@@ -111,6 +116,17 @@ def fit(
         scores=own.scores,
         metrics=own.metrics,
     )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow, and on a CPU have TensorFlow take no kernel that sums in an order of its own.
+
+    To be called before a model is built or copied, since layers draw weights and the seeds of their dropout then. On a
+    GPU TensorFlow has no such kernel for the gradient of fake-quant, and refuses the training.
+    """
+    tf_keras.utils.set_random_seed(seed)
+    if not tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
 
 
 def optimizer(how: recipe.Train | recipe.Qat, steps_per_epoch: int) -> Any:

@@ -42,12 +42,15 @@ def train(context: RunContext, *, with_qat: bool = False) -> StageResult:
         return StageResult("train", key, (run.path(FLOAT_KERAS),), repeated=True)
     started = time.time()
     from pipeline.models.build import build
+    from pipeline.training.fit import seed_everything
     from pipeline.training.losses import reads_compiled
 
     will_train = recipe.train is not None and recipe.train.epochs > 0
     data = context.data
     compiled = recipe.train is not None and reads_compiled(recipe.train)
     compiled = compiled or (recipe.qat is not None and reads_compiled(recipe.qat))
+    # Before the model is built: its first weights are drawn then, and the seeds of its dropout.
+    seed_everything(recipe.train.seed if recipe.train is not None else 0)
     model = build(
         recipe.model, data.inputs, data.targets, data.class_names, recipe.task, trainable=will_train, compiled=compiled
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline.quantization.formats import write
 from pipeline.quantization.kernel_limits import weight_scales_for, wide_enough
 from pipeline.quantization.ptq import Settings, prepare, quantize
 from pipeline.quantization.ranges import Ranges
@@ -79,3 +83,23 @@ def test_a_bias_that_does_not_fit_makes_its_channels_steps_coarser() -> None:
     raised = weight_scales_for(scales, np.array([1.0, 1.0]), 0.01)
     assert raised[1] == scales[1]
     assert 1.0 / (0.01 * raised[0]) == pytest.approx(2**30, rel=1e-6)
+
+
+LOADS = "import sys; from ai_edge_litert.interpreter import Interpreter as I; i = I(sys.argv[1]); i.allocate_tensors()"
+"""In a process of its own: the kernels end the process over a scale that they do not take."""
+
+
+@pytest.mark.parametrize("narrow", [1e-9, 1e-6, 1e-3, 1e3])
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "SQUARED_DIFFERENCE", "HARD_SWISH"])
+def test_ranges_that_were_never_learned_beside_ranges_that_were(kind: str, narrow: float, tmp_path: Path) -> None:
+    """QAT can leave a range where it began and shrink the next to nothing: the file loads all the same."""
+    graph = Graph()
+    x, moved, end = (graph.tensor(name, SHAPE) for name in ("x", "moved", "end"))
+    shape = graph.tensor("shape", [4], "int32", data=np.int32(SHAPE))
+    graph.operator("RESHAPE", [x, shape], [moved])
+    options = () if kind == "HARD_SWISH" else (f"{kind.title().replace('_', '')}Options",)
+    graph.operator(kind, [moved] if kind == "HARD_SWISH" else [x, moved], [end], *options)
+    ranges = Ranges({"x": (-6, 6), "moved": (-narrow, narrow), "end": (-narrow, narrow)})
+    path = tmp_path / "int8.tflite"
+    path.write_bytes(write(graph.build([x], [end]), "int8", ranges))
+    assert subprocess.run([sys.executable, "-c", LOADS, str(path)], check=False, capture_output=True).returncode == 0

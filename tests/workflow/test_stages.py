@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,3 +157,21 @@ def test_another_task_redoes_whatever_it_may_have_changed(small_run: Run) -> Non
     stages.run_recipe(context(small_run, task="classification"))
     after = finished(small_run)
     assert {name for name in after if after[name] != before[name]} >= {"train", "qat", "flatbuffers", "measure"}
+
+
+def test_the_same_seed_gives_the_same_weights_and_the_same_int8_file(tmp_path: Path) -> None:
+    from pipeline.models.backend import tf_keras
+    from pipeline.models.load import load_file
+
+    def run(name: str, seed: int) -> tuple[list[bytes], bytes]:
+        made, changes = Run(tmp_path / name), {"seed": seed, "epochs": 1}
+        tf_keras.backend.clear_session()  # which would number the layers on
+        tf_keras.utils.set_random_seed(len(name))  # whatever was drawn before
+        own = context(made, model={"function": "tests.tiny_keras:with_dropout"}, train=changes, qat=changes)
+        stages.run_recipe(own)
+        weights = [load_file(made.path(file)).get_weights() for file in ("float.keras", "qat.h5")]
+        return [array.tobytes() for arrays in weights for array in arrays], made.path("int8.tflite").read_bytes()
+
+    first, again, other = run("first", 3), run("once_again", 3), run("other", 4)
+    assert first == again
+    assert first[0] != other[0]

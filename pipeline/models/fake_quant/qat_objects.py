@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.models.fake_quant.frozen import FrozenQuantizeWrapper
 from pipeline.models.fake_quant.int8_config import Int8Config
 from pipeline.models.fake_quant.operation import ChannelScale, HardSwish, Operation, PlainLayerNormalization
 from pipeline.models.fake_quant.quantizers import FixedRange, PerChannelWeights, RunningRange, WidestRange
@@ -10,7 +11,7 @@ QAT_OBJECTS = {
     made.__name__: made
     for made in (
         *(Int8Config, PerChannelWeights, RunningRange, WidestRange, FixedRange),
-        *(Operation, HardSwish, ChannelScale, PlainLayerNormalization),
+        *(Operation, HardSwish, ChannelScale, PlainLayerNormalization, FrozenQuantizeWrapper),
     )
 }
 """Needed beside `tfmot.quantization.keras.quantize_scope`."""

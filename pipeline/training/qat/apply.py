@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow_model_optimization as tfmot
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
 from pipeline.errors import InputError, one_line
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.fake_quant.int8_config import Int8Config, has_kernel
 from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
+from pipeline.training import batch_norm
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.fake_quant_placement import Rounded, place_fake_quants
 from pipeline.training.qat.graph import Graph, Layer
@@ -73,9 +73,8 @@ def quantize(graph: Graph, own: Mapping[int, Any] | None = None) -> Any:
             "the recipe with --ptq."
         ) from error
     aware = _under_own_names(aware, graph.output_names)
-    for layer in aware.layers:
-        if not layer.trainable and isinstance(layer, QuantizeWrapper):
-            layer._trainable_weights = []  # the wrapper would train the kernel all the same
+    fixed = {layer.name for layer in graph.layers() if layer.fixed_statistics}
+    batch_norm.freeze(aware, only=lambda layer: layer.name in fixed)
     return aware
 
 
@@ -115,9 +114,12 @@ def _rounded_by_layer(graph: Graph, own: Mapping[int, Any]) -> dict[int, Rounded
 
 
 def _wraps(graph: Graph, layer: Layer) -> bool:
-    """Whether tfmot's wrapper can hold the layer: called on one argument, with one result."""
+    """Whether tfmot's wrapper can hold the layer: called on one argument, with one result.
+
+    One that is always called in training or in inference would have the fake-quant behind it always so too.
+    """
     return layer.kind is not tf_keras.layers.InputLayer and all(
-        len(call.outputs) == 1 and len(call.args) == 1 and not set(call.kwargs) - {"training"}
+        len(call.outputs) == 1 and len(call.args) == 1 and all(item is None for item in call.kwargs.values())
         for call in graph.calls_of(layer)
     )
 

@@ -17,6 +17,7 @@ from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.apply import quantize, user_configs
 from pipeline.training.qat.graph import Graph, Layer
 from pipeline.training.qat.rewrites import Change, canonical
+from pipeline.training.qat.rewrites.fixed_mode import TRAINING_ONLY
 from pipeline.training.qat.rewrites.recurrent import KINDS
 
 _NAMES_SHOWN = 3
@@ -142,7 +143,8 @@ def _recurrent(kind: str, names: list[str]) -> Finding:
         "warning",
         f"{_count(kind, names)}: not unrolled, or with a state that is kept or given",
         "Unrolled over a known number of steps, each step's operators are rounded in QAT as int8 rounds them. As it "
-        "is, it loops at run time, which has no int8 form, or QAT does not know its inside.",
+        "is, QAT does not know its inside: a plain LSTM becomes one int8 operator, quantized after training; anything "
+        "else loops at run time, which has no int8 form.",
         "Build it with unroll=True, a fixed number of steps, stateful=False and return_state=False.",
         {"kind": kind, "layers": names},
     )
@@ -178,7 +180,6 @@ _KNOWN = (
 
 def _known(layer: Layer) -> bool:
     from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
-    from pipeline.training.qat.fake_quant_placement import TRAINING_ONLY
 
     kinds = {getattr(tf_keras.layers, name, None) for name in (*_KNOWN, *TRAINING_ONLY)}
     return layer.kind in kinds or layer.kind in QAT_OBJECTS.values()

@@ -24,6 +24,7 @@ from pipeline.models.fake_quant.int8_config import Range
 from pipeline.models.fake_quant.operation import Operation
 from pipeline.training.qat.fusing import fused_values
 from pipeline.training.qat.graph import Call, Graph, Value, is_input
+from pipeline.training.qat.rewrites.fixed_mode import TRAINING_ONLY
 from pipeline.training.qat.rewrites.fused_activations import activation_name
 from pipeline.training.qat.rewrites.operators import plain_name
 
@@ -31,12 +32,6 @@ _ONLY_MOVES = (
     *("Reshape", "Flatten", "Permute", "RepeatVector", "MaxPooling2D", "MaxPooling1D"),
     *("ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D"),
 )
-TRAINING_ONLY = (
-    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "GaussianNoise"),
-    *("AlphaDropout", "ActivityRegularization", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation"),
-    *("RandomContrast", "RandomBrightness", "RandomCrop"),
-)
-"""They act in training alone, and are gone from the exported model."""
 _MOVING_FUNCTIONS = frozenset(
     {"__operators__.getitem", "reshape", "transpose", "pad", "slice", "strided_slice", "split", "unstack", "gather"}
     | {"squeeze", "expand_dims", "broadcast_to", "stop_gradient", "tile", "reverse", "nn.space_to_depth"}

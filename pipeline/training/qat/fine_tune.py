@@ -17,7 +17,7 @@ from pipeline.tensors import Tensors, in_order
 from pipeline.training import batch_norm
 from pipeline.training.distillation import Teacher, variances
 from pipeline.training.feeding import input_specs
-from pipeline.training.fit import Score, fit
+from pipeline.training.fit import Score, fit, seed_everything
 from pipeline.training.history import History
 from pipeline.training.losses import losses_of
 from pipeline.training.objective import with_targets
@@ -60,6 +60,7 @@ def fine_tune(
             split, or its inputs are not finite.
         PipelineError: the loss became NaN.
     """
+    seed_everything(how.seed)
     aware = quantize_aware(model, custom_configs.load(how.configs))
     if getattr(model, "loss", None):
         aware.compile(loss=model.loss)

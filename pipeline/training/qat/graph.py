@@ -47,6 +47,8 @@ class Layer:
     """The graph of a model that is used as a layer."""
     made_from: Any = None
     """The Keras layer that was read, where its configuration does not say all: a Lambda."""
+    fixed_statistics: bool = False
+    """Of a BatchNormalization: it normalizes by its moving statistics in training too."""
 
     @property
     def name(self) -> str:
@@ -311,13 +313,14 @@ class Graph:
             by_name = {layer.name: layer for layer in self.layers()}
 
 
-def read(model: Any, known_layers: dict[int, Layer] | None = None) -> Graph:
+def read(model: Any, known_layers: dict[int, Layer] | None = None, frozen: bool = False) -> Graph:
     """A Functional or Sequential `tf_keras` model as a graph; models used as layers become `Layer.inner`.
 
     Args:
         model: A built model; it is left alone.
         known_layers: Layers that were read before, by the Keras layers' `id`: one that stands in several models of a
             model is one layer.
+        frozen: Whether the model is part of one that is not trained. In what is not trained, no layer is.
 
     Raises:
         InputError: the model is subclassed, or a Sequential model whose input shape is not known.
@@ -331,6 +334,7 @@ def read(model: Any, known_layers: dict[int, Layer] | None = None) -> Graph:
     graph = Graph(model.name)
     layers: dict[int, Layer] = {} if known_layers is None else known_layers
     values: dict[int, Value] = {}
+    frozen = frozen or not model.trainable
 
     def known(leaf: Any) -> Any:
         return values.get(id(leaf), leaf)
@@ -338,12 +342,13 @@ def read(model: Any, known_layers: dict[int, Layer] | None = None) -> Graph:
     for node in nodes(model):
         keras_layer = node.layer
         if id(keras_layer) not in layers:
-            layers[id(keras_layer)] = _layer(keras_layer, layers)
+            layers[id(keras_layer)] = _layer(keras_layer, layers, frozen)
         args, kwargs = tf.nest.map_structure(known, (tuple(node.call_args), dict(node.call_kwargs)))
         kwargs.pop("mask", None)
         outputs = []
         for tensor in tf.nest.flatten(node.outputs):
-            values[id(tensor)] = Value(tensor.shape, tensor.dtype.name)
+            halves = tensor.dtype in (tf.float16, tf.bfloat16)
+            values[id(tensor)] = Value(tensor.shape, "float32" if halves else tensor.dtype.name)
             outputs.append(values[id(tensor)])
         graph.calls.append(Call(layers[id(keras_layer)], args, kwargs, outputs))
     graph.inputs = tf.nest.map_structure(known, model._nested_inputs)
@@ -358,15 +363,28 @@ def nodes(model: Any) -> Iterator[Any]:
         yield from model._nodes_by_depth[depth]
 
 
-def _layer(layer: Any, known: dict[int, Layer]) -> Layer:
+def _layer(layer: Any, known: dict[int, Layer], frozen: bool) -> Layer:
     if isinstance(layer, tf_keras.Model) and getattr(layer, "_is_graph_network", False):
-        return Layer(type(layer), {"name": layer.name}, inner=read(layer, known))
+        return Layer(type(layer), {"name": layer.name}, inner=read(layer, known, frozen))
     if isinstance(layer, tf_keras.layers.Lambda):
         return Layer(type(layer), {"name": layer.name}, made_from=layer)
-    config = layer.get_config()
+    config = _in_float32(layer.get_config())
+    if frozen and "trainable" in config:
+        config["trainable"] = False
     if isinstance(config.get("activation"), dict) and callable(getattr(layer, "activation", None)):
         config["activation"] = layer.activation  # a function of the user's, that Keras knows only by name
     return Layer(type(layer), config, layer.get_weights())
+
+
+def _in_float32(item: Any) -> Any:
+    """A configuration without mixed precision, which keeps its weights in float32 anyway: int8 starts from there."""
+    if isinstance(item, dict):
+        if item.get("class_name") == "Policy" and "mixed" in str(item["config"]["name"]):
+            return "float32"
+        return {key: _in_float32(part) for key, part in item.items()}
+    if isinstance(item, list | tuple) and type(item) in (list, tuple):
+        return type(item)(_in_float32(part) for part in item)
+    return "float32" if isinstance(item, str) and item in ("mixed_float16", "mixed_bfloat16") else item
 
 
 def _keras_layer(layer: Layer) -> Any:

@@ -1,4 +1,4 @@
-"""The quantization scheme as tfmot takes it: what the canonical form's layers need, and no transformation of its own.
+"""The quantization scheme as tfmot takes it: what the canonical form's layers need, and frozen ones frozen.
 
 tfmot's default scheme knows the layers of a few models and finds fused ones by pattern matching. Here a model is
 brought into the canonical form first (:mod:`pipeline.training.qat.rewrites`), and
@@ -15,6 +15,8 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
     quantize_scheme,
 )
 
+from pipeline.models.backend import tf_keras
+from pipeline.models.fake_quant.frozen import FrozenQuantizeWrapper
 from pipeline.models.fake_quant.int8_config import Int8Config, has_kernel
 
 
@@ -28,16 +30,24 @@ class Int8Registry(quantize_registry.QuantizeRegistry):  # type: ignore[misc]
         return Int8Config(weights=True, output="running")
 
 
-class _AsItIs(quantize_layout_transform.QuantizeLayoutTransform):  # type: ignore[misc]
+class _WrapFrozen(quantize_layout_transform.QuantizeLayoutTransform):  # type: ignore[misc]
+    """Wraps what is not trained, which tfmot would train; it takes layers that are wrapped already as they are."""
+
     def apply(self, model: Any, layer_quantize_map: dict[str, Any]) -> Any:
-        return model, layer_quantize_map
+        def wrap(layer: Any) -> Any:
+            config = layer_quantize_map.get(layer.name, {}).get("quantize_config")
+            return layer if layer.trainable or config is None else FrozenQuantizeWrapper(layer, config)
+
+        if all(layer.trainable for layer in model.layers):
+            return model, layer_quantize_map
+        return tf_keras.models.clone_model(model, clone_function=wrap), layer_quantize_map
 
 
 class EightBitPerChannel(quantize_scheme.QuantizeScheme):  # type: ignore[misc]
     """int8 activations per tensor, int8 weights per output channel (Dense and depthwise included)."""
 
     def get_layout_transformer(self) -> Any:
-        return _AsItIs()
+        return _WrapFrozen()
 
     def get_quantize_registry(self) -> Any:
         return Int8Registry()

@@ -110,8 +110,8 @@ def _is_global(pool: Any, image: Any, result: Any) -> bool:
 def snap_biases(aware: Any) -> None:
     """Move every bias, with the batch-norm that is folded into it, onto a whole number of its int32 steps.
 
-    What has no bias and no batch-norm with one has nothing to move. A layer that is used more than once has other
-    steps in each place, and stays as it is.
+    What has no bias and no batch-norm with one has nothing to move, and what is frozen is not moved. A layer that
+    is used more than once has other steps in each place, and stays as it is.
     """
     wiring = Wiring(aware)
     for node in wiring.nodes:
@@ -119,12 +119,12 @@ def snap_biases(aware: Any) -> None:
             continue
         source, sums = wiring.rounds(node.keras_inputs[0]), _sums(wiring, node)
         pair = range_of(source) if source is not None else None
-        if pair is None or sums.bias is None:
+        if pair is None or sums.bias is None or not sums.movable:
             continue
         step = (pair[1] - pair[0]) / 255 * _weight_scales(node.layer) * np.abs(sums.factor)
-        movable = (np.abs(sums.offset) < step * _LARGEST_BIAS) & (sums.behind != 0)
-        whole = np.rint(np.divide(sums.offset, step, where=movable, out=np.zeros_like(step))) * step
-        by = np.divide(whole - sums.offset, sums.behind, where=movable, out=np.zeros_like(step))
+        fits = (np.abs(sums.offset) < step * _LARGEST_BIAS) & (sums.behind != 0)
+        whole = np.rint(np.divide(sums.offset, step, where=fits, out=np.zeros_like(step))) * step
+        by = np.divide(whole - sums.offset, sums.behind, where=fits, out=np.zeros_like(step))
         sums.bias.assign_add(by.astype(np.float32))
 
 
@@ -138,6 +138,8 @@ class _Sums:
     """The variable that was added last; None where nothing can be added."""
     behind: NDArray[np.float64]
     """What that variable is multiplied by after it was added."""
+    movable: bool = True
+    """False where the variable is one that the user froze."""
 
 
 def _sums(wiring: Wiring, node: Any) -> _Sums:
@@ -145,7 +147,8 @@ def _sums(wiring: Wiring, node: Any) -> _Sums:
     layer = inner(node.layer)
     ones = np.ones(_weight_scales(node.layer).shape)
     bias = layer.bias if layer.use_bias else None
-    sums = _Sums(ones, ones * _values(bias), bias, ones)
+    # A constant of the rewrites' is not trained either; its kernel is exact in int8 and not rounded.
+    sums = _Sums(ones, ones * _values(bias), bias, ones, layer.trainable or not _kernel_variables(node.layer))
     while not rounds_output(node.layer):
         consumer = wiring.single_consumer(node.outputs)
         if consumer is None or wiring.calls(consumer.layer) > 1 or not folds(type(layer), type(inner(consumer.layer))):
@@ -161,6 +164,7 @@ def _sums(wiring: Wiring, node: Any) -> _Sums:
             offset=sums.offset * by + added,
             bias=sums.bias if bias is None else bias,
             behind=sums.behind * by if bias is None else ones,
+            movable=sums.movable if bias is None else behind.trainable,
         )
         node = consumer
     return sums
@@ -174,8 +178,12 @@ def _values(variable: Any, otherwise: float = 0.0) -> NDArray[np.float64]:
 def _weight_scales(layer: Any) -> NDArray[np.float64]:
     """The kernel's scale a channel, float64 [output channels], before anything is folded into it."""
     kept = inner(layer)
-    # tfmot puts the rounded kernel in the attribute's place and keeps the trained one here.
-    trained = [variable for variable, _, _ in getattr(layer, "_weight_vars", [])]
+    trained = _kernel_variables(layer)
     kernel = np.abs(np.asarray(trained[0] if trained else getattr(kept, kernel_attribute(kept)), np.float64))
     scales: NDArray[np.float64] = kernel.max(axis=tuple(weight_axes(kept, kernel.ndim))).reshape(-1) / 127
     return scales
+
+
+def _kernel_variables(layer: Any) -> list[Any]:
+    """The kernel that a wrapper rounds: tfmot puts the rounded one in the attribute's place, and keeps the other."""
+    return [variable for variable, _, _ in getattr(layer, "_weight_vars", [])]

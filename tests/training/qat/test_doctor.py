@@ -72,8 +72,9 @@ def test_channels_first_cannot_be_mended(keras: Any) -> None:
 
 def test_recurrent_layers_are_told_how_to_be_built(keras: Any) -> None:
     steps = keras.Input((3, 4))
-    loops = examine(keras.Model(steps, keras.layers.Dense(2)(keras.layers.LSTM(5, name="loop")(steps))))
+    loops = examine(keras.Model(steps, keras.layers.Dense(2)(keras.layers.GRU(5, name="loop")(steps))))
     assert loops.failed
+    assert not examine(keras.Model(steps, keras.layers.Dense(2)(keras.layers.LSTM(5)(steps)))).failed
     [found] = [finding for finding in loops.findings if finding.check == "recurrent layer"]
     assert found.evidence["layers"] == ["loop"]
     assert "unroll=True" in found.remedy

@@ -112,3 +112,23 @@ def test_edits(keras: Any) -> None:
     graph.prune()
     assert kinds(graph) == ["Dense", "ReLU"]
     np.testing.assert_array_equal(graph.build()(np.ones((1, 3), np.float32)), model(np.ones((1, 3), np.float32)))
+
+
+def test_mixed_precision_is_read_as_float32() -> None:
+    from pipeline.models.backend import tf_keras
+    from pipeline.training.qat import graph as graphs
+    from pipeline.training.qat.apply import quantize_aware
+    from pipeline.training.qat.range_variables import ranges
+
+    tf_keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        inputs = tf_keras.Input((4, 4, 3))
+        model = tf_keras.Model(inputs, tf_keras.layers.Conv2D(2, 3, activation="relu", name="conv")(inputs))
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    built = graphs.read(model).build()
+    assert {layer.compute_dtype for layer in built.layers} == {"float32"}
+    assert [weight.numpy().tolist() for weight in built.weights] == [
+        weight.numpy().tolist() for weight in model.weights
+    ]
+    assert len(ranges(quantize_aware(model))) == 2  # the image's and the convolution's

@@ -14,6 +14,7 @@ from pipeline.training.qat.rewrites.average_pooling import average_pooling_to_co
 from pipeline.training.qat.rewrites.change import Change
 from pipeline.training.qat.rewrites.constants import constants_into_biases
 from pipeline.training.qat.rewrites.convnext import convnext_to_standard
+from pipeline.training.qat.rewrites.fixed_mode import without_fixed_mode
 from pipeline.training.qat.rewrites.fused_activations import simplify_activations, split_activations
 from pipeline.training.qat.rewrites.lambdas import expand_activations, expand_lambdas
 from pipeline.training.qat.rewrites.layer_norm import plain_layer_norms
@@ -32,6 +33,7 @@ from pipeline.training.qat.rewrites.tokens import tokens_to_integers
 
 REWRITES: tuple[Callable[[Graph], list[Change]], ...] = (
     flatten_nested,
+    without_fixed_mode,
     expand_lambdas,
     expand_activations,
     convnext_to_standard,

@@ -20,7 +20,9 @@ def convnext_to_standard(graph: Graph) -> list[Change]:
         if _MODULE not in layer.kind.__module__:
             continue
         if layer.kind.__name__ == "LayerScale":
-            replacement: Layer = graph.layer(ChannelScale, layer.name, layer.weights)
+            replacement: Layer = graph.layer(
+                ChannelScale, layer.name, layer.weights, trainable=layer.config.get("trainable", True)
+            )
         elif layer.kind.__name__ == "StochasticDepth":
             shape = (None, *(1 for _ in graph.calls_of(layer)[0].input.shape[1:]))
             replacement = graph.layer("Dropout", layer.name, rate=layer.config["drop_path_rate"], noise_shape=shape)

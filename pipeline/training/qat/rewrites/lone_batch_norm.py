@@ -57,7 +57,7 @@ def _raise(graph: Graph, call: Call) -> None:
     x, y, layer = call.input, call.output, call.layer
     sides = (1, 1, *x.shape[1:]) if len(x.shape) == 2 else (1, *x.shape[1:])
     image, carried, normal = (Value((x.shape[0], *sides)) for _ in range(3))
-    inner = Layer(layer.kind, {**layer.config, "axis": [3]}, layer.weights)
+    inner = Layer(layer.kind, {**layer.config, "axis": [3]}, layer.weights, fixed_statistics=layer.fixed_statistics)
     carrier = ones(graph, f"{layer.name}_carrier", int(x.shape[-1] or 0))
     to_image = graph.layer("Reshape", f"{layer.name}_image", target_shape=sides)
     back = graph.layer("Reshape", f"{layer.name}_back", target_shape=tuple(x.shape[1:]))

@@ -35,7 +35,8 @@ def _inline(graph: Graph, call: Call, named: set[int]) -> None:
         if is_input(step):
             continue
         args, kwargs = tf.nest.map_structure(lambda leaf: values.get(id(leaf), leaf), (step.args, step.kwargs))
-        if call.kwargs.get("training") is not None and _takes_training(step.layer):
+        # A mode that an inner call fixes itself is fixed whatever the outer one is.
+        if kwargs.get("training") is None and call.kwargs.get("training") is not None and takes_training(step.layer):
             kwargs = {**kwargs, "training": call.kwargs["training"]}
         outputs = [Value(value.shape, value.dtype) for value in step.outputs]
         values.update((id(own), new) for own, new in zip(step.outputs, outputs, strict=True))
@@ -48,5 +49,6 @@ def _inline(graph: Graph, call: Call, named: set[int]) -> None:
         graph.redirect(old, values[id(own)])
 
 
-def _takes_training(layer: Layer) -> bool:
+def takes_training(layer: Layer) -> bool:
+    """Whether a layer can be told to compute as in training or as in inference."""
     return layer.inner is not None or "training" in inspect.signature(layer.kind.call).parameters  # type: ignore[attr-defined]

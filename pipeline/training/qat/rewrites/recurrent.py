@@ -52,6 +52,8 @@ def _both_ways(graph: Graph, call: Call) -> list[Call] | None:
     inner = config["layer"]
     kind, forward = inner["class_name"], inner["config"]
     backward = {**forward, **(config.get("backward_layer") or inner)["config"], "go_backwards": True}
+    if not config.get("trainable", True):
+        forward, backward = ({**own, "trainable": False} for own in (forward, backward))
     merges = {"concat": "Concatenate", "sum": "Add", "mul": "Multiply", "ave": "Average"}
     if kind not in KINDS or config.get("merge_mode") not in merges or not _plain(call, forward):
         return None

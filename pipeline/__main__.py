@@ -1,5 +1,15 @@
-"""`python -m pipeline` is the command `pipeline`."""
+"""`python -m pipeline` is the command `pipeline`, under a parent process that survives a crash."""
 
-from pipeline.cli import main
+from pipeline.supervision import supervise
 
-main()
+
+def main() -> None:
+    """The command line. It is imported after the fork, which is cheap then."""
+    supervise()
+    from pipeline.cli import main as command_line
+
+    command_line()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ from pipeline.quantization.fit_biases import fit_biases
 from pipeline.quantization.keep import BASE, plan
 from pipeline.quantization.kernel_limits import wide_enough
 from pipeline.quantization.more_kernels import use_more_kernels
+from pipeline.quantization.output_types import restore_outputs
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.rules import Rules, of_format, of_operator
 from pipeline.recipe import Format, IoType, Keep
@@ -72,7 +73,8 @@ def write(
     else:
         content, kept, names = _keep(content, target, io_type, keep) if keep else (content, [], [])
         quantized = quantize(content, [*of_format(target, io_type), *kept], statistics(content, ranges))
-        quantized = use_more_kernels(fit_biases(quantized, content), ranges, names, float_outputs=io_type == "float32")
+        quantized = use_more_kernels(fit_biases(quantized, content), ranges, names)
+        quantized = restore_outputs(quantized, content, io_type)
     return metadata.write(quantized, described) if described else quantized
 
 

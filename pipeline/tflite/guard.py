@@ -1,7 +1,7 @@
 """No model ends the process that loads it: it is run in another one first.
 
-With MobileNetV2 at 224 pixels that takes some 40 ms, and starting the other process 300 ms once. Asking another process
-for every inference instead would cost every evaluation, search and calibration a copy of its data.
+With MobileNetV1 0.25 at 224 pixels that takes some 50 ms, and starting the other process 300 ms once. Asking another
+process for every inference instead would cost every evaluation, search and calibration a copy of its data.
 
 What crashes on single examples only, of values that no plausible input has, still ends the process that evaluates it:
 the command line's parent process says so (:mod:`pipeline.supervision`).

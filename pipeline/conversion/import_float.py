@@ -17,6 +17,7 @@ from pipeline.quantization.ptq import FloatModel
 from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.constant_folding import fold_constants
+from pipeline.tflite.dilated_convolutions import join_dilated
 from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import with_signature
@@ -90,7 +91,7 @@ def as_float_model(content: bytes) -> FloatModel:
     """
     content, learned = take_out_fake_quant(fold_constants(metadata.take_out(content)[0]))
     check_is_float(content)
-    return FloatModel(with_signature(mean_for_global_pooling(content)), learned)
+    return FloatModel(with_signature(join_dilated(mean_for_global_pooling(content))), learned)
 
 
 def _is_flatbuffer(path: Path) -> bool:

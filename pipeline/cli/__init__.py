@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import inspect as python_inspect
 import os
 import sys
@@ -80,8 +79,6 @@ def main() -> None:
     """Run the command line; every error becomes one paragraph and an exit status."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    if debug:
-        faulthandler.enable()
     try:
         app(arguments, prog_name="pipeline")
     except PipelineError as error:

@@ -1,5 +1,20 @@
-"""`python -m pipeline` is the command `pipeline`."""
+"""`python -m pipeline` is the command `pipeline`, under a parent process that survives a crash."""
 
-from pipeline.cli import main
+import faulthandler
+import sys
 
-main()
+from pipeline.supervision import supervise
+
+
+def main() -> None:
+    """The command line. It is imported after the fork, which is cheap then."""
+    supervise()
+    if "--debug" in sys.argv:
+        faulthandler.enable()  # a crash shows which call it was in
+    from pipeline.cli import main as command_line
+
+    command_line()
+
+
+if __name__ == "__main__":
+    main()

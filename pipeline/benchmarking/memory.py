@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pipeline.benchmarking.inputs import random_inputs
 from pipeline.errors import InputError, PipelineError
+from pipeline.tflite import guard
 from pipeline.tflite.runner import Runner
 
 
@@ -38,6 +39,9 @@ def peak_memory(
         InputError: the model cannot be loaded, or loading or running it kills the process.
         PipelineError: the model fails while it runs, or the process cannot be started.
     """
+    if model is not None:
+        kernels = "xnnpack" if xnnpack else "builtin"
+        guard.check(model, f"The model {model}", kernels=kernels, shapes=shapes)
     sides = json.dumps(None if shapes is None else [list(shape) for shape in shapes])
     arguments = [] if model is None else [str(model), str(threads), str(int(xnnpack)), sides]
     root = str(Path(__file__).resolve().parents[2])
@@ -53,8 +57,8 @@ def peak_memory(
         return int(done.stdout)
     if done.returncode < 0:
         raise InputError(
-            f"The model {model} kills the process that runs it ({signal.Signals(-done.returncode).name}). "
-            "It is damaged or needs more memory than there is."
+            f"The model {model} kills the process that runs it on random inputs "
+            f"({signal.Signals(-done.returncode).name}). It is damaged or needs more memory than there is."
         )
     message = done.stderr.strip().splitlines()[-1:]
     kind = InputError if done.returncode == InputError.exit_status else PipelineError
@@ -70,6 +74,7 @@ def _own_peak() -> int:
 
 
 def _main(arguments: list[str]) -> int:
+    guard.unguarded()
     try:
         if arguments:
             model, threads, xnnpack, shapes = arguments

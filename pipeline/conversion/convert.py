@@ -22,7 +22,7 @@ from pipeline.models.named_function import NamedFunction, named_function
 from pipeline.models.trial_inputs import trial_inputs
 from pipeline.tensors import OPEN
 from pipeline.tflite import flatbuffer
-from pipeline.tflite.constant_reshapes import constant_reshapes
+from pipeline.tflite.constant_folding import fold_constants
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import name_ends
 
@@ -116,8 +116,7 @@ def _convert(function: NamedFunction, batch: int | None) -> bytes:
             content = tf.lite.TFLiteConverter.from_concrete_functions([frozen], *held).convert()
     except Exception as error:
         raise _refused("TensorFlow's converter refuses", function, error) from error
-    content = constant_reshapes(content)
-    return name_ends(content, [spec.name for spec in function.inputs], outputs)
+    return name_ends(fold_constants(content), [spec.name for spec in function.inputs], outputs)
 
 
 class _Variables(tf.Module):  # type: ignore[misc]

@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.conversion.fixed_sizes import fold_shapes, with_fixed_sizes
+from pipeline.conversion.fixed_sizes import with_fixed_sizes
 from pipeline.conversion.signatures import main_signature
 from pipeline.quantization.formats import check_is_float
 from pipeline.quantization.learned import take_out_fake_quant
 from pipeline.quantization.ptq import FloatModel
 from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer, metadata
-from pipeline.tflite.constant_reshapes import constant_reshapes
+from pipeline.tflite.constant_folding import fold_constants
+from pipeline.tflite.dilated_convolutions import join_dilated
 from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import with_signature
@@ -88,9 +89,9 @@ def as_float_model(content: bytes) -> FloatModel:
     Raises:
         InputError: it is quantized.
     """
-    content, learned = take_out_fake_quant(constant_reshapes(metadata.take_out(content)[0]))
+    content, learned = take_out_fake_quant(fold_constants(metadata.take_out(content)[0]))
     check_is_float(content)
-    return FloatModel(with_signature(mean_for_global_pooling(fold_shapes(content))), learned)
+    return FloatModel(with_signature(join_dilated(mean_for_global_pooling(content))), learned)
 
 
 def _is_flatbuffer(path: Path) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.conversion.import_float import import_float
 from pipeline.data.loader import Dataset
+from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.comparison import Record
 from pipeline.models.predictor import KerasPredictor
 from pipeline.quantization.formats import NEEDS_RANGES, write
@@ -61,14 +62,22 @@ def int8_score(reference: Any, data: Dataset, split: str, task: Task, how: Quant
         how: What is written: format, io, keep.
 
     Returns:
-        From a QAT model to that number, shares as 0..1.
+        From a QAT model to that number, shares as 0..1. It raises PipelineError where LiteRT does not run what is
+        written.
     """
     example = next(iter(data.batches(split, 1)))
     judged = bool(task.metrics) and bool(task.targets_of(example))
     float_model = None if judged else KerasPredictor(reference)
 
     def score(aware: Any) -> float:
-        runner = open_runner(written(aware, data, how), batch=BATCH, threads=2)
+        content = written(aware, data, how)
+        try:
+            runner = open_runner(content, batch=BATCH, threads=2)
+        except InputError as error:
+            raise PipelineError(
+                f"QAT trains towards an {format_of(how)} model that LiteRT does not run, so no epoch can be chosen by "
+                f"it. {error} In a recipe that is quantize.keep."
+            ) from error
         return _value(runner, float_model, data, split, task)
 
     return score

@@ -1,20 +1,22 @@
-"""Hold written files to what their names and the keep rules promise, by reading them back."""
+"""Hold written files to what their names and the keep rules promise, by reading them back and running them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.quantization.keep import BASE, plan
+from pipeline.quantization.keep import BASE, as_options, in_float, plan
 from pipeline.recipe import Format, IoType, Keep
 from pipeline.tflite.hybrid import HALF, require_hybrid
 from pipeline.tflite.inspect import Inspection, inspect
+from pipeline.tflite.plausible_run import plausible_run
 from pipeline.tflite.verdict import is_float, require
 
 
 def audit(files: dict[Format, Path], io_type: IoType, keep: Sequence[Keep] = (), prepared: Path | None = None) -> None:
-    """Read each file back and hold it to its name and to the keep rules.
+    """Read each file back and hold it to its name and to the keep rules; run those with integer activations on
+    plausible inputs.
 
     Args:
         files: By format.
@@ -24,20 +26,58 @@ def audit(files: dict[Format, Path], io_type: IoType, keep: Sequence[Keep] = (),
             outputs stay what they are.
 
     Raises:
-        PipelineError: a file is not what it was written as.
+        PipelineError: a file is not what it was written as, or does not run where the float model does. The message
+            ends with the keep rules that help, where there are such.
     """
     source = None if prepared is None else inspect(prepared)
-    operators = source.operators if keep and source is not None else ()
-    half = {port.name for port in (*source.inputs, *source.outputs) if port.dtype in HALF} if source else set()
     for target, path in files.items():
         found = inspect(path)
-        kept = plan(operators, keep, target) if operators and target in BASE else {}
-        if kept:
-            require_hybrid(found, {operator.output: compute for operator, compute in kept.items()}, target, io_type)
-        elif target in ("int8", "int8_per_tensor") and (io_type == "float32" or half):
-            _require_float_ends(found, target, None if io_type == "float32" else half)
-        else:
-            require(found, target)
+        kept = plan(source.operators, keep, target) if keep and source is not None and target in BASE else {}
+        try:
+            _hold(found, target, io_type, {operator.output: compute for operator, compute in kept.items()}, source)
+        except PipelineError as error:
+            floats = {operator.output for operator in found.float_operators if operator.subgraph == 0}
+            raise PipelineError(f"{error}{_hint(source, target, keep, floats)}") from error
+        if target in BASE:
+            _require_runs(path, target, keep, source, prepared)
+
+
+def _hold(found: Inspection, target: Format, io_type: IoType, kept: dict[str, str], source: Inspection | None) -> None:
+    half = {port.name for port in (*source.inputs, *source.outputs) if port.dtype in HALF} if source else set()
+    if kept:
+        require_hybrid(found, kept, target, io_type)
+    elif target in ("int8", "int8_per_tensor") and (io_type == "float32" or half):
+        _require_float_ends(found, target, None if io_type == "float32" else half)
+    else:
+        require(found, target)
+
+
+def _require_runs(
+    path: Path, target: Format, keep: Sequence[Keep], source: Inspection | None, prepared: Path | None
+) -> None:
+    """Whatever the float model runs on, the integer one must run on."""
+    ran = plausible_run(path)
+    if ran is None or not ran.bad:
+        return
+    before = None if prepared is None else plausible_run(prepared)
+    if before is not None and before.bad:  # it is not rounding that breaks it
+        return
+    culprits = set() if ran.culprit is None else {ran.culprit.output}
+    raise PipelineError(
+        f"{path} is written as {target} and {ran.sentence}, where the float model runs."
+        f"{_hint(source, target, keep, culprits)}"
+    )
+
+
+def _hint(source: Inspection | None, target: Format, keep: Sequence[Keep], names: Collection[str]) -> str:
+    """What to type so that these operators stay in float; nothing where the float model has none of them."""
+    if source is None or target not in BASE:
+        return ""
+    planned = {operator.output for operator in plan(source.operators, keep, target)}
+    rules = in_float(source.operators, set(names) - planned)
+    if not rules:
+        return ""
+    return f" To leave what cannot be {target} in float, said so in the file: {as_options([*keep, *rules])}"
 
 
 def _require_float_ends(found: Inspection, target: Format, allowed: Set[str] | None) -> None:

@@ -16,6 +16,7 @@ from pipeline.quantization.fit_biases import fit_biases
 from pipeline.quantization.keep import BASE, plan
 from pipeline.quantization.kernel_limits import wide_enough
 from pipeline.quantization.more_kernels import use_more_kernels
+from pipeline.quantization.output_types import restore_outputs
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.rules import Rules, of_format, of_operator
 from pipeline.quantization.sequence_lstm import integer_lstms
@@ -76,7 +77,8 @@ def write(
         quantized = fit_biases(quantized, content)
         if target != "int16x8":  # whose kernel TFLite does not have
             quantized = integer_lstms(quantized, ranges, names)
-        quantized = use_more_kernels(quantized, ranges, names, float_outputs=io_type == "float32")
+        quantized = use_more_kernels(quantized, ranges, names)
+        quantized = restore_outputs(quantized, content, io_type)
     return metadata.write(quantized, described) if described else quantized
 
 

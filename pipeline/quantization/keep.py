@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Compute, Format, Keep
-from pipeline.tflite.operator_names import matches, nearest
+from pipeline.tflite.operator_names import matches, nearest, short_names
 
 if TYPE_CHECKING:
     from pipeline.tflite.inspect import Operator
@@ -38,7 +39,9 @@ def plan(operators: Sequence[Operator], rules: Sequence[Keep], target: Format = 
 
 
 def parse(text: str) -> Keep:
-    """A rule as `--keep` takes it: `PATTERN` or `type:TYPE`, then `=float32` (the default), `=int16x8`, ….
+    """A rule as `--keep` takes it: `PATTERN`, `type:TYPE` or both, then `=float32` (the default), `=int16x8`, ….
+
+    `str(rule)` is such a text.
 
     Raises:
         InputError: nothing before the equals sign, or no such type to compute in.
@@ -48,10 +51,33 @@ def parse(text: str) -> Keep:
         what, to = text, "float32"
     if to not in get_args(Compute):
         raise InputError(f"--keep {text}: an operator cannot be kept as '{to}'.{did_you_mean(to, get_args(Compute))}")
-    kind = what.removeprefix("type:") if what.startswith("type:") else None
-    if not (what if kind is None else kind):
+    pattern, mark, kind = f" {what}".rpartition(" type:")
+    given = {"match": pattern.strip(), "type": kind} if mark else {"match": kind.strip()}
+    given = {key: value for key, value in given.items() if value or key == "type"}
+    if not given or given.get("type") == "":
         raise InputError(f"--keep takes PATTERN[=TYPE] or type:OPERATOR[=TYPE], for example 'conv_1*', not '{text}'.")
-    return Keep.model_validate({"match": what, "as": to} if kind is None else {"type": kind, "as": to})
+    return Keep.model_validate(given | {"as": to})
+
+
+def as_options(rules: Sequence[Keep]) -> str:
+    """The rules as they are typed behind `pipeline export`."""
+    return " ".join(f"--keep {shlex.quote(str(rule))}" for rule in dict.fromkeys(rules))
+
+
+def in_float(operators: Sequence[Operator], names: Collection[str]) -> tuple[Keep, ...]:
+    """A rule for each operator of a float model that shall stay in float32.
+
+    Args:
+        operators: Of the float model.
+        names: The outputs of those that shall; others of them are passed over.
+    """
+    computing = [operator for operator in operators if operator.compute]
+    shorts = short_names([(operator.output, operator.name) for operator in computing])
+    return tuple(
+        Keep.model_validate({"match": short, "as": "float32"})
+        for operator, short in zip(computing, shorts, strict=True)
+        if operator.output in names
+    )
 
 
 def _matched(rule: Keep, operators: Sequence[Operator]) -> list[Operator]:

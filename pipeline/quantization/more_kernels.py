@@ -63,17 +63,13 @@ _FLOAT32 = schema.TensorType.FLOAT32
 _INTEGERS = {schema.TensorType.INT8: 127, schema.TensorType.INT16: 32767}
 
 
-def use_more_kernels(
-    written: bytes, ranges: Ranges, kept: Collection[str] = (), *, float_outputs: bool = False
-) -> bytes:
+def use_more_kernels(written: bytes, ranges: Ranges, kept: Collection[str] = ()) -> bytes:
     """Let every operator of `KERNELS` whose inputs are integers compute in integers.
 
     Args:
         written: A .tflite with integer activations.
         ranges: (min, max) of the activations, by the names that they have in the float model.
         kept: Outputs of the operators that shall stay in float.
-        float_outputs: Whether the model shall give its outputs as floats. Otherwise one that ai-edge-quantizer left so,
-            because an operator in float reads it too, becomes the integers behind it.
 
     Returns:
         The model; the same bytes where there is no such operator.
@@ -86,7 +82,7 @@ def use_more_kernels(
             work.take(operator, kernel)
     if not work.taken:
         return written
-    work.simplify(float_outputs)
+    work.simplify()
     prune(model)
     return flatbuffer.serialize(model)
 
@@ -170,7 +166,7 @@ class _Work:
         self.taken.add(after)
         return output
 
-    def simplify(self, float_outputs: bool) -> None:
+    def simplify(self) -> None:
         """Drop the detours through float that nobody needs any more."""
         same: dict[int, int] = {}
         kept: list[OperatorT] = []
@@ -184,9 +180,6 @@ class _Work:
                     same[target] = source
                     continue
             kept.append(operator)
-        if not float_outputs:
-            outputs = [int(index) for index in self.graph.outputs if int(index) in self._stored]
-            same |= {index: self._as_an_output(self._stored[index]) for index in outputs}
         self.graph.outputs = [same.get(int(index), int(index)) for index in self.graph.outputs]
         for signature in self.model.signatureDefs or []:
             for entry in signature.outputs:
@@ -197,16 +190,6 @@ class _Work:
             for operator in kept
             if flatbuffer.operator_name(self.model, operator) != "DEQUANTIZE" or int(operator.outputs[0]) in used
         ]
-
-    def _as_an_output(self, integers: int) -> int:
-        """What ai-edge-quantizer wrote as the output and then did not name as one (uint8), else the integers."""
-        consumers = flatbuffer.consumers(self.graph)
-        for place in consumers.get(integers, []):
-            operator = self.graph.operators[place]
-            after = int(operator.outputs[0])
-            if flatbuffer.operator_name(self.model, operator) == "QUANTIZE" and after not in consumers:
-                return after
-        return integers
 
     def _output_parameters(self, index: int, dtype: int) -> tuple[float, int] | None:
         """Those that a consumer asks for, else those of the range."""

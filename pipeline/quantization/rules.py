@@ -98,15 +98,15 @@ def _static(operation: qtyping.TFLOperationName, activation_bits: int, *, per_ch
 
 
 def _ends(base: Rule, target: Format, io_type: IoType) -> Rules:
-    ends = (_Name.INPUT, _Name.OUTPUT)
+    # Outputs are given their type afterwards: see `pipeline.quantization.output_types`.
     if io_type == "float32":
-        return [{"regex": ".*", "operation": end, **_AS_IT_IS} for end in ends]
+        return [{"regex": ".*", "operation": _Name.INPUT, **_AS_IT_IS}]
     if io_type == "uint8":
         if target == "int16x8":
             raise InputError("int16x8 models take int16 or float32 inputs and outputs, not uint8: use --io float32.")
         unsigned = copy.deepcopy(base)
         unsigned["op_config"]["activation_tensor_config"]["dtype"] = qtyping.TensorDataType.UINT
-        return [{**unsigned, "operation": end} for end in ends]
+        return [{**unsigned, "operation": _Name.INPUT}]
     return []
 
 

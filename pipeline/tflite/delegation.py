@@ -18,7 +18,7 @@ from pathlib import Path
 from ai_edge_litert.schema_py_generated import BuiltinOperator, ModelT, OperatorT
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.tflite import flatbuffer
+from pipeline.tflite import flatbuffer, guard
 from pipeline.tflite.example_shapes import example_shapes
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import is_float
@@ -73,6 +73,8 @@ def measure(model: Path) -> Delegation:
         InputError: it cannot be loaded, or loading it kills the process.
         PipelineError: the process cannot be started.
     """
+    known = example_shapes(model)
+    guard.check(model, str(model), shapes=known.shapes if known else None)
     command = [sys.executable, "-m", "pipeline.tflite.delegation", str(model.resolve())]
     try:
         # The other process must find this package too, wherever it is started.
@@ -146,6 +148,7 @@ def _open(model: ModelT, operator: OperatorT) -> bool:
 
 
 def _answer(path: Path) -> None:
+    guard.unguarded()
     try:
         known = example_shapes(path)
         count, partitions = Runner(path, shapes=known.shapes if known else None).partitions

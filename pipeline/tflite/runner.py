@@ -16,7 +16,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from pipeline.errors import InputError, PipelineError, one_line, readable
+from pipeline.supervision import note_running
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
+from pipeline.tflite import guard
 from pipeline.tflite.delegated_nodes import partitions
 
 
@@ -44,9 +46,9 @@ class Runner:
         reference: Run TFLite's reference kernels instead, the plain loops that its specification is tested by.
 
     Raises:
-        InputError: no such file, not a (whole) .tflite model, an operator this runtime does not have, or a
-            model that cannot run with this batch. A whole graph that makes no sense, such as int8 without
-            scales, may still end the process: LiteRT checks some things by aborting.
+        InputError: no such file, not a (whole) .tflite model, an operator this runtime does not have, a
+            model that cannot run with this batch, or one that ends the process that loads it or runs it on plausible
+            inputs, which is tried in another one (:mod:`pipeline.tflite.guard`).
     """
 
     def __init__(
@@ -64,6 +66,9 @@ class Runner:
         if batch is not None and batch < 1:
             raise InputError(f"A batch holds at least 1 example, not {batch}.")
         self._name = f"The model {model}" if isinstance(model, Path) else f"The given model of {len(model)} bytes"
+        self._model = model
+        self._kernels = "reference" if reference else "xnnpack" if xnnpack else "builtin"
+        guard.check(model, self._name, kernels=self._kernels, batch=batch if shapes is None else None, shapes=shapes)
         with without_messages():
             self._interpreter = self._load(model, threads, _resolver(xnnpack, reference))
             # Before resizing, which changes what they say of a file that fixes its shapes.
@@ -115,6 +120,7 @@ class Runner:
         Raises:
             PipelineError: the runtime gave up.
         """
+        note_running(self._name)
         try:
             self._interpreter.reset_all_variables()
             self._interpreter.invoke()
@@ -207,6 +213,7 @@ class Runner:
             resized |= shape != now
             shapes.append(shape if spec.name in alone else (spec.shape[0], *shape))
         if resized:
+            guard.check(self._model, self._name, kernels=self._kernels, shapes=shapes)
             self._resize(self._interpreter.get_input_details(), shapes, None)
             with without_messages():
                 self._allocate(None)

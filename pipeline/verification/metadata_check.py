@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from pipeline import recipe
 from pipeline.data import Dataset
 from pipeline.diagnosis.checks import metadata_agreement
+from pipeline.errors import InputError, PipelineError
+from pipeline.quantization.formats import FORMATS
+from pipeline.quantization.keep import BASE, parse, plan
+from pipeline.recipe import Format, Keep
 from pipeline.tensors import TensorSpec, bind
 from pipeline.tflite import golden
+from pipeline.tflite.hybrid import require_hybrid
 from pipeline.tflite.inspect import Inspection
 from pipeline.tflite.metadata import Metadata
 
 State = Literal["ok", "note", "broken"]
 """broken: the file is not what it says. note: something else is, which may be meant."""
 
-_FORMATS = {
-    "int8": ("int8", "int8_float_io", "mixed"),
-    "int8_per_tensor": ("int8_per_tensor", "int8", "int8_float_io", "mixed"),
-    "int16x8": ("int16x8", "mixed"),
-}
-"""Verdicts that fit a format: keep rules and float ends make others of it, and those are held to elsewhere."""
 _RUNTIME = "ai-edge-litert"
 
 
@@ -76,13 +76,54 @@ def check(inspection: Inspection, data: Dataset, of_run: Mapping[str, Any] | Non
 
 
 def _format(inspection: Inspection, facts: dict[str, Any]) -> list[Check]:
-    said = facts.get("format")
-    if said not in _FORMATS:
+    """Whether the file is what was promised, called what it is: its format, inputs and outputs, keep rules."""
+    said = cast(Format, facts.get("format"))
+    if said not in FORMATS:
         return []
-    kind = inspection.verdict.kind
-    if kind in _FORMATS[said]:
-        return [Check("format", "ok", f"written as {said}, and is {inspection.verdict.text}")]
-    return [Check("format", "broken", f"written as {said}, but it is {inspection.verdict.text}")]
+    is_so = f"is {inspection.verdict.text}"
+    rules = _rules(facts)
+    kept = _kept(inspection, rules, said)
+    io = facts.get("io")
+    floats = [port.name for port in (*inspection.inputs, *inspection.outputs) if port.dtype == "float32"]
+    if kept:
+        count = f"{len(kept)} operator{'s' * (len(kept) > 1)} that its keep rules name"
+        try:
+            require_hybrid(inspection, kept, said, io or ("float32" if floats else "int8"))
+        except PipelineError as error:
+            return [Check("format", "broken", f"written as {said} but for {count}: {str(error).rstrip('.')}")]
+        return [Check("format", "ok", f"written as {said} but for {count} ({', '.join(map(str, rules))}), and {is_so}")]
+    ends = " with float inputs and outputs" if io == "float32" and said in BASE else ""
+    written = f"written as {said}{ends}"
+    if not _fits(inspection.verdict.kind, said):
+        return [Check("format", "broken", f"{written}, but it {is_so}")]
+    if said in BASE and floats and io != "float32":
+        state: State = "note" if io is None else "broken"
+        return [Check("format", state, f"{written}, but it {is_so}: {', '.join(map(repr, floats))} float32")]
+    return [Check("format", "ok", f"{written}, and {is_so}")]
+
+
+def _fits(kind: str, said: Format) -> bool:
+    if said == "int8_per_tensor":  # with one channel everywhere the two are the same
+        return kind in ("int8_per_tensor", "int8", "int8_float_io")
+    return kind == said or (said == "int8" and kind == "int8_float_io")
+
+
+def _rules(facts: dict[str, Any]) -> list[Keep]:
+    try:
+        return [parse(str(rule)) for rule in facts.get("keep") or []]
+    except (InputError, TypeError):
+        return []
+
+
+def _kept(inspection: Inspection, rules: Sequence[Keep], said: Format) -> dict[str, str]:
+    """What the operators of the file are to compute in by its keep rules, by their outputs."""
+    fitting = []
+    for rule in rules if said in BASE else ():
+        # The writer may have named what only moves values otherwise.
+        with contextlib.suppress(InputError):
+            plan(inspection.operators, [rule], said)
+            fitting.append(rule)
+    return {operator.output: compute for operator, compute in plan(inspection.operators, fitting, said).items()}
 
 
 def _labels(described: Metadata, data: Dataset) -> list[Check]:

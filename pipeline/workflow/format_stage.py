@@ -59,6 +59,7 @@ def formats(
             rules,
             quantizer.how,
             task=context.task,
+            io=io_type if target in BASE else None,
         )
         write_bytes(run.path(name), described)
         changes = [change.to_json() for change in corrected.changes] if corrected else []

@@ -33,8 +33,20 @@ def with_metadata(
     how: str | None = None,
     *,
     task: Task,
+    io: str | None = None,
 ) -> bytes:
     """A .tflite with the recipe's labels, preprocessing, task and provenance inside.
+
+    Args:
+        recipe: Whose model it is.
+        data: What it was calibrated on.
+        content: The .tflite.
+        target: The format that it was written as.
+        ranges: How its ranges came about.
+        keep: The rules that it was written with.
+        how: How PTQ corrected its weights.
+        task: What its outputs mean.
+        io: Type of inputs and outputs that it was written with; None for formats that compute in float.
 
     Raises:
         InputError: the data's inputs are not the model's.
@@ -58,6 +70,7 @@ def with_metadata(
             task=said,
             provenance={
                 "format": target,
+                "io": io,
                 "recipe_sha256": recipe.digest(),
                 "data_sha256": data.fingerprint,
                 "ranges": ranges,

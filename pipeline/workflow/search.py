@@ -188,7 +188,15 @@ class _Search:
         write_bytes(
             path,
             with_metadata(
-                self._context.recipe, self._context.data, content, "int8", method, rules, how, task=self._task
+                self._context.recipe,
+                self._context.data,
+                content,
+                "int8",
+                method,
+                rules,
+                how,
+                task=self._task,
+                io=self._context.recipe.quantize.io,
             ),
         )
         record = self._ask(path)

@@ -16,6 +16,7 @@ from pipeline.tasks.task import Task
 from pipeline.tensors import Batch, first_examples
 from pipeline.tflite.activations import Activations
 from pipeline.tflite.inspect import inspect
+from pipeline.tflite.plausible_run import plausible_run
 from pipeline.verification import metadata_check, promises, suspects
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
 from pipeline.verification.inside import Inside, Tapped, look_inside, single_examples
@@ -142,6 +143,9 @@ def verify(
         for check in checks
         if check.state == "broken"
     ]
+    ran = plausible_run(target.model)
+    if ran is not None and ran.bad:
+        broken.append(f"{target.model} {ran.sentence}.")
     looked_at = single_examples(examined.batches(split, LOOKED_AT), min(LOOKED_AT, examples or LOOKED_AT))
     found = Verification(
         model=target.model,

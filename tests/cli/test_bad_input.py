@@ -5,6 +5,7 @@ The models are small flatbuffers, so that no TensorFlow is needed.
 
 from __future__ import annotations
 
+import shlex
 import wave
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from pipeline import cli
 from tests import tiny_models
+from tests.quantization.test_format_check import network
 
 Captured = pytest.CaptureFixture[str]
 RATE, SAMPLES = 8000, 400
@@ -229,3 +231,20 @@ class TestData:
         floats = random.normal(size=(40, 8, 8, 1)).astype(np.float32)
         status, shown = bench.export(bench.model(tiny_models.digits()), bench.arrays(x=floats))
         assert status == 0, shown
+
+
+@pytest.mark.parametrize("kind", ["SIN", "DIV"])
+def test_what_a_refused_export_says_to_type_helps(kind: str, bench: Bench) -> None:
+    model, data = bench.model(network(kind)), bench.arrays(x_train=ROWS + 2, x_test=ROWS + 2)
+    quickly = ["--set", "quantize.calibration=min_max"]
+    status, said = bench.export(model, data, *quickly)
+    assert status == 1
+    status, again = bench.export(model, data, *quickly, *shlex.split(said[said.index("--keep") :]))
+    assert status == 0, again
+
+
+def test_a_model_that_ends_the_process_is_one_paragraph(bench: Bench) -> None:
+    model = bench.model(tiny_models.sum_of_two(4, "int8", scale=None))
+    for command in ("benchmark", "explain"):
+        bench.refused(bench.call(command, model), "SIGABRT", "operator 0 ADD ('sum')")
+    assert bench.call("inspect", model)[0] == 1

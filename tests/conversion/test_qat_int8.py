@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import recipe
 from pipeline.data import Dataset, load
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.evaluator import evaluate
 from pipeline.quantization.formats import write
 from pipeline.recipe import Quantize
@@ -78,3 +78,17 @@ def test_a_keep_rule_changes_the_score_of_the_epoch(both: tuple[Any, Any]) -> No
     task = Unjudged(tiny.output_names[0])
     first, second = (int8_score(tiny, unlabelled, "validation", task, how)(aware) for how in (Quantize(), all_kept))
     assert second > first
+
+
+def test_an_int8_model_that_ends_the_process_is_one_paragraph(
+    data: Dataset, both: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.conversion import qat_int8
+    from tests import tiny_models
+
+    tiny, aware = both
+    score = qat_int8.int8_score(tiny, data, "test", digits(tiny), Quantize())
+    monkeypatch.setattr(qat_int8, "written", lambda *_: tiny_models.sum_of_two(4, "int8", scale=None))
+    with pytest.raises(PipelineError, match=r"SIGABRT.*operator 0 ADD \('sum'\)") as caught:
+        score(aware)
+    assert caught.value.exit_status == 1

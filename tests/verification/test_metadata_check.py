@@ -14,6 +14,9 @@ import pytest
 from pipeline import recipe
 from pipeline.data import Dataset, load
 from pipeline.errors import InputError
+from pipeline.quantization.formats import write
+from pipeline.quantization.ranges import Ranges
+from pipeline.recipe import IoType, Keep
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.inspect import inspect
 from pipeline.verification.metadata_check import check
@@ -115,3 +118,41 @@ def test_a_golden_pair_of_another_version(run: Run, golden: Any) -> None:
     rewrite(run.path("int8.tflite"), with_facts(golden=golden))
     with pytest.raises(InputError, match="golden pair"):
         check(inspect(run.path("int8.tflite")), data())
+
+
+def format_check(path: Path) -> tuple[str, str]:
+    (found,) = [entry for entry in check(inspect(path), data()) if entry.what == "format"]
+    return found.state, found.message
+
+
+def written_again(run: Run, io: IoType, keep: list[Keep]) -> Path:
+    """The run's int8 file with other ends and keep rules, under metadata that say `int8` and nothing of these."""
+    path = run.path("int8.tflite")
+    described = metadata.read(path)
+    assert described is not None
+    ranges = Ranges.load(run.path("ranges.json"))
+    content = write(run.path("prepared.tflite").read_bytes(), "int8", ranges, io, keep)
+    path.write_bytes(metadata.write(metadata.take_out(content)[0], described))
+    return path
+
+
+def test_operators_in_float_that_no_rule_names_are_not_what_was_promised(run: Run) -> None:
+    kept = [Keep.model_validate({"type": "FULLY_CONNECTED"})]
+    path = written_again(run, "int8", kept)
+    state, message = format_check(path)
+    assert state == "broken"
+    assert "mixed" in message
+    rewrite(path, with_facts(keep=[str(rule) for rule in kept]))
+    state, message = format_check(path)
+    assert state == "ok"
+    assert "int8 but for 1 operator that its keep rules name (type:FULLY_CONNECTED=float32), and is mixed" in message
+
+
+def test_float_ends_are_ok_where_they_were_promised(run: Run) -> None:
+    path = written_again(run, "float32", [])
+    assert format_check(path)[0] == "broken"
+    rewrite(path, with_facts(io="float32"))
+    assert format_check(path)[0] == "ok"
+    assert "with float inputs and outputs" in format_check(path)[1]
+    rewrite(path, with_facts(io=None))  # as files say that were written before
+    assert format_check(path)[0] == "note"

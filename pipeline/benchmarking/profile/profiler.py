@@ -22,7 +22,7 @@ from pipeline.benchmarking.profile.litert import Library, Profiled
 from pipeline.benchmarking.profile.profiler_self_test import check
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import write_bytes
-from pipeline.tflite import flatbuffer
+from pipeline.tflite import flatbuffer, guard
 from pipeline.tflite.example_shapes import example_shapes
 from pipeline.tflite.signature import output_names, sign_outputs
 
@@ -71,6 +71,8 @@ def profile(models: Sequence[Path], runs: int = 50) -> list[Profile]:
         for number, model in enumerate(models):
             paths.append(Path(folder) / f"{number}.tflite")
             write_bytes(paths[-1], flatbuffer.load(model))
+            known = example_shapes(model)
+            guard.check(model, str(model), shapes=known.shapes if known else None)
         command = [sys.executable, "-m", "pipeline.benchmarking.profile.profiler", str(runs), *map(str, paths)]
         home = str(Path(__file__).resolve().parents[3])  # where the other process finds this package
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home)
@@ -158,6 +160,7 @@ def _faster_half(times: np.ndarray) -> list[float]:
 
 
 def _main(arguments: list[str]) -> int:
+    guard.unguarded()
     try:
         content = _measure(int(arguments[0]), [Path(path) for path in arguments[1:]])
     except PipelineError as error:

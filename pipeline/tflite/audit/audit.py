@@ -19,6 +19,7 @@ from pipeline.tflite.audit.checks import (
     float_islands,
     partitions,
     per_channel,
+    plausible,
     saturation,
     scales,
     zero_points,
@@ -28,10 +29,12 @@ from pipeline.tflite.audit.observe import observe
 from pipeline.tflite.audit.subject import Subject
 from pipeline.tflite.delegation import Delegation, measure
 from pipeline.tflite.inspect import Inspection, inspect
+from pipeline.tflite.plausible_run import plausible_run
 
 # Causes before their consequences: of the same severity, findings keep this order.
 CHECKS: dict[str, Callable[[Subject], list[Finding]]] = {
     custom_operators.CHECK: custom_operators.check,
+    plausible.CHECK: plausible.check,
     scales.CHECK: scales.check,
     bias_scale.CHECK: bias_scale.check,
     bias_overflow.CHECK: bias_overflow.check,
@@ -42,6 +45,9 @@ CHECKS: dict[str, Callable[[Subject], list[Finding]]] = {
     partitions.CHECK: partitions.check,
     saturation.CHECK: saturation.check,
 }
+
+
+_NOT_RUN = "the model cannot be run"
 
 
 @dataclass(frozen=True)
@@ -104,16 +110,19 @@ def audit(
         measured = measure(file)
     except InputError as error:
         left_out.append(f"{partitions.CHECK}: {error}")
+    ran_on = plausible_run(file)
+    if ran_on is None:
+        left_out.append(f"{plausible.CHECK}: {_NOT_RUN if measured is None else 'nothing tells what it takes'}")
     observed = None
     if examples is None:
         left_out.append(f"{saturation.CHECK}: it takes data (--data, or --recipe)")
     elif measured is None:
-        left_out.append(f"{saturation.CHECK}: the model cannot be run")
+        left_out.append(f"{saturation.CHECK}: {_NOT_RUN}")
     else:
         observed, count = observe(content, examples, track)
         if not count:
             raise InputError("There are no examples to observe activations on. Look at the data's splits.")
-    subject = Subject(flatbuffer.read(content), found, measured, observed)
+    subject = Subject(flatbuffer.read(content), found, measured, observed, ran_on)
     skipped = {note.split(":")[0] for note in left_out}
     ran = {name: check for name, check in CHECKS.items() if name not in skipped}
     findings = [finding for check in ran.values() for finding in check(subject)]

@@ -17,6 +17,7 @@ from pipeline.tflite.audit.observe import Observed
 from pipeline.tflite.delegation import Delegation
 from pipeline.tflite.flatbuffer import Quantization
 from pipeline.tflite.inspect import Inspection, Operator
+from pipeline.tflite.plausible_run import PlausibleRun
 
 LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 """What an activation can store, by its type."""
@@ -67,6 +68,8 @@ class Subject:
     """None where it was not measured."""
     observed: Mapping[str, Observed] | None
     """By activation, on data; None without data."""
+    plausible: PlausibleRun | None = None
+    """On plausible inputs; None where the model cannot be run on them."""
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

@@ -52,6 +52,9 @@ def test_a_model_that_kills_the_process_is_still_audited(tmp_path: Path) -> None
     found = audit(saved(tiny_models.sum_of_two(4, "int8", scale=None), tmp_path))
     assert found.delegation is None
     assert any("XNNPACK: " in reason and "SIGABRT" in reason for reason in found.left_out)
+    [finding] = [finding for finding in found.findings if finding.severity == "error"]
+    assert finding.check == "plausible inputs"
+    assert "does not run at all, it ends the process that loads it: operator 0 ADD ('sum') gives up" in finding.message
 
 
 def test_a_custom_operator_is_an_error_where_nothing_brings_it(tmp_path: Path) -> None:

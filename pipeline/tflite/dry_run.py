@@ -1,0 +1,183 @@
+"""Run a model in another process, on plausible inputs: LiteRT ends the process on some files.
+
+Its kernels check some things by `abort()`, in Prepare as in Eval, and damaged files lead it to where there is no
+memory. The other process stays for the next model: a dry run costs what the model takes to load and run a few times,
+and each model, set of kernels and shape is tried once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import one_line
+from pipeline.tflite.dry_run_process import READY
+
+_SAID = 200
+"""Characters of what LiteRT prints before it ends the process."""
+
+
+@dataclass(frozen=True)
+class Crash:
+    """How a model ended the process that ran it."""
+
+    ended: str
+    """The signal's name, or the exit status."""
+    step: str
+    """`READY`, or the kind of input."""
+    said: str
+    """The last line that it printed; may be empty."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a dry run."""
+
+    crash: Crash | None = None
+    refused: str | None = None
+    """Why LiteRT does not load it: no model, an unknown operator, shapes that do not fit."""
+    failed: tuple[tuple[str, str], ...] = ()
+    """Kinds of plausible inputs on which it gave up, and why."""
+    tried: tuple[str, ...] = ()
+
+
+class _Process:
+    """The other process, started with the first job and again after a crash."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._printed: IO[bytes] | None = None
+        atexit.register(self.close)
+
+    def run(self, content: bytes, job: dict[str, Any]) -> Outcome:
+        """One job.
+
+        Raises:
+            OSError: the process cannot be started.
+        """
+        with self._lock:
+            process = self._started()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            step = READY
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(job | {"bytes": len(content)}).encode() + b"\n" + content)
+                process.stdin.flush()
+            for line in process.stdout:
+                if line.startswith(b"{"):
+                    answer = json.loads(line)
+                    failed = tuple((kind, one_line(why, 400)) for kind, why in answer["failed"].items())
+                    return Outcome(None, answer["refused"], failed, tuple(answer["tried"]))
+                step = line.decode().strip()
+            return Outcome(Crash(_ending(process.wait()), step, self._last_words()))
+
+    def close(self) -> None:
+        """End it."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None and process.stdout is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            process.wait()
+            process.stdout.close()
+        if self._printed is not None:
+            self._printed.close()
+            self._printed = None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._printed = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+            home = str(Path(__file__).resolve().parents[2])  # where it finds this package, wherever it is started
+            path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline.tflite.dry_run_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._printed,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        return self._process
+
+    def _last_words(self) -> str:
+        assert self._printed is not None
+        self._printed.seek(0)
+        lines = [line for line in self._printed.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        said = [line for line in lines if not line.startswith(("INFO:", "***", "@", " "))]
+        return one_line(said[-1], _SAID) if said else ""
+
+
+_process = _Process()
+_known: dict[tuple[Any, ...], Outcome] = {}
+_digests: dict[tuple[Any, ...], str] = {}
+
+
+def dry_run(
+    model: Path | bytes,
+    *,
+    kernels: str = "xnnpack",
+    batch: int | None = None,
+    shapes: Sequence[Sequence[int]] | None = None,
+    seconds: float | None = None,
+    kinds: Sequence[str] = (),
+) -> Outcome | None:
+    """Load a model and invoke it on plausible inputs, in another process.
+
+    Args:
+        model: A file that is there, or its content.
+        kernels: One of :data:`pipeline.tflite.kernels.Kernels`.
+        batch: The first dimension of every input; None: the model's own.
+        shapes: The whole shape of every input instead.
+        seconds: After which it gets no further inputs; None: it gets all.
+        kinds: Of :data:`pipeline.tflite.plausible_inputs.KINDS`; all by default.
+
+    Returns:
+        None where no process can be started.
+    """
+    fixed = None if shapes is None else tuple(tuple(int(side) for side in shape) for shape in shapes)
+    key = (_digest(model), kernels, batch, fixed, tuple(kinds))
+    known = _known.get((*key, None)) or _known.get((*key, seconds))
+    if known is None:
+        job = {"kernels": kernels, "batch": batch, "shapes": fixed, "seconds": seconds, "kinds": list(kinds)}
+        try:
+            known = _process.run(content_of(model), job)
+        except OSError:
+            return None
+        _known[*key, seconds] = known
+    return known
+
+
+def content_of(model: Path | bytes) -> bytes:
+    """Of a .tflite file, or given as such."""
+    return model.read_bytes() if isinstance(model, Path) else bytes(model)
+
+
+def _digest(model: Path | bytes) -> str:
+    if not isinstance(model, Path):
+        return hashlib.sha256(model).hexdigest()
+    facts = model.stat()
+    key = (str(model.resolve()), facts.st_size, facts.st_mtime_ns, facts.st_ino)
+    if key not in _digests:
+        _digests[key] = hashlib.sha256(model.read_bytes()).hexdigest()
+    return _digests[key]
+
+
+def _ending(status: int) -> str:
+    if status < 0:
+        try:
+            return signal.Signals(-status).name
+        except ValueError:
+            return f"signal {-status}"
+    return f"exit status {status}"

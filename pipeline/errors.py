@@ -6,7 +6,8 @@ Every message is one paragraph: what is wrong, where, and what to do about it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 
 class PipelineError(Exception):
@@ -38,3 +39,21 @@ def one_line(text: object, most: int | None = None) -> str:
         most: Characters that are kept.
     """
     return " ".join(str(text).split())[:most]
+
+
+@contextmanager
+def as_input_error(say: Callable[[str], str]) -> Iterator[None]:
+    """Turn whatever other people's code raises, an exit of the program too, into an `InputError`.
+
+    Errors of this project, a lack of memory and Ctrl-C pass.
+
+    Args:
+        say: The message, from what was raised, on one line.
+    """
+    try:
+        yield
+    except (PipelineError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raised = type(error).__name__
+        raise InputError(say(f"{raised}: {one_line(error, 300)}" if str(error).strip() else raised)) from error

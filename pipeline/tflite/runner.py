@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
+from pipeline.tflite import flatbuffer
 from pipeline.tflite.delegated_nodes import partitions
 
 
@@ -245,6 +246,8 @@ class Runner:
     def _load(self, model: Path | bytes, threads: int, resolver: OpResolverType) -> Any:
         if isinstance(model, Path) and not model.is_file():
             raise InputError(f"There is no file {model}. Give the path of a .tflite model.")
+        if isinstance(model, Path):
+            flatbuffer.check_header(model)
         source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": model}
         try:
             return Interpreter(**source, num_threads=threads, experimental_op_resolver_type=resolver)

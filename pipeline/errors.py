@@ -42,13 +42,14 @@ def one_line(text: object, most: int | None = None) -> str:
 
 
 @contextmanager
-def as_input_error(say: Callable[[str], str]) -> Iterator[None]:
+def as_input_error(say: Callable[[str], str], most: int | None = 300) -> Iterator[None]:
     """Turn whatever other people's code raises, an exit of the program too, into an `InputError`.
 
     Errors of this project, a lack of memory and Ctrl-C pass.
 
     Args:
         say: The message, from what was raised, on one line.
+        most: Characters of that line that are kept.
     """
     try:
         yield
@@ -56,4 +57,4 @@ def as_input_error(say: Callable[[str], str]) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raised = type(error).__name__
-        raise InputError(say(f"{raised}: {one_line(error, 300)}" if str(error).strip() else raised)) from error
+        raise InputError(say(f"{raised}: {one_line(error, most)}" if str(error).strip() else raised)) from error

@@ -89,6 +89,6 @@ def as_float_model(content: bytes) -> FloatModel:
     Raises:
         InputError: it is quantized.
     """
-    content, learned = take_out_fake_quant(constant_reshapes(metadata.take_out(content)[0]))
+    content, learned = take_out_fake_quant(constant_reshapes(metadata.without(content)))
     check_is_float(content)
     return FloatModel(with_signature(mean_for_global_pooling(fold_shapes(content))), learned)

@@ -28,7 +28,8 @@ def load_weights(model: Any, path: Path) -> None:
             f"The weights in '{path}' do not fit {model.name}: {_reason(why)} Give the architecture they belong to "
             "(model.name, model.alpha, model.input_shape, model.classes), or the whole model as one file: "
             "--set model.path=FILE without name and weights."
-        )
+        ),
+        most=None,  # what is read off it may stand far behind
     ):
         if keras2_file.has_early_layout(path):
             keras2_file.load_weights(model, path)
@@ -44,4 +45,4 @@ def _reason(text: str) -> str:
         return f"it has {count['wanted']} layers with weights, the file {count['found']}."
     if variables := _VARIABLES.search(text):
         return f"layer '{variables['name']}' has {variables['wanted']} weights, the file {variables['found']} for it."
-    return text + ("" if text.endswith(".") else ".")
+    return text[:300] + ("" if text.endswith(".") else ".")

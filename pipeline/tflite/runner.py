@@ -252,6 +252,11 @@ class Runner:
         try:
             return Interpreter(**source, num_threads=threads, experimental_op_resolver_type=resolver)
         except (ValueError, RuntimeError) as error:
+            if "Didn't find op" in str(error):
+                raise InputError(
+                    f"{self._name} holds an operator, or a version of one, that this LiteRT does not have: convert it "
+                    f"for an older TensorFlow, or take a newer ai-edge-litert. (LiteRT: {one_line(error)})"
+                ) from error
             raise InputError(
                 f"{self._name} is not a .tflite model, or is cut short or damaged. Make or copy it again. "
                 f"(LiteRT: {one_line(error)})"

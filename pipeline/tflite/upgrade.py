@@ -33,14 +33,13 @@ def upgrade(content: bytes) -> bytes:
     Raises:
         InputError: it is no whole .tflite model.
     """
-    model = flatbuffer.read(content)
+    plain = metadata.without(content)  # what is packed behind it would be lost, and the metadata name it still
+    model = flatbuffer.read(plain)
     outdated = flatbuffer.is_outdated(content)
     renamed = _name_tensors(model)
     widened = sum(_widen(model, graph) for graph in model.subgraphs)
     if not (outdated or renamed or widened):
         return content
-    if metadata.read(content) is not None:
-        return upgrade(metadata.take_out(content)[0])
     prune(model)
     return flatbuffer.serialize(model)
 

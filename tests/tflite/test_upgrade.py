@@ -194,3 +194,22 @@ def test_a_file_with_float16_weights_is_quantized_like_any_other(
     written = export(Request(tmp_path / "half.tflite", ["int8"], None, None, data, (), None))
     assert inspect(written["int8"]).verdict.kind == "int8"
     assert inspect(written["int8"].parent / "float.tflite").verdict.text == "float32"
+
+
+def test_metadata_whose_packed_labels_are_gone_keeps_nobody_from_the_model() -> None:
+    """Tools that rewrite a file drop what is packed behind it."""
+    from pipeline.tflite.metadata import Metadata, write
+
+    described = write(LINEAR, Metadata("m", labels=("a", "b", "c")))
+    cut = described[: described.index(b"PK\x03\x04")]
+    for content in (described, cut, codes_in_the_first_field(tree(cut))):
+        imported = import_float(content).content
+        np.testing.assert_array_equal(answers(imported), answers(LINEAR))
+        assert not flatbuffer.read(imported).metadata
+
+
+def test_a_version_of_an_operator_that_litert_does_not_have_is_said() -> None:
+    model = tree(LINEAR)
+    model.operatorCodes[0].version = 99
+    with pytest.raises(InputError, match=r"a version of one, that this LiteRT does not have.*FULLY_CONNECTED"):
+        Runner(packed(model))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import codecs
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 AS_ESCAPES = "pipeline.as_escapes"
 """The error handler (as `backslashreplace`) of all that is printed and written as text: what the encoding cannot say
@@ -72,3 +73,22 @@ def shortened(text: str, most: int = 80) -> str:
     """What somebody gave, for a message: no more than its beginning, and nothing that moves a terminal's cursor."""
     shown = "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text[: most + 1])
     return shown if len(shown) <= most else f"{shown[:most]} …"
+
+
+@contextmanager
+def as_input_error(say: Callable[[str], str], most: int | None = 300) -> Iterator[None]:
+    """Turn whatever other people's code raises, an exit of the program too, into an `InputError`.
+
+    Errors of this project, a lack of memory and Ctrl-C pass.
+
+    Args:
+        say: The message, from what was raised, on one line.
+        most: Characters of that line that are kept.
+    """
+    try:
+        yield
+    except (PipelineError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raised = type(error).__name__
+        raise InputError(say(f"{raised}: {one_line(error, most)}" if str(error).strip() else raised)) from error

@@ -17,10 +17,14 @@ def module(name: str) -> ModuleType:
     """A module by its dotted name.
 
     Raises:
-        Exception: whatever importing it raises; it is the user's to mend, and the caller's to say where it was named.
+        Exception: whatever importing it raises, an exit of the program as ImportError; it is the user's to mend, and
+            the caller's to say where it was named.
     """
     _find_here_too()
-    return importlib.import_module(name)
+    try:
+        return importlib.import_module(name)
+    except SystemExit as error:
+        raise ImportError(f"importing it ends the program (sys.exit, status {error.code})") from error
 
 
 def named(reference: str) -> Any:

@@ -50,3 +50,33 @@ def small_run(made_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A finished run of TINY, a test's own copy, the only one under PIPELINE_RUNS."""
     monkeypatch.setenv("PIPELINE_RUNS", str(tmp_path / "runs"))
     return Run(Path(shutil.copytree(made_once, tmp_path / "runs" / "small")))
+
+
+@pytest.fixture(scope="session")
+def plain_qat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model that plain tfmot trained, as `qat.keras`, `qat.h5` and the SavedModel `qat`.
+
+    `data.npz` beside them holds `x` and the answers that the trained model gives to it, `y`.
+    """
+    import tensorflow_model_optimization as tfmot
+
+    from pipeline.models.backend import tf_keras
+
+    folder = tmp_path_factory.mktemp("plain_qat")
+    layers = tf_keras.layers
+    tf_keras.utils.set_random_seed(0)
+    inputs = tf_keras.Input((8, 8, 1))
+    x = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(inputs))
+    y = layers.Conv2D(8, 3, padding="same")(layers.ReLU()(x))
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.Add()([x, y])))
+    model = tf_keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
+    aware = tfmot.quantization.keras.quantize_model(model)
+    aware.compile("adam", "sparse_categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    examples = rng.uniform(0, 1, (64, 8, 8, 1)).astype(np.float32)
+    aware.fit(examples, rng.integers(0, 4, 64), epochs=2, verbose=0)
+    aware.save(folder / "qat.h5")
+    aware.save(folder / "qat.keras")
+    aware.save(folder / "qat", save_format="tf")
+    np.savez(folder / "data.npz", x=examples, y=aware.predict(examples, verbose=0))
+    return folder

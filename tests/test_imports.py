@@ -13,7 +13,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "files", "finding", "importing", "progress", "supervision", "tensors", "text_table", "versions"),
+    (
+        "errors",
+        "files",
+        "finding",
+        "foreign_files",
+        "importing",
+        "progress",
+        "supervision",
+        "tensors",
+        "text_table",
+        "versions",
+    ),
     ("recipe",),
     ("cluster", "tflite", "data"),
     ("tasks",),

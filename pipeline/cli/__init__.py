@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect as python_inspect
 import io
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -46,11 +48,28 @@ app = typer.Typer(
 )
 
 
+class _UnexpectedError(Exception):
+    """Around what Typer would end the program on by itself, in a word or without one: EOFError, SystemExit, …"""
+
+
+def _kept_from_typer(command: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (typer.Exit, PipelineError, BrokenPipeError, KeyboardInterrupt, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise _UnexpectedError from error
+
+    return guarded
+
+
 def _add(name: str, command: Callable[..., None]) -> None:
     """A command, whose examples keep a line each in its help."""
     text, mark, examples = python_inspect.cleandoc(command.__doc__ or "").partition("Example:")
     summary = " ".join(text.split("\n\n")[0].split())
-    app.command(name, help=f"{text}\b\n{mark}{examples}", short_help=summary)(command)
+    app.command(name, help=f"{text}\b\n{mark}{examples}", short_help=summary)(_kept_from_typer(command))
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
@@ -72,6 +91,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in _COMMANDS.items():
     _add(_name, _command)
+for _group in (devices.app, recipes.app):
+    for _info in _group.registered_commands:
+        _info.callback = _info.callback and _kept_from_typer(_info.callback)
 app.add_typer(devices.app, name="devices")
 app.add_typer(recipes.app, name="recipes")
 
@@ -98,9 +120,10 @@ def main() -> None:
         sys.exit(1)
     except MemoryError:
         _fail("There is not enough memory. Use smaller batches, a smaller input size or data.limit.", 1, debug)
-    except Exception as error:
+    except Exception as failure:
+        cause = failure.__cause__ if isinstance(failure, _UnexpectedError) else failure
         _fail(
-            f"Unexpected {type(error).__name__}: {error}. This is a mistake of this program: please report it with "
+            f"Unexpected {type(cause).__name__}: {cause}. This is a mistake of this program: please report it with "
             "the traceback that --debug prints.",
             1,
             debug,

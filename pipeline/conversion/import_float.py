@@ -21,6 +21,7 @@ from pipeline.tflite.dilated_convolutions import join_dilated
 from pipeline.tflite.global_pooling import mean_for_global_pooling
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import with_signature
+from pipeline.tflite.upgrade import upgrade
 
 
 def import_float(
@@ -64,8 +65,8 @@ def converted(
 ) -> bytes:
     """The source as a .tflite that computes what it computes, QAT's rounding included; arguments as `import_float`."""
     source = Path(source) if isinstance(source, str) else source
-    if isinstance(source, bytes | bytearray) or (isinstance(source, Path) and _is_flatbuffer(source)):
-        content = flatbuffer.load(source if isinstance(source, Path) else bytes(source))
+    if isinstance(source, bytes | bytearray) or (isinstance(source, Path) and flatbuffer.is_tflite(source)):
+        content = upgrade(flatbuffer.load(source if isinstance(source, Path) else bytes(source)))
         return with_fixed_sizes(main_signature(content, signature), sizes)
     from pipeline.conversion.keras_source import convert_source
 
@@ -76,7 +77,7 @@ def inputs_of(
     path: Path, *, signature: str | None = None, sizes: Mapping[str, Sequence[int]] | None = None
 ) -> tuple[TensorSpec, ...]:
     """What the model in a file takes, without converting it; arguments and errors as `import_float`."""
-    if _is_flatbuffer(path):
+    if flatbuffer.is_tflite(path):
         return Runner(with_fixed_sizes(main_signature(flatbuffer.load(path), signature), sizes)).signature.inputs
     from pipeline.conversion import keras_source
 
@@ -89,15 +90,6 @@ def as_float_model(content: bytes) -> FloatModel:
     Raises:
         InputError: it is quantized.
     """
-    content, learned = take_out_fake_quant(fold_constants(metadata.take_out(content)[0]))
+    content, learned = take_out_fake_quant(fold_constants(metadata.without(content)))
     check_is_float(content)
     return FloatModel(with_signature(join_dilated(mean_for_global_pooling(content))), learned)
-
-
-def _is_flatbuffer(path: Path) -> bool:
-    if path.suffix == ".tflite":
-        return True
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(8)[4:] == b"TFL3"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import importing, recipe
-from pipeline.errors import InputError, did_you_mean, one_line
+from pipeline.errors import InputError, as_input_error, did_you_mean, one_line
 from pipeline.models.backend import tf_keras
 from pipeline.models.data_fit import check_data
 from pipeline.models.head import number_of_classes, replace_head
@@ -222,14 +222,10 @@ def _from_function(reference: str) -> Any:
     module_name, colon, function_name = reference.partition(":")
     if not colon or not module_name or not function_name:
         raise InputError(f"model.function takes module:function, not '{reference}'.")
-    try:
+    with as_input_error(lambda why: f"model.function '{reference}' cannot be imported: {why}"):
         function = importing.named(reference)
-    except Exception as error:  # whatever is wrong in the user's file is the user's to mend
-        raise InputError(f"model.function '{reference}' cannot be imported: {type(error).__name__}: {error}") from error
-    try:
+    with as_input_error(lambda why: f"model.function '{reference}' raised {why}"):
         built = function()
-    except Exception as error:
-        raise InputError(f"model.function '{reference}' raised {type(error).__name__}: {error}") from error
     if is_keras3(built):
         raise Keras3ModelError(reference, in_float32(built))
     if not isinstance(built, tf_keras.Model):

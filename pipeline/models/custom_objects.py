@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 
 from pipeline import importing
-from pipeline.errors import InputError
+from pipeline.errors import as_input_error
 
 _NAMES = "custom_objects.json"
 """The entry in a `.keras` archive, the attribute in an `.h5` file: a list of `module:name`."""
@@ -87,11 +87,11 @@ def _foreign(module: str) -> bool:
 
 def _load(path: Path, reference: str) -> Any:
     module, _, name = reference.partition(":")
-    try:
+    with as_input_error(
+        lambda why: (
+            f"'{path}' holds '{name}' from the module '{module}', which cannot be imported: {why}. Run in the folder "
+            "of that module, or put its folder on PYTHONPATH; or write a function that builds and returns the model, "
+            "and name it with --set model.function=module:function."
+        )
+    ):
         return importing.named(reference)
-    except Exception as error:  # whatever is wrong in the user's file is the user's to mend
-        raise InputError(
-            f"'{path}' holds '{name}' from the module '{module}', which cannot be imported: {type(error).__name__}: "
-            f"{error}. Run in the folder of that module, or put its folder on PYTHONPATH; or write a function that "
-            "builds and returns the model, and name it with --set model.function=module:function."
-        ) from error

@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 
 import h5py
 
-from pipeline.errors import InputError, one_line
-from pipeline.models import custom_objects
+from pipeline import foreign_files
+from pipeline.errors import InputError, as_input_error
+from pipeline.models import custom_objects, keras2_file, stored_lambdas
 from pipeline.models.backend import tf_keras
 from pipeline.models.input_sizes import Sizes
 from pipeline.models.keras3.keras3_file import load_keras3
@@ -67,14 +68,14 @@ def refuse_signature(what: Path | str, signature: str) -> NoReturn:
 
 
 def _is_of_keras3(path: Path) -> bool:
+    kind = foreign_files.recognize(path)
+    if kind is not None:
+        raise InputError(f"'{path}' is {kind}")
     if not path.exists():
         raise InputError(f"There is no model at '{path}'. Give the path with --set model.path=….")
-    try:
+    with as_input_error(lambda why: f"'{path}' is damaged or truncated: {why}. Copy or save it again."):
         version = _keras_version(path)
-    except InputError:
-        raise
-    except (OSError, ValueError, AttributeError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"'{path}' is damaged or truncated: {_shortened(error)}. Copy or save it again.") from error
+        stored_lambdas.refuse_foreign(path)
     if version is not None and version.startswith(("0.", "1.")):
         raise InputError(
             f"'{path}' was written by Keras {version}, whose layers Keras 2 does not read. Load it with Keras 2.2 (the "
@@ -96,23 +97,35 @@ def _load_keras2(path: Path, compiled: bool) -> Any:
             "model, a .keras or .h5 file or a function that builds it (--set model.function=module:function). Leave "
             "train and qat out, or give that."
         )
-    try:
+    with as_input_error(lambda why: _cannot_load(path, why)):
         known = {**QAT_OBJECTS, **unregistered(), **custom_objects.load(path)}
         with tfmot.quantization.keras.quantize_scope(known):
+            if zipfile.is_zipfile(path):
+                return keras2_file.load(path, known, compiled=compiled)
             return tf_keras.models.load_model(path, compile=compiled)
-    except (ValueError, TypeError, OSError, AttributeError, KeyError, ImportError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"Keras 2 cannot load '{path}': {_shortened(error)} "
-            "For a model with layers of your own, write a function that builds and returns it, and name it with "
-            "--set model.function=module:function."
-        ) from error
+
+
+def _cannot_load(path: Path, why: str) -> str:
+    coded = stored_lambdas.layers_with_code(path) if zipfile.is_zipfile(path) else []
+    if coded:
+        listed = ", ".join(f"'{name}'" for name in coded)
+        return (
+            f"'{path}' keeps Python code in {listed} (a Lambda, or a function of your own), which is not run from a "
+            "file. Write a function that builds the model with that code in it, loads its weights (model.load_weights) "
+            "and returns it, and name it with --set model.function=module:function; or save the model as a SavedModel, "
+            "model.export(FOLDER)."
+        )
+    return (
+        f"Keras 2 cannot load '{path}': {why} For a model with layers of your own, write a function that builds and "
+        "returns it, and name it with --set model.function=module:function."
+    )
 
 
 def _keras_version(path: Path) -> str | None:
     """The Keras that wrote the file; None for a SavedModel.
 
     Raises:
-        InputError: neither a Keras file nor a SavedModel, or a file of weights only.
+        InputError: neither a Keras file nor a SavedModel.
     """
     if path.is_dir():
         if (path / "saved_model.pb").exists():
@@ -124,16 +137,6 @@ def _keras_version(path: Path) -> str | None:
                 return str(json.loads(archive.read("metadata.json")).get("keras_version", "2"))
     elif h5py.is_hdf5(path):
         with h5py.File(path) as file:
-            if "model_config" not in file.attrs:
-                raise InputError(
-                    f"'{path}' holds weights without a model. Name the architecture and give it as weights: "
-                    f"--set model.name=MobileNet --set model.weights={path}."
-                )
             version = file.attrs.get("keras_version", "2")
             return version.decode() if isinstance(version, bytes) else str(version)
     raise InputError(f"'{path}' is not a Keras model: neither .keras, .h5 nor a SavedModel. Is it truncated?")
-
-
-def _shortened(error: Exception) -> str:
-    text = one_line(error)
-    return text if len(text) <= 300 else text[:300] + " …"

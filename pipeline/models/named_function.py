@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, as_input_error
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.input_sizes import Sizes, with_sizes
 from pipeline.tensors import OPEN, Signature, TensorSpec
@@ -166,8 +166,8 @@ def _of_graph(model: Any) -> NamedFunction:
     """Of a Functional or Sequential model, whose symbolic inputs and outputs are there."""
     taken, given = structure(model)
     symbols, results = tf.nest.flatten(taken), tf.nest.flatten(given)
-    input_names = _names(taken, _called(model, "input_names", symbols))
-    output_names = _names(given, _called(model, "output_names", results))
+    input_names = leaf_names(taken, _called(model, "input_names", symbols))
+    output_names = leaf_names(given, _called(model, "output_names", results))
 
     def call(tensors: Sequence[Any]) -> dict[str, Any]:
         answered = model(tf.nest.pack_sequence_as(taken, list(tensors)), training=False)
@@ -207,7 +207,7 @@ def _of_subclassed(model: Any, sizes: Sizes | None) -> NamedFunction:
     ]
     arguments = _arguments(model, parameters, sizes)
     specs = tf.nest.flatten(arguments)
-    names = _names(arguments, [], alone=next(iter(arguments)) if len(arguments) == 1 else None)
+    names = leaf_names(arguments, [], alone=next(iter(arguments)) if len(arguments) == 1 else None)
     inputs = with_sizes([spec_of(name, spec) for name, spec in zip(names, specs, strict=True)], sizes, may_change=True)
     inputs = tuple(inputs)
     how = {"training": False} if "training" in parameters else {}
@@ -215,10 +215,16 @@ def _of_subclassed(model: Any, sizes: Sizes | None) -> NamedFunction:
     def call(tensors: Sequence[Any]) -> dict[str, Any]:
         answered = model(**tf.nest.pack_sequence_as(arguments, list(tensors)), **how)
         outputs = tf.nest.flatten(answered)
-        return dict(zip(_names(answered, [f"output_{place}" for place in range(len(outputs))]), outputs, strict=True))
+        return dict(
+            zip(leaf_names(answered, [f"output_{place}" for place in range(len(outputs))]), outputs, strict=True)
+        )
 
     if not model.built:  # its variables cannot be made while it is traced
-        call([tf.zeros([1, *(1 if side == OPEN else side for side in spec.shape[1:])], spec.dtype) for spec in inputs])
+        zeros = [
+            tf.zeros([1, *(1 if side == OPEN else side for side in spec.shape[1:])], spec.dtype) for spec in inputs
+        ]
+        with as_input_error(lambda why: f"The subclassed model '{model.name}', called on zeros, raised {why}"):
+            call(zeros)
     return NamedFunction(model.name, inputs, call, embeddings=_embeddings(model))
 
 
@@ -264,7 +270,7 @@ def _specs(shape: Any, model: Any) -> Any:
     return [_specs(inner, model) for inner in sides]
 
 
-def _names(structure: Any, of_leaves: Sequence[str], alone: str | None = None) -> list[str]:
+def leaf_names(structure: Any, of_leaves: Sequence[str], alone: str | None = None) -> list[str]:
     """A unique name for each tensor of a structure, in `tf.nest`'s order.
 
     Args:

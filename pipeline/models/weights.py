@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, one_line
+from pipeline.errors import as_input_error
+from pipeline.models import keras2_file
 
 _SHAPES = re.compile(
     r"variable '\s*(?P<name>[^':]+)(?::\d+)?'.*?variable shape (?P<wanted>\([\d, ]*\))"
@@ -15,9 +16,6 @@ _SHAPES = re.compile(
 _COUNT = re.compile(r"expected (?P<wanted>\d+) layers, found (?P<found>\d+)")
 _VARIABLES = re.compile(r"Layer '(?P<name>[^']+)' expected (?P<wanted>\d+) variables, but received (?P<found>\d+)")
 
-FAILURES = (ValueError, OSError, TypeError, KeyError, AttributeError)
-"""What Keras raises over weights that do not fit or a file that is none."""
-
 
 def load_weights(model: Any, path: Path) -> None:
     """Put a file's weights into a model of the same architecture: `.h5`, `.weights.h5` or `.keras` of Keras 2 or 3.
@@ -25,18 +23,21 @@ def load_weights(model: Any, path: Path) -> None:
     Raises:
         InputError: they do not fit; the first layer that differs is named.
     """
-    try:
-        model.load_weights(path)
-    except FAILURES as error:
-        raise InputError(
-            f"The weights in '{path}' do not fit {model.name}: {_reason(error)} Give the architecture they belong to "
+    with as_input_error(
+        lambda why: (
+            f"The weights in '{path}' do not fit {model.name}: {_reason(why)} Give the architecture they belong to "
             "(model.name, model.alpha, model.input_shape, model.classes), or the whole model as one file: "
             "--set model.path=FILE without name and weights."
-        ) from error
+        ),
+        most=None,  # what is read off it may stand far behind
+    ):
+        if keras2_file.has_early_layout(path):
+            keras2_file.load_weights(model, path)
+        else:
+            model.load_weights(path)
 
 
-def _reason(error: Exception) -> str:
-    text = one_line(error)
+def _reason(text: str) -> str:
     if shapes := _SHAPES.search(text):
         layer, _, weight = shapes["name"].rpartition("/")
         return f"layer '{layer}' has a {weight} of the shape {shapes['wanted']}, the file one of {shapes['found']}."

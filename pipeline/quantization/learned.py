@@ -82,6 +82,8 @@ def take_out_fake_quant(content: bytes) -> tuple[bytes, Ranges]:
     _before_reshapes(model, graph, values)
     _behind_moves(model, graph, values)
     _keep_output_names(graph, stands_for, values)
+    if values:
+        _fixed_by_kernels(model, graph, values)
     for signature in model.signatureDefs or []:
         for entry in signature.outputs:
             entry.tensorIndex = stands_for(entry.tensorIndex)
@@ -147,6 +149,7 @@ def _fill(model: Any, tensor: Any, values: np.ndarray) -> None:
     buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     model.buffers.append(buffer)
     tensor.buffer = len(model.buffers) - 1
+    tensor.shape, tensor.shapeSignature = list(values.shape), None  # the converter leaves it out at times
 
 
 _JOINING = ("CONCATENATION", "MAXIMUM", "MINIMUM")
@@ -189,6 +192,17 @@ def _behind_moves(model: Any, graph: Any, values: dict[str, tuple[float, float]]
             for index in op.outputs:
                 if graph.tensors[index].type == schema.TensorType.FLOAT32:
                     values.setdefault(tensor_name(graph.tensors[index]), values[source])
+
+
+_FIXED = {"SOFTMAX": (0.0, 255 / 256), "LOGISTIC": (0.0, 255 / 256), "TANH": (-1.0, 127 / 128)}
+"""Ranges that int8 kernels write whatever was learned, https://ai.google.dev/edge/litert/models/quantization_spec."""
+
+
+def _fixed_by_kernels(model: Any, graph: Any, values: dict[str, tuple[float, float]]) -> None:
+    """What QAT leaves to the converter, so that nothing is left to be measured."""
+    for op in graph.operators:
+        if operator_name(model, op) in _FIXED:
+            values.setdefault(tensor_name(graph.tensors[op.outputs[0]]), _FIXED[operator_name(model, op)])
 
 
 def _keep_output_names(graph: Any, stands_for: Any, values: dict[str, tuple[float, float]]) -> None:

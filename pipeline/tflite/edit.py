@@ -123,8 +123,8 @@ class Editor:
         return len(self.model.operatorCodes) - 1
 
 
-def cut_out(model: ModelT, operator: OperatorT) -> tuple[ModelT, list[int]]:
-    """A model of one operator of another model's main graph.
+def cut_out(model: ModelT, operator: OperatorT, source: SubGraphT | None = None) -> tuple[ModelT, list[int]]:
+    """A model of one operator of another model's main graph, or of another graph of it.
 
     Its inputs are the operator's inputs that are no constants, its outputs the operator's. Constants are shared with
     the source, not copied: fill them through an :class:`Editor`.
@@ -132,7 +132,7 @@ def cut_out(model: ModelT, operator: OperatorT) -> tuple[ModelT, list[int]]:
     Returns:
         The new model, and the source's index of each of its inputs.
     """
-    source = model.subgraphs[0]
+    source = model.subgraphs[0] if source is None else source
     alone, graph = ModelT(), SubGraphT()
     alone.version, alone.operatorCodes = 3, [model.operatorCodes[operator.opcodeIndex]]
     alone.buffers, alone.subgraphs = [schema.BufferT()], [graph]

@@ -1,7 +1,7 @@
 """A .tflite file as an object tree (`ModelT`) and back, and the questions everyone asks of that tree.
 
-The tree is `ai_edge_litert`'s object API: `model.subgraphs[0].tensors[i]`, `.operators[j].inputs` and so on.
-Models over 2 GB keep their constants outside the flatbuffer; they are out of scope.
+The tree is `ai_edge_litert`'s object API: `model.subgraphs[0].tensors[i]`, `.operators[j].inputs` and so on. It is the
+same for the files of every converter that TFLite reads. Models over 2 GB are out of scope.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert.schema_py_generated import (
+    BufferT,
     BuiltinOperator,
+    Model,
     ModelT,
     OperatorCodeT,
     OperatorT,
@@ -22,13 +24,15 @@ from ai_edge_litert.schema_py_generated import (
     TensorT,
     TensorType,
 )
-from ai_edge_litert.tools import flatbuffer_utils
 from numpy.typing import NDArray
 
+from pipeline import foreign_files
 from pipeline.errors import InputError
 
 _IDENTIFIER = b"TFL3"
 _TOO_LARGE = 2**31
+_SCHEMA = 3
+_NOT_OUTSIDE = 1  # offsets of 0 and 1 point to nothing behind the flatbuffer
 _BUFFER_ALIGNMENT = 16  # the schema's force_align for constants; kernels may rely on it
 
 _OPERATOR_NAMES: dict[int, str] = {code: name for name, code in vars(BuiltinOperator).items() if isinstance(code, int)}
@@ -83,8 +87,11 @@ def load(source: Path | bytes) -> bytes:
     """
     if isinstance(source, Path):
         if source.is_dir():
+            kind = foreign_files.recognize(source)
             raise InputError(
-                f"{source} is a folder, not a .tflite file. Give the file in it; export a SavedModel first."
+                f"{source} is {kind}"
+                if kind
+                else f"{source} is a folder, not a .tflite file. Give the file in it; export a SavedModel first."
             )
         try:
             size = source.stat().st_size
@@ -100,32 +107,90 @@ def load(source: Path | bytes) -> bytes:
     if not data:
         raise InputError(f"{label(source)} is empty, not a .tflite file. Make it again.")
     if data[4:8] != _IDENTIFIER:
-        raise InputError(
-            f"{label(source)} is not a TFLite model: bytes 4 to 8 are {data[4:8]!r}, not {_IDENTIFIER!r}. "
-            "Give a .tflite file; a .keras, .h5 or SavedModel must be exported first."
-        )
+        raise InputError(_not_tflite(source, data))
     return data
+
+
+def is_tflite(path: Path) -> bool:
+    """Whether a file is a .tflite, whole or damaged: by its content, or else by its name."""
+    if path.suffix == ".tflite":
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(8)[4:] == _IDENTIFIER
+
+
+def check_header(path: Path) -> None:
+    """See that a file starts as a .tflite does, without reading it whole.
+
+    Raises:
+        InputError: it starts otherwise; what it is is named.
+    """
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[4:] != _IDENTIFIER:
+        raise InputError(_not_tflite(path, head))
+
+
+def _not_tflite(source: Path | bytes, data: bytes) -> str:
+    kind = foreign_files.recognize(source) if isinstance(source, Path) else None
+    if kind is not None:
+        return f"{label(source)} is {kind}"
+    return (
+        f"{label(source)} is not a TFLite model: bytes 4 to 8 are {data[4:8]!r}, not {_IDENTIFIER!r}. "
+        "Give a .tflite file; a .keras, .h5 or SavedModel must be exported first."
+    )
 
 
 def read(source: Path | bytes) -> ModelT:
     """The model in a .tflite file, or in its bytes; what is packed after it (labels) is not looked at.
 
-    Every index in the tree (operator codes, tensors, buffers) is in range, `inputs` and `outputs` are lists,
-    and buffers are read-only views: replace `buffer.data`, do not write into it.
+    Every index in the tree (operator codes, tensors, buffers) is in range, lists are lists where the file leaves them
+    out, constants outside the flatbuffer are in it, an operator's number is in `builtinCode`, and buffers are read-only
+    views: replace `buffer.data`, do not write into it.
 
     Raises:
-        InputError: what `load` raises, and a truncated or corrupt flatbuffer.
+        InputError: what `load` raises, a truncated or corrupt flatbuffer, and a schema that TFLite does not read.
     """
     data = load(source)
     try:
-        model = flatbuffer_utils.read_model_from_bytearray(BoundedBytes(data))
+        model = ModelT.InitFromObj(Model.GetRootAs(BoundedBytes(data), 0))
+        _complete(model, BoundedBytes(data))
         _check_indices(model)
     except CORRUPT as error:
         raise InputError(
             f"{label(source)} is truncated or corrupt: its {len(data)} bytes do not hold a whole model "
             f"({error}). Copy or make it again."
         ) from error
+    if model.version != _SCHEMA:
+        raise InputError(
+            f"{label(source)} is of version {model.version} of the TFLite schema, and TFLite reads version {_SCHEMA} "
+            "alone. Convert its source again."
+        )
     return model
+
+
+def is_outdated(data: bytes) -> bool:
+    """Whether a file keeps something where only TFLite itself and :func:`read` look for it.
+
+    Operator codes in their first field alone (converters before TensorFlow 2.4), constants or options behind the
+    flatbuffer, and values in buffer 0, which count for none.
+
+    Args:
+        data: Of a model that `read` reads.
+    """
+    model = Model.GetRootAs(data, 0)
+    codes = (model.OperatorCodes(place) for place in range(model.OperatorCodesLength()))
+    buffers = (model.Buffers(place) for place in range(model.BuffersLength()))
+    graphs = (model.Subgraphs(place) for place in range(model.SubgraphsLength()))
+    operators = (graph.Operators(place) for graph in graphs for place in range(graph.OperatorsLength()))
+    return (
+        any(code.BuiltinCode() < code.DeprecatedBuiltinCode() for code in codes)
+        or any(buffer.Offset() > _NOT_OUTSIDE for buffer in buffers)
+        or (model.BuffersLength() == 0 or model.Buffers(0).DataLength() > 0)
+        or any(operator.LargeCustomOptionsOffset() > _NOT_OUTSIDE for operator in operators)
+    )
 
 
 def serialize(model: ModelT) -> bytes:
@@ -226,6 +291,52 @@ def consumers(subgraph: SubGraphT) -> dict[int, list[int]]:
     return readers
 
 
+def _complete(model: ModelT, data: BoundedBytes) -> None:
+    """Bring what a converter may leave out or keep elsewhere into its place, as TFLite understands it."""
+    model.operatorCodes, model.buffers = model.operatorCodes or [], model.buffers or [BufferT()]
+    for code in model.operatorCodes:
+        code.builtinCode = builtin_code(code)
+        code.deprecatedBuiltinCode = min(code.builtinCode, BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
+    model.buffers[0] = BufferT()  # to TFLite buffer 0 is none, whatever it holds
+    for buffer in model.buffers:
+        if buffer.data is None and buffer.offset > _NOT_OUTSIDE:
+            buffer.data = _outside(data, buffer.offset, buffer.size)
+        buffer.offset = buffer.size = 0
+    _share_the_empty_buffer(model)
+    for subgraph in model.subgraphs or []:
+        subgraph.tensors, subgraph.operators = subgraph.tensors or [], subgraph.operators or []
+        for operator in subgraph.operators:
+            if operator.customOptions is None and operator.largeCustomOptionsOffset > _NOT_OUTSIDE:
+                size = operator.largeCustomOptionsSize
+                operator.customOptions = _outside(data, operator.largeCustomOptionsOffset, size)
+            operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
+        for part in (subgraph, *subgraph.tensors, *subgraph.operators):
+            _as_lists(part)
+
+
+def _share_the_empty_buffer(model: ModelT) -> None:
+    """Converters may give every activation an empty buffer of its own; buffer 0 is the one for all."""
+    kept = [0, *(place for place, buffer in enumerate(model.buffers) if buffer.data is not None and len(buffer.data))]
+    new = dict.fromkeys(range(len(model.buffers)), 0) | {old: place for place, old in enumerate(kept)}
+    model.buffers = [model.buffers[place] for place in kept]
+    tensors = [tensor for subgraph in model.subgraphs or [] for tensor in subgraph.tensors or []]
+    for owner in (*tensors, *(model.metadata or [])):
+        owner.buffer = new[int(owner.buffer)]
+
+
+def _outside(data: BoundedBytes, offset: int, size: int) -> NDArray[np.uint8]:
+    return np.frombuffer(data[offset : offset + size], np.uint8)
+
+
+def _as_lists(item: Any) -> None:
+    """Index lists are read-only views of the file as they are read; lists can be edited."""
+    for name, value in vars(item).items():
+        if isinstance(value, np.ndarray) and value.dtype == np.int32:
+            setattr(item, name, value.tolist())
+        elif hasattr(value, "__dict__"):
+            _as_lists(value)
+
+
 def _check_indices(model: ModelT) -> None:
     """Raises IndexError where an index points to nothing; makes absent index lists empty ones."""
     if not model.subgraphs:
@@ -241,7 +352,6 @@ def _check_indices(model: ModelT) -> None:
         _in_range("input", subgraph.inputs, 0, count)
         _in_range("output", subgraph.outputs, 0, count)
         for tensor in subgraph.tensors:
-            _in_range("buffer", [tensor.buffer], 0, len(model.buffers))
             if tensor.type not in _TYPE_NAMES:
                 raise IndexError(f"tensor type {tensor.type}")
     for signature in model.signatureDefs or []:

@@ -107,14 +107,18 @@ def take_out(model: bytes) -> tuple[bytes, Metadata | None]:
         InputError: as `read`.
     """
     found = read(model)
-    if found is None:
-        return model, None
+    return without(model), found
+
+
+def without(model: bytes) -> bytes:
+    """The model without its metadata and packed files, whatever they say; the content itself where it has none."""
     tree = flatbuffer.read(model)
-    tree.metadata = [
-        entry for entry in tree.metadata if flatbuffer.text(entry.name) not in (STANDARD_BUFFER, OUR_BUFFER)
-    ]
+    kept = [entry for entry in tree.metadata or [] if flatbuffer.text(entry.name) not in (STANDARD_BUFFER, OUR_BUFFER)]
+    if len(kept) == len(tree.metadata or []):
+        return model
+    tree.metadata = kept
     prune(tree)
-    return flatbuffer.serialize(tree), found
+    return flatbuffer.serialize(tree)
 
 
 def read(source: Path | bytes) -> Metadata | None:

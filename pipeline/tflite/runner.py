@@ -18,7 +18,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from pipeline.errors import InputError, PipelineError, one_line, readable
 from pipeline.supervision import note_running
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
-from pipeline.tflite import guard
+from pipeline.tflite import flatbuffer, guard
 from pipeline.tflite.delegated_nodes import partitions
 
 
@@ -253,12 +253,19 @@ class Runner:
     def _load(self, model: Path | bytes, threads: int, resolver: OpResolverType) -> Any:
         if isinstance(model, Path) and not model.is_file():
             raise InputError(f"There is no file {model}. Give the path of a .tflite model.")
-        if isinstance(model, Path) and str(model) != readable(model):
-            model = model.read_bytes()  # LiteRT takes names in UTF-8 alone
+        if isinstance(model, Path):
+            flatbuffer.check_header(model)
+            if str(model) != readable(model):
+                model = model.read_bytes()  # LiteRT takes names in UTF-8 alone
         source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": model}
         try:
             return Interpreter(**source, num_threads=threads, experimental_op_resolver_type=resolver)
         except (ValueError, RuntimeError) as error:
+            if "Didn't find op" in str(error):
+                raise InputError(
+                    f"{self._name} holds an operator, or a version of one, that this LiteRT does not have: convert it "
+                    f"for an older TensorFlow, or take a newer ai-edge-litert. (LiteRT: {one_line(error)})"
+                ) from error
             raise InputError(
                 f"{self._name} is not a .tflite model, or is cut short or damaged. Make or copy it again. "
                 f"(LiteRT: {one_line(error)})"

@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 from pipeline import recipe as recipes
 from pipeline.errors import InputError, PipelineError, did_you_mean
 from pipeline.files import write_bytes
+from pipeline.foreign_files import recognize
 from pipeline.progress import Track, quiet
 from pipeline.quantization.format_check import audit
 from pipeline.quantization.keep import BASE
@@ -61,6 +62,9 @@ def export(request: Request, track: Track = quiet, say: Callable[[str], None] = 
     if request.recipe and request.data:
         raise InputError("--recipe and --data both name the data: give one of them.")
     target = request.target if request.target is not None else newest(root()).folder
+    kind = None if (target / MANIFEST).is_file() else recognize(target)
+    if kind is not None:
+        raise InputError(f"'{target}' is {kind}")
     if not target.exists():
         raise InputError(f"There is no '{target}': give a run folder, a Keras model or a float .tflite.")
     if (target / MANIFEST).is_file():
@@ -220,23 +224,47 @@ def judge(
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
     from pipeline.conversion.import_float import import_float
     from pipeline.quantization.formats import NEEDS_RANGES, write
+    from pipeline.quantization.ptq import AFTER_QAT, prepare
+    from pipeline.quantization.tap import activations
     from pipeline.tflite import metadata
+    from pipeline.tflite.flatbuffer import is_tflite
 
     starving = [name for name in request.formats if name in NEEDS_RANGES]
-    if starving:
-        raise InputError(
-            f"{' and '.join(starving)} needs a representative dataset to measure activation ranges on: give "
-            f"--recipe RECIPE, or --data FILE (a folder, .npz, .npy, .csv or module:function), beside '{target}'."
-        )
+    learned = bool(starving) and _has_fake_quant(target)
+    if starving and not learned:
+        raise _needs_data(starving, target)
     sizes = recipes.parse(_with_settings({"name": "sizes", "model": {"path": str(target)}}, request), "--set").model
-    described = metadata.read(target) if target.suffix == ".tflite" else None
+    described = metadata.read(target) if is_tflite(target) else None
     try:
-        content = import_float(target, signature=sizes.signature, sizes=sizes.sizes).content
+        imported = import_float(target, signature=sizes.signature, sizes=sizes.sizes)
     except PipelineError as error:
         raise _without_a_size(target, sizes, error) from error
+    content = imported.content
+    unknown = [name for name in activations(content) if name not in imported.ranges] if learned else []
+    if unknown:
+        raise _needs_data(starving, target, f" QAT learned no range for {len(unknown)} tensors, '{unknown[0]}' first.")
+    ranges = prepare(content, lambda: (), AFTER_QAT, given=imported.ranges).ranges if learned else None
     content = metadata.write(content, described) if described else content
     written = {name: run.path(f"{name}.tflite") for name in request.formats}
+    io = cast(IoType, request.io or "int8") if learned else "float32"
     for name, path in written.items():
-        write_bytes(path, write(content, name))
-    audit(written, "float32")
+        write_bytes(path, write(content, name, ranges if name in NEEDS_RANGES else None, io, request.keep))
+    audit(written, io, request.keep)
     return written
+
+
+def _has_fake_quant(target: Path) -> bool:
+    from pipeline.models import stored_config
+    from pipeline.tflite import flatbuffer
+
+    if not flatbuffer.is_tflite(target):
+        return stored_config.has_fake_quant(target)
+    model = flatbuffer.read(target)
+    return any(flatbuffer.operator_name(model, operator) == "QUANTIZE" for operator in model.subgraphs[0].operators)
+
+
+def _needs_data(formats: Sequence[Format], target: Path, why: str = "") -> InputError:
+    return InputError(
+        f"{' and '.join(formats)} needs a representative dataset to measure activation ranges on: give "
+        f"--recipe RECIPE, or --data FILE (a folder, .npz, .npy, .csv or module:function), beside '{target}'.{why}"
+    )

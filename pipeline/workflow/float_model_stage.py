@@ -126,9 +126,9 @@ def _take(context: RunContext, origin: Path | str, source: Path | Any) -> StageR
 
 def _write_float(context: RunContext, content: bytes) -> None:
     """`float.tflite`: the model as it was converted, without fake-quantization where a file brought it."""
-    from pipeline.tflite.metadata import take_out
+    from pipeline.tflite.metadata import without
 
-    plain = take_out(content)[0]
+    plain = without(content)
     described = with_metadata(context.recipe, context.data, plain, "float32", task=context.task_of_model(plain))
     write_bytes(context.run.path(FLOAT), described)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import recipe as recipes
 from pipeline.errors import InputError, readable
+from pipeline.foreign_files import recognize
 from pipeline.recipe import Recipe
 from pipeline.workflow.run_folder import (
     FLOAT,
@@ -215,7 +216,10 @@ def for_bundle(given: Path | None, recipe: str | None, overrides: Sequence[str],
         raise InputError("--noise does without the data, --recipe and --set name it: give one of them.")
     model = model_file(given)
     check_there(model)
-    if model.suffix != ".tflite":
+    from pipeline.tflite.flatbuffer import is_tflite
+
+    if not is_tflite(model):
+        _refuse_foreign(model)
         raise InputError(f"'{model}' is no .tflite file. Write one first: pipeline export {model} --int8 …")
     target = locate(model)
     chosen = None
@@ -263,11 +267,14 @@ def for_data(given: Path | None, recipe: str | None, overrides: Sequence[str]) -
     Raises:
         InputError: nothing there, a run without a model, another kind of file, or no recipe.
     """
+    from pipeline.tflite.flatbuffer import is_tflite
+
     path = locate(given).path
     check_there(path)
     if path.is_dir():
         model, described = _float_of_run(path)
-    elif path.suffix != ".tflite":
+    elif not is_tflite(path):
+        _refuse_foreign(path)
         how = f" Write one first, `pipeline export {path} --float32`, and give that." if _is_keras_file(path) else ""
         raise InputError(f"--data takes a .tflite file or a run folder, and '{path}' is neither.{how}")
     else:
@@ -309,6 +316,8 @@ def for_keras_model(given: Path | None, overrides: Sequence[str]) -> KerasTarget
     Raises:
         InputError: nothing of the kind is there.
     """
+    from pipeline.tflite.flatbuffer import is_tflite
+
     target = locate(given)
     path = target.path
     if target.is_run:
@@ -318,6 +327,8 @@ def for_keras_model(given: Path | None, overrides: Sequence[str]) -> KerasTarget
         return _keras_target(model, target.recipe(None, overrides))
     if path.suffix == ".tflite":
         check_there(path)
+    _refuse_foreign(path)
+    if is_tflite(path):
         raise InputError(
             f"'{path}' is converted already: the doctor examines Keras models, and .tflite files with --data. "
             f"`pipeline inspect {path}` says what the file is."
@@ -337,8 +348,18 @@ def _keras_target(source: Path | Recipe, recipe: Recipe) -> KerasTarget:
     return KerasTarget(source, recipe.qat.configs if recipe.qat else {})
 
 
+def _refuse_foreign(path: Path) -> None:
+    kind = recognize(path)
+    if kind is not None:
+        raise InputError(f"'{path}' is {kind}")
+
+
 def _is_keras_file(path: Path) -> bool:
-    return path.suffix in KERAS_SUFFIXES
+    """By its name; or by its content, which a recipe does not start with."""
+    if path.suffix in KERAS_SUFFIXES or not path.is_file():
+        return path.suffix in KERAS_SUFFIXES
+    with path.open("rb") as file:
+        return file.read(8).startswith((b"\x89HDF", b"PK\x03\x04"))
 
 
 @dataclass(frozen=True)

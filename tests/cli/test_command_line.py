@@ -119,3 +119,24 @@ def test_recipes_are_listed_shown_and_described(tmp_path: Path) -> None:
     )
     assert shown["train"]["epochs"] == 3
     assert "properties" in json.loads(pipeline("recipes", "schema", cwd=tmp_path).stdout)
+
+
+@pytest.mark.parametrize("raised", [EOFError(), SystemExit(0), OverflowError("too large"), StopIteration()])
+def test_nothing_ends_a_command_without_a_word(
+    raised: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Typer makes `Aborted!` of an EOFError, and an exit of other people's code would look like success."""
+    from pipeline import cli
+    from pipeline.workflow import inspection_stage
+
+    def end(*arguments: object, **options: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(inspection_stage, "inspect_file", end)
+    monkeypatch.setattr("sys.argv", ["pipeline", "inspect", "model.tflite"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    shown = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert f"Unexpected {type(raised).__name__}" in shown
+    assert "Aborted" not in shown

@@ -144,7 +144,7 @@ class TestForBundle:
     def test_contradictions(
         self, file: Path, name: str, recipe: str | None, overrides: list[str], noise: bool, message: str
     ) -> None:
-        file.with_suffix(".keras").touch()
+        file.with_suffix(".keras").write_bytes(b"x")
         with pytest.raises(InputError, match=message):
             for_bundle(file.with_name(name), recipe, overrides, noise=noise)
 
@@ -174,7 +174,7 @@ class TestForData:
     )
     def test_what_is_no_model_or_has_no_data(self, file: Path, name: str, says: str) -> None:
         for suffix in (".keras", ".txt"):
-            file.with_suffix(suffix).touch()
+            file.with_suffix(suffix).write_bytes(b"x")
         with pytest.raises(InputError, match=says):
             for_data(file.parent / name, None, [])
 
@@ -187,7 +187,7 @@ class TestForData:
 class TestForKerasModel:
     def test_a_model_file_and_the_configs_that_are_set(self, file: Path) -> None:
         model = file.with_suffix(".keras")
-        model.touch()
+        model.write_bytes(b"x")
         found = for_keras_model(model, ["qat.configs={Mine: module:Class}"])
         assert (found.source, found.configs) == (model, {"Mine": "module:Class"})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.models.fake_quant.frozen import FrozenQuantizeWrapper
 from pipeline.models.fake_quant.int8_config import Int8Config
 from pipeline.models.fake_quant.operation import ChannelScale, HardSwish, Operation, PlainLayerNormalization
@@ -15,3 +17,10 @@ QAT_OBJECTS = {
     )
 }
 """Needed beside `tfmot.quantization.keras.quantize_scope`."""
+
+
+def wrapped_layers(model: Any) -> list[str]:
+    """Names of the layers that tfmot's fake-quant is around already, this project's QAT or plain tfmot's."""
+    from pipeline.models.stored_config import FAKE_QUANT
+
+    return [layer.name for layer in getattr(model, "layers", ()) if type(layer).__name__ in FAKE_QUANT]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, one_line
+from pipeline.errors import InputError, as_input_error
 from pipeline.models import custom_objects
 from pipeline.models.keras3 import h5
 
-FAILURES = (ValueError, TypeError, OSError, KeyError, AttributeError, ImportError, IndexError, zipfile.BadZipFile)
-"""What Keras raises over a file that is not as it should be."""
+_REMEDY = (
+    "For a model with code of your own, run in the folder of the module that holds it, or export it as a SavedModel, "
+    "which needs no code: model.export(FOLDER)."
+)
 
 
 def load_keras3(path: Path) -> Any:
@@ -24,19 +30,73 @@ def load_keras3(path: Path) -> Any:
     import keras
 
     own = custom_objects.load(path)
-    try:
+    with as_input_error(lambda why: f"Keras 3 cannot load '{path}': {_own_layers(path) or why} {_REMEDY}"):
         if zipfile.is_zipfile(path):
-            source = keras.saving.load_model(path, custom_objects=own, compile=False)
+            with named_by_content(path) as file:
+                source = keras.saving.load_model(file, custom_objects=own, compile=False)
         else:
             with keras.saving.custom_object_scope(own):
                 source = h5.load(path)
-    except FAILURES as error:
-        raise InputError(
-            f"Keras 3 cannot load '{path}': {one_line(error, 300)} For a model with code of your own, "
-            "run in the folder of the module that holds it, or export it as a SavedModel, which needs no code: "
-            "model.export(FOLDER)."
-        ) from error
     return in_float32(source)
+
+
+def read_config(path: Path) -> Any:
+    """What a file says of the model's structure, unread by Keras."""
+    if not zipfile.is_zipfile(path):
+        return h5.read_config(path)
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
+def entries(config: Any) -> Iterator[dict[str, Any]]:
+    """Every layer and operation in a model's configuration, through nested models and wrappers."""
+    inner = config.get("config", {}) if isinstance(config, dict) else {}
+    if not isinstance(inner, dict):
+        return
+    for entry in inner.get("layers", []):
+        if isinstance(entry, dict) and "class_name" in entry:
+            yield entry
+            yield from entries(entry)
+    wrapped = inner.get("layer")
+    if isinstance(wrapped, dict) and "class_name" in wrapped:
+        yield wrapped
+        yield from entries(wrapped)
+
+
+def name_of(entry: dict[str, Any]) -> str:
+    """What a layer or operation is called; its class where it has no name."""
+    return str(entry.get("name") or entry.get("config", {}).get("name", entry["class_name"]))
+
+
+def is_own(entry: dict[str, Any]) -> bool:
+    """Whether a class is neither Keras's nor registered by the user in this process."""
+    import keras
+
+    if str(entry.get("module")).split(".")[0] == "keras":
+        return False
+    return keras.saving.get_registered_object(entry.get("registered_name") or entry.get("class_name")) is None
+
+
+def _own_layers(path: Path) -> str:
+    """The layers whose code is not in the file, as a sentence; empty where there are none."""
+    own = dict.fromkeys(
+        f"'{name_of(entry)}' ({entry['class_name']})"
+        for entry in entries(read_config(path))
+        if is_own(entry) or entry["class_name"] == "Lambda"
+    )
+    return f"it holds code of your own that is not run from a file, in {', '.join(own)}." if own else ""
+
+
+@contextmanager
+def named_by_content(path: Path) -> Iterator[Path]:
+    """A model file under a name that Keras knows its format by: `.keras` for an archive, whatever it is called."""
+    if path.suffix == ".keras" or not zipfile.is_zipfile(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / f"{path.stem}.keras"
+        link.symlink_to(path.resolve())
+        yield link
 
 
 def in_float32(source: Any) -> Any:

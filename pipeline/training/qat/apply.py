@@ -10,7 +10,7 @@ import tensorflow_model_optimization as tfmot
 from pipeline.errors import InputError, one_line
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.fake_quant.int8_config import Int8Config, has_kernel
-from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
+from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS, wrapped_layers
 from pipeline.training import batch_norm
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.fake_quant_placement import Rounded, place_fake_quants
@@ -30,8 +30,15 @@ def quantize_aware(model: Any, configs: Mapping[str, Any] | None = None) -> Any:
         configs: `QuantizeConfig`s of the user's, by layer name or class name; they replace this project's.
 
     Raises:
-        InputError: the model is subclassed, a config names no layer, or tfmot refuses a layer (it is named).
+        InputError: the model is subclassed, or has fake-quant already; a config names no layer, or tfmot refuses a
+            layer (it is named).
     """
+    wrapped = wrapped_layers(model)
+    if wrapped:
+        raise InputError(
+            f"'{model.name}' was trained with fake-quant already: tfmot's wrappers are around {len(wrapped)} of its "
+            "layers. Leave qat out: export takes the ranges that it learned. Or give the float model."
+        )
     graph = graphs.read(model)
     canonical(graph)
     own = user_configs(graph, configs or {})

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.finding import Diagnosis, Finding, worst_first
 from pipeline.models.backend import tf_keras
+from pipeline.models.fake_quant.qat_objects import wrapped_layers
 from pipeline.training.qat import graph as graphs
 from pipeline.training.qat.apply import quantize, user_configs
 from pipeline.training.qat.graph import Graph, Layer
@@ -38,6 +39,8 @@ def examine(
     Returns:
         A finding for each kind of thing that is rewritten (note), stays float (warning) or cannot be mended (error).
     """
+    if wrapped_layers(model):
+        return _trained(model, say)
     try:
         graph = graphs.read(model)
     except InputError as error:
@@ -61,6 +64,49 @@ def examine(
     findings += _wrap(graph, configs or {})
     checked.append("tfmot's wrappers around every layer")
     return Diagnosis(worst_first(findings), {}, tuple(checked), tuple(left_out))
+
+
+def _trained(model: Any, say: Callable[[str], None]) -> Diagnosis:
+    """Of a model that QAT trained, this project's or plain tfmot's: what its int8 file takes from it."""
+    from pipeline.conversion.import_float import import_float
+    from pipeline.quantization.tap import activations
+
+    wrapped = wrapped_layers(model)
+    say("converting the model")
+    try:
+        imported = import_float(model)
+    except PipelineError as error:
+        failed = _refused("conversion", error, "There is no .tflite file of this model.", "Export the float model.")
+        return Diagnosis(
+            (failed,), {}, (f"{len(model.layers)} layers",), ("the operators: the model does not convert",)
+        )
+    known = activations(imported.content)
+    missing = [name for name in known if name not in imported.ranges]
+    findings = [
+        Finding(
+            "QAT model",
+            "note",
+            f"trained with fake-quant already: tfmot's wrappers around {_count('layer', wrapped)}",
+            f"The int8 file takes the ranges that were learned for {len(known) - len(missing)} of {len(known)} "
+            "tensors, and weights as they were trained.",
+            "Export it as it is; a qat section is for the float model it came from.",
+            {"layers": wrapped, "learned": len(known) - len(missing)},
+        )
+    ]
+    if missing:
+        findings.append(
+            Finding(
+                "unlearned range",
+                "warning",
+                f"{len(missing)} of {len(known)} tensors were not rounded in training ({_some(missing)})",
+                "Their ranges are measured on calibration data, and the training did not make up for their rounding.",
+                "Give data with --data or --recipe; or apply QAT to the whole model.",
+                {"tensors": missing},
+            )
+        )
+    findings += _float_operators(imported.content)
+    checked = (f"{len(model.layers)} layers", "the learned ranges", "the converted operators")
+    return Diagnosis(worst_first(findings), {}, checked, ())
 
 
 def _subclassed(model: Any, error: InputError) -> Finding:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from pipeline.errors import AS_ESCAPES, PipelineError
 
+PARTIAL = ".partial-"
+"""What the names of files and folders begin with that are not whole yet."""
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -25,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{PARTIAL}{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -68,6 +71,16 @@ def copy(source: Path, target: Path) -> None:
     """
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what a process that was killed left half-written in a folder in which nobody else writes now."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def sha256(path: Path) -> str:

@@ -31,6 +31,7 @@ from pipeline.cli import (
     train,
     verify,
 )
+from pipeline.cli.termination import TERMINATED, end_in_order
 from pipeline.errors import AS_ESCAPES, PipelineError
 
 INTERRUPTED = 130
@@ -44,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="From a Keras model to an int8 model on a phone: train, quantize, prove, deploy.",
     epilog="Start with `pipeline run mobilenet`. Any command takes --debug for a traceback. Exit status: 0 done, "
-    "1 the work failed or a promise was not kept, 2 the call or its input was wrong, 130 interrupted.",
+    "1 the work failed or a promise was not kept, 2 the call or its input was wrong, 130 interrupted, 143 terminated.",
 )
 
 
@@ -100,6 +101,7 @@ app.add_typer(recipes.app, name="recipes")
 
 def main() -> None:
     """Run the command line; every error becomes one paragraph and an exit status."""
+    end_in_order()
     for stream in (sys.stdout, sys.stderr):  # a file's name need not be text in the terminal's encoding
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=AS_ESCAPES)
@@ -112,8 +114,8 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail(_INTERRUPTION, INTERRUPTED, debug)
     except SystemExit as end:  # Typer turns Ctrl-C into an exit of its own, without a word
-        if end.code == INTERRUPTED:
-            _fail(_INTERRUPTION, INTERRUPTED, debug)
+        if end.code in (INTERRUPTED, TERMINATED):
+            _fail(_INTERRUPTION, int(end.code), debug)
         raise
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import PipelineError
+from pipeline.files import remove_partial
 
 
 def hold(folder: Path) -> object:
@@ -31,6 +32,8 @@ def hold(folder: Path) -> object:
         place.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(place, timeout=0, thread_local=False, is_singleton=True)
         lock.acquire()
+        if lock.lock_counter == 1:
+            remove_partial(folder)
     except Timeout:
         raise PipelineError(
             f"Another process works in '{folder}'{_owner(place)}. Wait until it ends, or name another run folder with "

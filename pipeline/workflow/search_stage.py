@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from pipeline.errors import InputError, did_you_mean
-from pipeline.files import copy, write_text
+from pipeline.files import PARTIAL, copy, write_text
 from pipeline.progress import Track, quiet
 from pipeline.quantization.format_check import audit
 from pipeline.quantization.search.search_result import Found, show_points
@@ -64,7 +64,7 @@ def search_run(
         search_plot.check(plot)
     context = stages.reopen(Run(locate(target).path), track, say)
     folder = context.run.folder
-    with tempfile.TemporaryDirectory(prefix=".search-", dir=folder) as models:
+    with tempfile.TemporaryDirectory(prefix=f"{PARTIAL}search-", dir=folder) as models:
         found, answer = search(context, budget, Path(models), threads=threads)
         if answer is not None:
             audit({"int8": answer}, context.recipe.quantize.io, found.rules, context.run.path(stages.PREPARED))

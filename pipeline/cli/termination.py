@@ -1,0 +1,20 @@
+"""SIGTERM as an orderly end: what was begun is undone, children end, and the shell is told by status 143."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+TERMINATED = 143
+
+
+def end_in_order() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C does: by an exception, so that every `finally` is run."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the end itself must not be cut off
+    raise SystemExit(TERMINATED)

@@ -34,6 +34,7 @@ class Model:
         source: A `.tflite` or Keras file, a SavedModel, a run folder (its int8 model), the content of a .tflite, or a
             built Keras model.
         name: What tables call it; by default the file's or the Keras model's.
+        trust: Whether code that came with a Keras file or SavedModel may run.
 
     Raises:
         InputError: none of these, or nothing there.
@@ -43,11 +44,12 @@ class Model:
         >>> model(x_test).argmax(axis=1)  # doctest: +SKIP
     """
 
-    def __init__(self, source: Any, name: str | None = None) -> None:
+    def __init__(self, source: Any, name: str | None = None, *, trust: bool = False) -> None:
         self.path: Path | None = None
         """The .tflite file that it is read from; None for anything else."""
         self._keras: Any = None
         self._content: bytes | None = None
+        self._trust = trust
         if isinstance(source, str | Path):
             self._open(Path(source))
         elif isinstance(source, bytes | bytearray | memoryview):
@@ -94,7 +96,7 @@ class Model:
             return flatbuffer.load(self.path)
         from pipeline.conversion.import_float import converted
 
-        return converted(self._keras)
+        return converted(self._keras, trusted=self._trust)
 
     @cached_property
     def _runner(self) -> Runner:
@@ -196,12 +198,13 @@ def is_keras_model(source: Any) -> bool:
     )
 
 
-def load(source: Any, name: str | None = None) -> Model:
+def load(source: Any, name: str | None = None, *, trust: bool = False) -> Model:
     """Open a model to ask it, look at it, or give it to the other functions.
 
     Args:
         source: As :class:`Model` takes it, or a result of `quantize`; a :class:`Model` itself is taken as it is.
         name: What tables call it.
+        trust: Whether code that came with a Keras file or SavedModel may run: Lambda layers, classes of its author's.
 
     Raises:
         InputError: no model, or nothing there.
@@ -212,7 +215,7 @@ def load(source: Any, name: str | None = None) -> Model:
     if isinstance(source, Model):
         return source
     own = getattr(source, "model", None)
-    return own if isinstance(own, Model) else Model(source, name)
+    return own if isinstance(own, Model) else Model(source, name, trust=trust)
 
 
 def opened_by_name(models: Any) -> dict[str, Model]:

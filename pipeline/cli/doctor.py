@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, Overrides
+from pipeline.cli.options import AsJson, Overrides, Trust, with_trust
 
 if TYPE_CHECKING:
     from pipeline.finding import Diagnosis
@@ -27,6 +27,7 @@ def doctor(
         str | None, typer.Option("--recipe", metavar="RECIPE", help="With --data: whose; the run's own by default.")
     ] = None,
     overrides: Overrides = None,
+    trust: Trust = False,
     json: AsJson = False,
 ) -> None:
     """Say what is between a Keras model and int8, layer by layer, and what is done about it; or examine the data.
@@ -34,6 +35,7 @@ def doctor(
     Exit status 1 where there is an error among the findings: something that cannot be mended.
 
     Example: pipeline doctor model.keras
+    Example: pipeline doctor downloaded.h5 --trust
     Example: pipeline doctor --data
     Example: pipeline doctor model.tflite --data --recipe mobilenet --set data.preprocess.scale=0..1
     """
@@ -42,7 +44,7 @@ def doctor(
     if data:
         title, diagnosis = _of_data(target, recipe, overrides or [])
     else:
-        title, diagnosis = _of_model(target, recipe, overrides or [])
+        title, diagnosis = _of_model(target, recipe, with_trust(overrides, trust))
     if json:
         show.as_json(diagnosis.to_json())
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, Overrides, RunName
+from pipeline.cli.options import AsJson, Overrides, RunName, Trust, with_trust
 
 if TYPE_CHECKING:
     from pipeline.recipe import Format
@@ -61,6 +61,7 @@ def export(
     ] = None,
     overrides: Overrides = None,
     run: RunName = None,
+    trust: Trust = False,
     json: AsJson = False,
 ) -> None:
     """Write .tflite files and audit each. Several formats may be asked for at once.
@@ -90,7 +91,9 @@ def export(
     wanted = tuple(name for name, chosen in asked.items() if chosen or (every and name != "float32")) or ("int8",)
     rules = tuple(map(parse, keep or ()))
     written = targets.export(
-        targets.Request(target, wanted, io, recipe, data, tuple(overrides or ()), run, rules), bar, show.say
+        targets.Request(target, wanted, io, recipe, data, tuple(with_trust(overrides, trust)), run, rules),
+        bar,
+        show.say,
     )
     metrics = targets.compare(written, bar, show.say) if every else None
     folder = next(iter(written.values())).parent

@@ -17,3 +17,12 @@ RunName = Annotated[
     str | None, typer.Option("--run", metavar="NAME", help="Name of the run folder; the recipe's by default.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run code that came with the model file: Lambda layers, own classes."),
+]
+
+
+def with_trust(overrides: list[str] | None, trust: bool) -> list[str]:
+    """The settings, and `model.trust` where it was said."""
+    return [*(overrides or []), *(["model.trust=true"] if trust else [])]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, Overrides, RecipeName, RunName
+from pipeline.cli.options import AsJson, Overrides, RecipeName, RunName, Trust, with_trust
 
 
 def run(
@@ -14,6 +14,7 @@ def run(
     overrides: Overrides = None,
     run: RunName = None,
     ptq: Annotated[bool, typer.Option("--ptq", help="Post-training quantization: leave the QAT out.")] = False,
+    trust: Trust = False,
     json: AsJson = False,
 ) -> None:
     """Run a whole recipe: train, QAT, export, audit, evaluate, benchmark.
@@ -26,7 +27,7 @@ def run(
     from pipeline.cli.train import start
     from pipeline.workflow import stages
 
-    context = start(recipe, overrides, run, ptq=ptq)
+    context = start(recipe, with_trust(overrides, trust), run, ptq=ptq)
     metrics = stages.run_recipe(context, ptq=ptq)
     if json:
         show.as_json(metrics)

@@ -6,30 +6,30 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeline.cli.options import Overrides, RecipeName, RunName
+from pipeline.cli.options import Overrides, RecipeName, RunName, Trust, with_trust
 
 if TYPE_CHECKING:
     from pipeline.workflow.context import RunContext
 
 
-def train(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) -> None:
+def train(recipe: RecipeName, overrides: Overrides = None, run: RunName = None, trust: Trust = False) -> None:
     """Train a recipe's float model (or take its weights as they are).
 
     Example: pipeline train mobilenet --set train.epochs=3
     """
     from pipeline.workflow.stages import train_recipe
 
-    typer.echo(train_recipe(start(recipe, overrides, run), with_qat=False).files[0])
+    typer.echo(train_recipe(start(recipe, with_trust(overrides, trust), run), with_qat=False).files[0])
 
 
-def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None) -> None:
+def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None, trust: Trust = False) -> None:
     """Train a recipe's float model and fine-tune it quantization-aware.
 
     Example: pipeline qat mobilenet --set qat.epochs=2
     """
     from pipeline.workflow.stages import train_recipe
 
-    typer.echo(train_recipe(start(recipe, overrides, run), with_qat=True).files[0])
+    typer.echo(train_recipe(start(recipe, with_trust(overrides, trust), run), with_qat=True).files[0])
 
 
 def start(recipe: str, overrides: list[str] | None, run: str | None, *, ptq: bool = False) -> RunContext:

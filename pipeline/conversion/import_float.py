@@ -29,6 +29,7 @@ def import_float(
     *,
     signature: str | None = None,
     sizes: Mapping[str, Sequence[int]] | None = None,
+    trusted: bool = False,
 ) -> FloatModel:
     """The float flatbuffer that every format is written from, and the activation ranges that QAT learned.
 
@@ -41,6 +42,7 @@ def import_float(
         sizes: At which size open dimensions are exported, by input name and without the batch; one size is taken for
             the one input whatever it is called. What is not named stays open, and so does the batch, where TFLite can
             do that.
+        trusted: Whether code that came with the file may run; see :mod:`pipeline.models.trust`.
 
     Returns:
         The content, with named inputs and outputs, without metadata, without fake-quant and with MEAN for global
@@ -54,7 +56,7 @@ def import_float(
     Example:
         >>> model = import_float(Path("detector.keras"), sizes={"image": [320, 320, 3]})  # doctest: +SKIP
     """
-    return as_float_model(converted(source, signature=signature, sizes=sizes))
+    return as_float_model(converted(source, signature=signature, sizes=sizes, trusted=trusted))
 
 
 def converted(
@@ -62,6 +64,7 @@ def converted(
     *,
     signature: str | None = None,
     sizes: Mapping[str, Sequence[int]] | None = None,
+    trusted: bool = False,
 ) -> bytes:
     """The source as a .tflite that computes what it computes, QAT's rounding included; arguments as `import_float`."""
     source = Path(source) if isinstance(source, str) else source
@@ -70,18 +73,22 @@ def converted(
         return with_fixed_sizes(main_signature(content, signature), sizes)
     from pipeline.conversion.keras_source import convert_source
 
-    return convert_source(source, signature, sizes)
+    return convert_source(source, signature, sizes, trusted=trusted)
 
 
 def inputs_of(
-    path: Path, *, signature: str | None = None, sizes: Mapping[str, Sequence[int]] | None = None
+    path: Path,
+    *,
+    signature: str | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None,
+    trusted: bool = False,
 ) -> tuple[TensorSpec, ...]:
     """What the model in a file takes, without converting it; arguments and errors as `import_float`."""
     if flatbuffer.is_tflite(path):
         return Runner(with_fixed_sizes(main_signature(flatbuffer.load(path), signature), sizes)).signature.inputs
     from pipeline.conversion import keras_source
 
-    return keras_source.inputs_of(path, signature, sizes)
+    return keras_source.inputs_of(path, signature, sizes, trusted=trusted)
 
 
 def as_float_model(content: bytes) -> FloatModel:

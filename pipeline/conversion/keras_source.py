@@ -22,14 +22,16 @@ TOLERANCE = 1e-5
 """Largest difference allowed between the outputs of a Keras 3 model and its flatbuffer, relative to their size."""
 
 
-def convert_source(source: Path | Any, signature: str | None, sizes: Sizes | None) -> bytes:
+def convert_source(source: Path | Any, signature: str | None, sizes: Sizes | None, *, trusted: bool = False) -> bytes:
     """Load where it is a path, and convert; a Keras 3 model's flatbuffer must answer random input as the model does.
 
     Raises:
         InputError: as `load_for_conversion` and `to_flatbuffer`.
         PipelineError: the converter refuses it, or its answers differ.
     """
-    model = load_for_conversion(source, signature, sizes) if isinstance(source, Path) else source
+    model = source
+    if isinstance(source, Path):
+        model = load_for_conversion(source, signature, sizes, trusted=trusted)
     if isinstance(model, NamedFunction):
         return to_flatbuffer(model)
     if signature is not None and not isinstance(source, Path):
@@ -41,13 +43,15 @@ def convert_source(source: Path | Any, signature: str | None, sizes: Sizes | Non
     return content
 
 
-def inputs_of(source: Path, signature: str | None, sizes: Sizes | None) -> tuple[TensorSpec, ...]:
+def inputs_of(
+    source: Path, signature: str | None, sizes: Sizes | None, *, trusted: bool = False
+) -> tuple[TensorSpec, ...]:
     """What a model in a file takes.
 
     Raises:
         InputError: as `load_for_conversion` and `named_function`.
     """
-    model = load_for_conversion(source, signature, sizes)
+    model = load_for_conversion(source, signature, sizes, trusted=trusted)
     return (model if isinstance(model, NamedFunction) else named_function(model, sizes)).inputs
 
 

@@ -79,7 +79,7 @@ def build(
             data, or a classifier's that does not answer classes.
     """
     if model.path is not None:
-        built = load_file(model.path, compiled=compiled)
+        built = load_file(model.path, compiled=compiled, trusted=model.trust)
     elif model.function is not None:
         built = _from_function(model.function)
     elif model.name is not None:

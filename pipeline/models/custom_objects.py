@@ -16,7 +16,8 @@ from typing import Any
 import h5py
 
 from pipeline import importing
-from pipeline.errors import as_input_error
+from pipeline.errors import InputError, as_input_error
+from pipeline.models import stored_config
 
 _NAMES = "custom_objects.json"
 """The entry in a `.keras` archive, the attribute in an `.h5` file: a list of `module:name`."""
@@ -39,14 +40,21 @@ def remember(model: Any, path: Path) -> None:
 
 def references(path: Path) -> list[str]:
     """`module:Class` and `module:function` of what a model file holds that is not Keras's, each once."""
+    configured = _named(stored_config.read(path)) if zipfile.is_zipfile(path) else ()
+    return sorted({*names_beside(path), *configured})
+
+
+def names_beside(path: Path) -> list[str]:
+    """What this project wrote into a model file beside the model: `module:Class` and `module:function`."""
+    text = "[]"
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            held = [json.loads(archive.read(name)) for name in {"config.json", _NAMES} & set(archive.namelist())]
-        return sorted({reference for item in held for reference in _named(item)})
-    if path.is_file() and h5py.is_hdf5(path):
+            if _NAMES in archive.namelist():
+                text = archive.read(_NAMES).decode()
+    elif path.is_file() and h5py.is_hdf5(path):
         with h5py.File(path) as file:
-            return list(json.loads(file.attrs.get(_NAMES, "[]")))
-    return []
+            text = str(file.attrs.get(_NAMES, "[]"))
+    return [name for name in json.loads(text) if isinstance(name, str) and ":" in name]
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -67,16 +75,14 @@ def _of(model: Any) -> Iterator[str]:
 
 
 def _named(item: Any) -> Iterator[str]:
-    """In a model's configuration, at any depth, or in a list of names."""
+    """In a model's configuration, at any depth."""
     if isinstance(item, list):
         for part in item:
-            if isinstance(part, str) and ":" in part:
-                yield part
             yield from _named(part)
     if isinstance(item, dict):
         module, name = item.get("module"), item.get("class_name")
         if isinstance(module, str) and isinstance(name, str) and _foreign(module):
-            yield f"{module}:{name}"
+            yield f"{module}:{item.get('config') if name == 'function' else name}"
         for part in item.values():
             yield from _named(part)
 
@@ -94,4 +100,10 @@ def _load(path: Path, reference: str) -> Any:
             "and name it with --set model.function=module:function."
         )
     ):
-        return importing.named(reference)
+        found = importing.named(reference)
+    if not (inspect.isclass(found) and hasattr(found, "from_config")) and not inspect.isfunction(found):
+        raise InputError(
+            f"'{path}' names '{reference}', which is neither a class with from_config, as Keras's layers and "
+            "models and tfmot's QuantizeConfigs have it, nor a function: a model is not made of that."
+        )
+    return found

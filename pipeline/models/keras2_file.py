@@ -23,13 +23,14 @@ _BUILT_TWICE = "tensorflow_model_optimization"
 """The package whose layers would be built by their configuration, and again at their first call."""
 
 
-def load(path: Path, known: dict[str, Any], *, compiled: bool) -> Any:
+def load(path: Path, known: dict[str, Any], *, compiled: bool, trusted: bool = False) -> Any:
     """The `tf_keras` model in a `.keras` file.
 
     Args:
         path: The file, whatever it is called.
         known: Classes and functions that its configuration names.
         compiled: Compile it as it was.
+        trusted: Whether code that came with the file may run; see :mod:`pipeline.models.trust`.
 
     Raises:
         Exception: whatever `tf_keras` raises over a configuration or weights that it does not take.
@@ -43,7 +44,7 @@ def load(path: Path, known: dict[str, Any], *, compiled: bool) -> Any:
         if not compiled:
             config["compile_config"] = None
         with ObjectSharingScope():
-            model = deserialize_keras_object(config, known)
+            model = deserialize_keras_object(config, known, safe_mode=not trusted)
         has_assets = any(name.startswith("assets/") for name in archive.namelist())
         assets = DiskIOStore("assets", archive=archive, mode="r") if has_assets else None
         try:

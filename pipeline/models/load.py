@@ -11,7 +11,7 @@ import h5py
 
 from pipeline import foreign_files
 from pipeline.errors import InputError, as_input_error
-from pipeline.models import custom_objects, keras2_file, stored_lambdas
+from pipeline.models import custom_objects, keras2_file, stored_lambdas, trust
 from pipeline.models.backend import tf_keras
 from pipeline.models.input_sizes import Sizes
 from pipeline.models.keras3.keras3_file import load_keras3
@@ -20,7 +20,7 @@ from pipeline.models.keras3.translate import from_keras3
 from pipeline.models.saved_model import open_saved_model
 
 
-def load_file(path: Path, *, compiled: bool = False) -> Any:
+def load_file(path: Path, *, compiled: bool = False, trusted: bool = False) -> Any:
     """Load a model as `tf_keras`, which training and QAT need; a Keras 3 file is carried over layer by layer.
 
     QAT models saved by `tensorflow-model-optimization` load too.
@@ -28,32 +28,41 @@ def load_file(path: Path, *, compiled: bool = False) -> Any:
     Args:
         path: The file or folder.
         compiled: Load the loss too that a model of Keras 2 was compiled with, where it was.
+        trusted: Whether code that came with the file may run; see :mod:`pipeline.models.trust`.
 
     Raises:
-        InputError: no such file, not a Keras model, or layers that `tf_keras` does not know.
+        InputError: no such file, not a Keras model, code in it that nobody trusts, or layers that `tf_keras` does not
+            know.
     """
-    return from_keras3(path) if _is_of_keras3(path) else _load_keras2(path, compiled)
+    of_keras3 = _is_of_keras3(path, trusted)
+    return from_keras3(path, trusted=trusted) if of_keras3 else _load_keras2(path, compiled, trusted)
 
 
-def load_for_conversion(path: Path, signature: str | None = None, sizes: Sizes | None = None) -> Any:
+def load_for_conversion(
+    path: Path, signature: str | None = None, sizes: Sizes | None = None, *, trusted: bool = False
+) -> Any:
     """Load a model as what it is: a `tf_keras` model, a Keras 3 model (subclassed ones too), or a SavedModel.
 
     Args:
         path: A `.keras` or `.h5` file, or the folder of a SavedModel of any origin.
         signature: The one to take of a SavedModel; None: `serving_default`, else the only one.
         sizes: Sizes of open dimensions of a SavedModel, by input name.
+        trusted: Whether code that came with the file may run; see :mod:`pipeline.models.trust`.
 
     Returns:
         A Keras model, or a SavedModel's signature as a :class:`~pipeline.models.named_function.NamedFunction`.
 
     Raises:
-        InputError: no such file, not a model, a signature named for what has none, or as the loaders say.
+        InputError: no such file, not a model, code in it that nobody trusts, a signature named for what has none, or as
+            the loaders say.
     """
     if path.is_dir() and (path / "saved_model.pb").is_file():
+        trust.check(path, trusted=trusted)
         return open_saved_model(path, signature, sizes)
     if signature is not None:
         refuse_signature(path, signature)
-    return load_keras3(path) if _is_of_keras3(path) else _load_keras2(path, compiled=False)
+    of_keras3 = _is_of_keras3(path, trusted)
+    return load_keras3(path, trusted=trusted) if of_keras3 else _load_keras2(path, False, trusted)
 
 
 def refuse_signature(what: Path | str, signature: str) -> NoReturn:
@@ -67,12 +76,13 @@ def refuse_signature(what: Path | str, signature: str) -> NoReturn:
     )
 
 
-def _is_of_keras3(path: Path) -> bool:
+def _is_of_keras3(path: Path, trusted: bool) -> bool:
     kind = foreign_files.recognize(path)
     if kind is not None:
         raise InputError(f"'{path}' is {kind}")
     if not path.exists():
         raise InputError(f"There is no model at '{path}'. Give the path with --set model.path=….")
+    trust.check(path, trusted=trusted)
     with as_input_error(lambda why: f"'{path}' is damaged or truncated: {why}. Copy or save it again."):
         version = _keras_version(path)
         stored_lambdas.refuse_foreign(path)
@@ -85,7 +95,7 @@ def _is_of_keras3(path: Path) -> bool:
     return version is not None and version.startswith("3")
 
 
-def _load_keras2(path: Path, compiled: bool) -> Any:
+def _load_keras2(path: Path, compiled: bool, trusted: bool) -> Any:
     import tensorflow_model_optimization as tfmot
 
     from pipeline.models.fake_quant.qat_objects import QAT_OBJECTS
@@ -101,20 +111,11 @@ def _load_keras2(path: Path, compiled: bool) -> Any:
         known = {**QAT_OBJECTS, **unregistered(), **custom_objects.load(path)}
         with tfmot.quantization.keras.quantize_scope(known):
             if zipfile.is_zipfile(path):
-                return keras2_file.load(path, known, compiled=compiled)
+                return keras2_file.load(path, known, compiled=compiled, trusted=trusted)
             return tf_keras.models.load_model(path, compile=compiled)
 
 
 def _cannot_load(path: Path, why: str) -> str:
-    coded = stored_lambdas.layers_with_code(path) if zipfile.is_zipfile(path) else []
-    if coded:
-        listed = ", ".join(f"'{name}'" for name in coded)
-        return (
-            f"'{path}' keeps Python code in {listed} (a Lambda, or a function of your own), which is not run from a "
-            "file. Write a function that builds the model with that code in it, loads its weights (model.load_weights) "
-            "and returns it, and name it with --set model.function=module:function; or save the model as a SavedModel, "
-            "model.export(FOLDER)."
-        )
     return (
         f"Keras 2 cannot load '{path}': {why} For a model with layers of your own, write a function that builds and "
         "returns it, and name it with --set model.function=module:function."

@@ -10,14 +10,18 @@ from pipeline.models.load import load_file
 from pipeline.recipe import Recipe
 
 
-def open_model(source: Path | Recipe) -> Any:
+def open_model(source: Path | Recipe, *, trusted: bool = False) -> Any:
     """Load a model file, or build a recipe's model for the recipe's data.
+
+    Args:
+        source: Either.
+        trusted: Whether code that came with the file may run; a recipe says so itself.
 
     Raises:
         InputError: as `load_file` and `build`, or the recipe's data is not there.
     """
     if isinstance(source, Path):
-        return load_file(source)
+        return load_file(source, trusted=trusted)
     from pipeline.data import load
 
     data = load(source.data, trains=source.trains)

@@ -77,6 +77,10 @@ class Model(Section):
         {}, description="Where there are several inputs: name → [height, width, channels], without the batch."
     )
     classes: Positive | None = Field(None, description="The data's number of classes by default.")
+    trust: bool = Field(
+        False,
+        description="Run code that came with the model file: Lambda layers, own classes, what they import.",
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Model:

@@ -17,6 +17,7 @@ class KerasRung:
         title: See there.
         path: A file of Keras 2 or 3, or a SavedModel; one that QAT wrote computes its fake quantization.
         signature: Which of a SavedModel's.
+        trusted: Whether code that came with the file may run; see :mod:`pipeline.models.trust`.
 
     Raises:
         InputError: it cannot be loaded.
@@ -25,13 +26,15 @@ class KerasRung:
     limit: int | None = None
     against: str | None = None
 
-    def __init__(self, name: str, title: str, path: Path, signature: str | None = None) -> None:
+    def __init__(
+        self, name: str, title: str, path: Path, signature: str | None = None, *, trusted: bool = False
+    ) -> None:
         from pipeline.models.load import load_for_conversion
         from pipeline.models.named_function import has_graph
         from pipeline.models.predictor import KerasPredictor
 
         self.name, self.title, self.source = name, title, str(path)
-        self._model = load_for_conversion(path, signature)
+        self._model = load_for_conversion(path, signature, trusted=trusted)
         self._predict = KerasPredictor(self._model)
         self.signature = self._predict.signature
         self.has_layers: bool = has_graph(self._model)

@@ -87,6 +87,6 @@ def examine_model(target: KerasTarget, say: Callable[[str], None] = silent) -> M
     from pipeline.training.qat import custom_configs
     from pipeline.training.qat.doctor import examine
 
-    model = open_model(target.source)
+    model = open_model(target.source, trusted=target.trusted)
     diagnosis = examine(model, custom_configs.load(target.configs), say=say)
     return ModelExamination(str(model.name), int(model.count_params()), diagnosis)

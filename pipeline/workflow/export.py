@@ -111,6 +111,7 @@ def _recipe_for(target: Path, request: Request) -> Recipe:
         "signature": base.model.signature,
         "input_shape": base.model.input_shape,
         "input_sizes": base.model.input_sizes,
+        "trust": base.model.trust,
     }
     model = {"path": str(target), **kept}
     content = base.model_dump(mode="json") | {"name": name, "model": model, "train": None, "qat": None}
@@ -124,7 +125,7 @@ def _content_for_data(target: Path, data: str, request: Request) -> dict[str, An
     content = _with_settings({"name": "data", "model": {"path": str(target)}}, request)
     model = recipes.parse({"name": "model", "model": content["model"]}, "--set").model
     try:
-        inputs = inputs_of(target, signature=model.signature, sizes=model.sizes)
+        inputs = inputs_of(target, signature=model.signature, sizes=model.sizes, trusted=model.trust)
     except InputError:  # a subclassed model that was never called; what is wrong else is told where it is converted
         inputs = ()
     data_section(data, content, inputs)
@@ -142,7 +143,7 @@ def _without_a_size(target: Path, model: Model, error: PipelineError) -> Pipelin
     from pipeline.conversion.import_float import inputs_of
 
     try:
-        inputs = inputs_of(target, signature=model.signature, sizes=model.sizes)
+        inputs = inputs_of(target, signature=model.signature, sizes=model.sizes, trusted=model.trust)
     except InputError:
         return error
     left_open = [spec for spec in inputs if OPEN in spec.shape[1:]]
@@ -236,7 +237,7 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
     sizes = recipes.parse(_with_settings({"name": "sizes", "model": {"path": str(target)}}, request), "--set").model
     described = metadata.read(target) if is_tflite(target) else None
     try:
-        imported = import_float(target, signature=sizes.signature, sizes=sizes.sizes)
+        imported = import_float(target, signature=sizes.signature, sizes=sizes.sizes, trusted=sizes.trust)
     except PipelineError as error:
         raise _without_a_size(target, sizes, error) from error
     content = imported.content

@@ -60,13 +60,13 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> StageResult:
     from pipeline.workflow.open_dimensions import converted_for_data
 
     outputs, facts = [FLOAT], dict[str, Any]()
-    content, sizes = converted_for_data(context, run.path(FLOAT_KERAS))
+    content, sizes = converted_for_data(context, run.path(FLOAT_KERAS), trusted=True)
     _write_float(context, content)
     if with_qat:
         from pipeline.training.qat import custom_configs
 
         custom_configs.load(recipe.qat.configs if recipe.qat else {})  # Keras must know them to load the model
-        trained = load_file(run.path(QAT_KERAS))
+        trained = load_file(run.path(QAT_KERAS), trusted=True)
         content = named_as(converted(trained, sizes=sizes), content)
         same = same_answers(trained, content, context.data, "test", context.task, EVALUATION_CHUNK)
         context.say(
@@ -113,7 +113,7 @@ def _take(context: RunContext, origin: Path | str, source: Path | Any) -> StageR
     from pipeline.workflow.open_dimensions import converted_for_data
 
     started, run, made_from = time.time(), context.run, origins.of_taken(context, origin)
-    content, _ = converted_for_data(context, source, context.recipe.model.signature)
+    content, _ = converted_for_data(context, source, context.recipe.model.signature, trusted=context.recipe.model.trust)
     run.forget("train", "qat")  # whatever was trained here before is another model
     run.path(QAT).unlink(missing_ok=True)
     _write_float(context, content)

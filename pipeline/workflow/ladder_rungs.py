@@ -78,10 +78,14 @@ def rungs(target: LadderTarget, batch: int = 8) -> list[Rung]:
     ladder: list[Rung] = []
     if target.keras:
         signature = target.recipe.model.signature if target.keras.is_dir() else None
-        ladder.append(KerasRung("keras", "the float Keras model", target.keras, signature))
+        ladder.append(KerasRung("keras", "the float Keras model", target.keras, signature, trusted=target.trusted))
     ladder.append(FlatbufferRung(REFERENCE, "the float .tflite", target.float_model, batch=batch))
     if target.keras_qat:
-        ladder.append(KerasRung("keras_qat", "QAT's Keras model, with fake quantization", target.keras_qat))
+        ladder.append(
+            KerasRung(
+                "keras_qat", "QAT's Keras model, with fake quantization", target.keras_qat, trusted=target.trusted
+            )
+        )
     if target.qat:
         ladder.append(FlatbufferRung("qat", "the same as .tflite", target.qat, batch=batch))
     if target.prepared:

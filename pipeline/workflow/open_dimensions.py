@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pipeline.models.input_sizes import Sizes
 
 
-def converted_for_data(context: RunContext, source: Path | Any, signature: str | None = None) -> tuple[bytes, Sizes]:
+def converted_for_data(
+    context: RunContext, source: Path | Any, signature: str | None = None, *, trusted: bool = False
+) -> tuple[bytes, Sizes]:
     """The source as a .tflite that the run's data fits.
 
     Dimensions that the recipe gives no size stay open where the int8 model runs with them open, and are fixed at the
@@ -27,6 +29,7 @@ def converted_for_data(context: RunContext, source: Path | Any, signature: str |
         context: The run; its recipe says which sizes.
         source: As :func:`pipeline.conversion.import_float.converted` takes it.
         signature: The same.
+        trusted: The same.
 
     Returns:
         The content, and the sizes at which it was converted.
@@ -40,10 +43,10 @@ def converted_for_data(context: RunContext, source: Path | Any, signature: str |
 
     given: Sizes = context.recipe.model.sizes
     try:
-        content = converted(source, signature=signature, sizes=given)
+        content = converted(source, signature=signature, sizes=given, trusted=trusted)
     except PipelineError as error:  # nothing says what a subclassed model takes, or it cannot be converted open
         given = _sizes_of_data(context, source, error)
-        content = _again(source, signature, given, error)
+        content = _again(source, signature, given, error, trusted)
         for name, size in given.items():
             context.say(f"input '{name}' is fixed at the data's size, {list(size)}")
     inputs = Runner(content).signature.inputs
@@ -65,7 +68,7 @@ def converted_for_data(context: RunContext, source: Path | Any, signature: str |
         context.say(f"input '{spec.name}' is fixed at the data's size, {sizes[spec.name]}: open, {why_not}")
     own = given if len(inputs) > 1 else {}  # the one input's sizes stand under any name
     fixed: Sizes = {**own, **sizes}
-    return converted(source, signature=signature, sizes=fixed), fixed
+    return converted(source, signature=signature, sizes=fixed, trusted=trusted), fixed
 
 
 def _sizes_of_data(context: RunContext, source: Path | Any, error: PipelineError) -> dict[str, Sequence[int]]:
@@ -75,11 +78,11 @@ def _sizes_of_data(context: RunContext, source: Path | Any, error: PipelineError
     return {name: spec.shape[1:] for name, spec in context.data.inputs.items()}
 
 
-def _again(source: Path | Any, signature: str | None, sizes: Sizes, error: PipelineError) -> bytes:
+def _again(source: Path | Any, signature: str | None, sizes: Sizes, error: PipelineError, trusted: bool) -> bytes:
     from pipeline.conversion.import_float import converted
 
     try:
-        return converted(source, signature=signature, sizes=sizes)
+        return converted(source, signature=signature, sizes=sizes, trusted=trusted)
     except PipelineError:
         raise error from None
 

@@ -95,6 +95,11 @@ class Run:
                     "wrote it since. Run the recipe again, which makes it anew."
                 )
 
+    def is_intact(self, stage: str) -> bool:
+        """Whether the stage was done, and its files are as it left them."""
+        record = self.manifest.get("stages", {}).get(stage)
+        return record is not None and self._changed(record) is None
+
     def _changed(self, record: Mapping[str, Any]) -> str | None:
         """The first file that is not as its stage left it."""
         for name, digest in record["outputs"].items():

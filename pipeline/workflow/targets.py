@@ -304,6 +304,8 @@ class KerasTarget:
     """Its file, or the recipe that says how it is built."""
     configs: dict[str, str]
     """The recipe's `qat.configs`: QuantizeConfigs of the user's own."""
+    trusted: bool = False
+    """Whether code that came with the file may run."""
 
 
 def for_keras_model(given: Path | None, overrides: Sequence[str]) -> KerasTarget:
@@ -324,7 +326,7 @@ def for_keras_model(given: Path | None, overrides: Sequence[str]) -> KerasTarget
         model = keras_of(Run(path))
         if model is None:
             raise InputError(f"The run '{path}' has no {FLOAT_KERAS}: run its recipe as far as the training.")
-        return _keras_target(model, target.recipe(None, overrides))
+        return _keras_target(model, target.recipe(None, overrides), trusted=_own_file(Run(path), model))
     if path.suffix == ".tflite":
         check_there(path)
     _refuse_foreign(path)
@@ -344,8 +346,14 @@ def for_keras_model(given: Path | None, overrides: Sequence[str]) -> KerasTarget
     return _keras_target(recipe.model.path or recipe, recipe)
 
 
-def _keras_target(source: Path | Recipe, recipe: Recipe) -> KerasTarget:
-    return KerasTarget(source, recipe.qat.configs if recipe.qat else {})
+def _keras_target(source: Path | Recipe, recipe: Recipe, *, trusted: bool = False) -> KerasTarget:
+    return KerasTarget(source, recipe.qat.configs if recipe.qat else {}, trusted or recipe.model.trust)
+
+
+def _own_file(run: Run, path: Path) -> bool:
+    """Whether a Keras file is what the run trained, from a model that was trusted already."""
+    stages = {FLOAT_KERAS: "train", QAT_KERAS: "qat"}
+    return path.parent == run.folder and path.name in stages and run.is_intact(stages[path.name])
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -373,6 +381,8 @@ class LadderTarget:
     qat: Path | None
     keras: Path | None
     keras_qat: Path | None
+    trusted: bool
+    """Whether code that came with the Keras models may run."""
     recipe: Recipe
     run: Run | None
     """Where results are written."""
@@ -418,13 +428,16 @@ def for_ladder(
             f"--reference FLOAT.tflite{'' if target.run is None else f' (the run has no {FLOAT})'}."
         )
     qat = of_run(QAT)
+    float_keras = keras_of(target.run) if keras and target.run is not None and reference is None else None
+    own = float_keras is None or (target.run is not None and _own_file(target.run, float_keras))
     return LadderTarget(
         model=model,
         float_model=float_model,
         prepared=None if qat else of_run(PREPARED),
         qat=qat,
-        keras=keras_of(target.run) if keras and target.run is not None and reference is None else None,
+        keras=float_keras,
         keras_qat=of_run(QAT_KERAS) if keras and qat else None,
+        trusted=own or opened.model.trust,
         recipe=opened,
         run=target.run,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import trains_together
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.files import replacing
 from pipeline.versions import versions
 from pipeline.workflow import origins
@@ -86,6 +86,7 @@ def qat(context: RunContext) -> StageResult:
         context.say(f"QAT: as trained before ({QAT_KERAS})")
         origins.describe(context)
         return StageResult("qat", key, (run.path(QAT_KERAS),), repeated=True)
+    run.check_intact("train")  # what the recipe made may hold the user's own code: it is loaded as trusted
     started = time.time()
     from pipeline.conversion.qat_int8 import int8_score
     from pipeline.models.load import load_file
@@ -93,7 +94,7 @@ def qat(context: RunContext) -> StageResult:
     from pipeline.training.losses import reads_compiled
     from pipeline.training.qat.fine_tune import fine_tune
 
-    trained = load_file(run.path(FLOAT_KERAS), compiled=reads_compiled(recipe.qat))
+    trained = load_file(run.path(FLOAT_KERAS), compiled=reads_compiled(recipe.qat), trusted=True)
     task = task_of_keras(context, trained)
     with distribute.scope(recipe.qat.strategy):
         score = None
@@ -125,8 +126,14 @@ def _save(model: Any, path: Path) -> None:
 
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras's advice against HDF5
-        model.save(temporary)
-        custom_objects.remember(model, temporary)
+        try:
+            model.save(temporary)
+            custom_objects.remember(model, temporary)
+        except Exception as error:  # on a full disk HDF5 raises RuntimeError, ValueError, or whatever it was doing
+            raise PipelineError(
+                f"'{path}' cannot be written: {one_line(error, 300)}. What was there before is as it was; see that the "
+                "disk is not full, and run the same command again."
+            ) from error
 
 
 def task_of_keras(context: RunContext, model: Any) -> Task:

@@ -20,7 +20,7 @@ _REMEDY = (
 )
 
 
-def load_keras3(path: Path) -> Any:
+def load_keras3(path: Path, *, trusted: bool = False) -> Any:
     """Load a `.keras` or `.h5` file with Keras 3: Functional, Sequential or subclassed, the user's own layers too.
 
     Raises:

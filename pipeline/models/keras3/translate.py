@@ -18,7 +18,7 @@ from pipeline.models.keras3.problems import REMEDY, CannotCarryError, Problem, r
 from pipeline.models.keras3.replay import carry
 
 
-def from_keras3(path: Path) -> Any:
+def from_keras3(path: Path, *, trusted: bool = False) -> Any:
     """Load a Keras 3 file (`.keras` or `.h5`) as a `tf_keras` model in float32.
 
     Raises:
@@ -27,7 +27,7 @@ def from_keras3(path: Path) -> Any:
         PipelineError: the carried model answers differently.
     """
     _refuse_unknown(_config(path))
-    source = load_keras3(path)
+    source = load_keras3(path, trusted=trusted)
     carried = carry(source)
     compare(source, carried)
     return carried.model

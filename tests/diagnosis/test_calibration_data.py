@@ -50,7 +50,7 @@ def test_nothing_is_found_in_good_data(tmp_path: Path) -> None:
     assert not diagnosis.failed
     assert diagnosis.examples == {"calibration": 200, "test": 300}
     assert diagnosis.left_out == ()
-    assert len(diagnosis.checked) == 5
+    assert len(diagnosis.checked) == 6
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -174,7 +174,7 @@ def test_the_examples_are_streamed(tmp_path: Path) -> None:
 
     examined(tmp_path, track=track)
     assert passes[:2] == ["reading calibration", "reading test"]
-    assert len(passes) == 5
+    assert len(passes) == 6
 
 
 def test_a_quantized_model_that_was_calibrated_on_other_inputs(tmp_path: Path) -> None:

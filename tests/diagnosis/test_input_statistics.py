@@ -33,7 +33,9 @@ def measured(of: InputKind, *batches: np.ndarray) -> InputStatistics:
         ("table", (5,), 5, "rows"),
         ("window", (32, 6), 6, "windows"),
         ("tokens", (16,), 1, "sequences"),
-        ("values", (4,), 1, "examples"),
+        ("values", (4,), 4, "examples"),
+        ("values", (9, 4), 4, "examples"),
+        ("values", (2, 9, 4), 1, "examples"),
     ],
 )
 def test_what_has_a_range_of_its_own(described: str, shape: tuple[int, ...], channels: int, nouns: str) -> None:

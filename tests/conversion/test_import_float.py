@@ -357,7 +357,7 @@ class TestSavedModel:
             ("named", "clasify", r"no signature 'clasify'.*Did you mean 'classify'"),
             ("named", "embed", r"does not say the shape of its input 'anything'.*model\.input_sizes=\{anything"),
             ("named", "decode", r"takes strings \('encoded'"),
-            ("none", None, "has no signature, so nothing says"),
+            ("none", None, r"no signature but several functions: .classify., .decode., .embed."),
         ],
     )
     def test_what_cannot_be_taken_is_said(self, folder: str, signature: str | None, reason: str, several: Path) -> None:

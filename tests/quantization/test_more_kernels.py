@@ -238,6 +238,24 @@ def test_values_in_steps_of_more_than_one_are_compared_in_float(kind: str) -> No
     np.testing.assert_array_equal(truth, COMPARISONS[kind](values, np.float32(30)))
 
 
+def test_parts_of_different_sizes() -> None:
+    graph = Graph()
+    x, first, second = (
+        graph.tensor("x", SHAPE),
+        graph.tensor("first", [1, 4, 1, 4]),
+        graph.tensor("second", [1, 4, 3, 4]),
+    )
+    sizes, axis = graph.tensor("sizes", [2], "int32", data=ints(1, 3)), graph.tensor("axis", [], "int32", data=ints(2))
+    graph.operator("SPLIT_V", [x, sizes, axis], [first, second], "SplitVOptions", numSplits=2)
+    content = graph.build([x], [first, second])
+    written = write(content, "int8", ranges_of(content))
+    require(found := inspect(written), "int8")
+    assert list(found.operator_counts) == ["SPLIT_V"]
+    for name, part in Runner(written)({"x": X}).real.items():
+        expected = X[:, :, :1] if name == "first" else X[:, :, 1:]
+        assert np.abs(part - expected).max() <= found.inputs[0].scale
+
+
 def test_what_is_filled_with_a_constant_is_filled_with_integers() -> None:
     """As the first state of a recurrent layer is, where the batch is open."""
     graph = Graph()

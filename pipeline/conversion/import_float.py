@@ -18,8 +18,10 @@ from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.constant_reshapes import constant_reshapes
 from pipeline.tflite.global_pooling import mean_for_global_pooling
+from pipeline.tflite.plain_operators import plain_operators
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import with_signature
+from pipeline.tflite.token_inputs import integer_tokens
 
 
 def import_float(
@@ -41,8 +43,9 @@ def import_float(
             do that.
 
     Returns:
-        The content, with named inputs and outputs, without metadata, without fake-quant and with MEAN for global
-        pooling; and the learned ranges, empty where QAT did not train the model.
+        The content, with named inputs and outputs, without metadata and without fake-quant; with MEAN for global
+        pooling, MUL for squares and the like, and int32 for inputs that hold token ids. And the learned ranges, empty
+        where QAT did not train the model.
 
     Raises:
         InputError: no such model, not a float one, a signature or an input that it does not have, or sizes that do not
@@ -90,7 +93,8 @@ def as_float_model(content: bytes) -> FloatModel:
     """
     content, learned = take_out_fake_quant(constant_reshapes(metadata.take_out(content)[0]))
     check_is_float(content)
-    return FloatModel(with_signature(mean_for_global_pooling(fold_shapes(content))), learned)
+    content = integer_tokens(plain_operators(mean_for_global_pooling(fold_shapes(content))))
+    return FloatModel(with_signature(content), learned)
 
 
 def _is_flatbuffer(path: Path) -> bool:

@@ -20,8 +20,8 @@ from pipeline.tflite.prune import prune
 def plain_operators(content: bytes) -> bytes:
     """The float model with MUL for SQUARE, NEG, ZEROS_LIKE, POW by 2 and DIV by a constant, and GATHER for repeats.
 
-    Operators whose outputs nothing reads, which ai-edge-quantizer would leave half quantized, go as well. The content
-    itself where there is nothing to change.
+    ADD_N becomes one ADD after the other. Operators whose outputs nothing reads, which ai-edge-quantizer would leave
+    half quantized, go as well. The content itself where there is nothing to change.
     """
     model = flatbuffer.read(content)
     editor = Editor(model)
@@ -49,6 +49,22 @@ def _negate(editor: Editor, operator: OperatorT) -> bool:
 def _nothing(editor: Editor, operator: OperatorT) -> bool:
     [x] = operator.inputs
     return _is_float(editor, int(x)) and _multiply(editor, operator, int(x), _number(editor, operator, np.float32(0)))
+
+
+def _sum(editor: Editor, operator: OperatorT) -> bool:
+    """The terms added one after the other."""
+    terms, output = [int(index) for index in operator.inputs], int(operator.outputs[0])
+    if len(terms) < 2 or not _is_float(editor, output):
+        return False
+    place, total = _place(editor, operator), terms[0]
+    name = flatbuffer.tensor_name(editor.graph.tensors[output])
+    del editor.graph.operators[place]
+    for count, term in enumerate(terms[1:], 2):
+        last = count == len(terms)
+        made = output if last else editor.like(output, f"{name}/sum_of_{count}")
+        editor.operator(BuiltinOperator.ADD, [total, term], [made], ("AddOptions", {}), place=place + count - 2)
+        total = made
+    return True
 
 
 def _power(editor: Editor, operator: OperatorT) -> bool:
@@ -111,6 +127,7 @@ def _repeat(editor: Editor, operator: OperatorT) -> bool:
 
 
 _CHANGES: dict[str, Callable[[Editor, OperatorT], bool]] = {
+    "ADD_N": _sum,
     "CONCATENATION": _repeat,
     "DIV": _divide,
     "NEG": _negate,

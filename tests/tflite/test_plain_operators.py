@@ -58,6 +58,19 @@ def test_others_stay(content: bytes) -> None:
     assert plain_operators(content) == content
 
 
+@pytest.mark.parametrize("terms", [2, 4])
+def test_a_sum_of_several_is_added_one_by_one(terms: int) -> None:
+    graph = Graph()
+    x, y = (graph.tensor(name, SHAPE, open_batch=True) for name in ("x", "y"))
+    values = [graph.tensor(f"v_{n}", SHAPE[1:], data=np.float32(n) * X[n]) for n in range(terms - 1)]
+    graph.operator("ADD_N", [x, *values], [y], "AddNOptions")
+    content = graph.build([x], [y])
+    plain = plain_operators(content)
+    assert inspect(plain).operator_counts == {"ADD": terms - 1}
+    expected = X + sum(np.float32(n) * X[n] for n in range(terms - 1))
+    np.testing.assert_allclose(answers(plain), expected, rtol=1e-5, atol=1e-6)
+
+
 def split(pieces: list[int], axis: int = 1, *, rows: int = 4) -> bytes:
     """x → SPLIT along the axis → CONCATENATION of these pieces, y."""
     graph = Graph()

@@ -7,7 +7,9 @@ import numpy as np
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.formats import write
 from pipeline.quantization.needless_quantize import without_needless_quantize
+from pipeline.recipe import Keep
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.hybrid import require_hybrid
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import require
@@ -49,15 +51,29 @@ def test_a_model_that_is_nothing_else_keeps_its_output() -> None:
 
 def test_bytes_are_fed_as_they_are_and_quantized_exactly() -> None:
     """A Keras model with a uint8 input and Rescaling inside: CAST, then a layer."""
-    graph = Graph()
-    x = graph.tensor("x", [1, 16], "uint8", open_batch=True)
-    real, y = (graph.tensor(name, [1, 16], open_batch=True) for name in ("real", "y"))
-    graph.operator("CAST", [x], [real], "CastOptions")
-    graph.operator("MUL", [real, graph.tensor("scale", [], data=np.float32(1 / 255))], [y], "MulOptions")
-    content = graph.build([x], [y])
+    content = picture_of_bytes()
     fed = np.arange(256, dtype=np.uint8).reshape(16, 16)
     written = write(content, "int8", calibrate(content, [{"x": fed}]))
     require(found := inspect(written), "int8")
     assert found.inputs[0].dtype == "uint8"
-    assert kinds(written) == ["QUANTIZE", "MUL"]
+    assert kinds(written) == ["QUANTIZE", "MUL", "RELU"]
     assert np.abs(Runner(written)({"x": fed}).real["y"] - fed / 255).max() <= (found.outputs[0].scale or 0)
+
+
+def test_with_an_operator_kept_in_float_bytes_are_fed_as_they_are_too() -> None:
+    content = picture_of_bytes()
+    fed = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    written = write(content, "int8", calibrate(content, [{"x": fed}]), keep=[Keep(type="RELU")])
+    require_hybrid(found := inspect(written), {"y": "float32"}, "int8")
+    assert found.inputs[0].dtype == "uint8"
+
+
+def picture_of_bytes() -> bytes:
+    """x uint8 [?, 16] → CAST → MUL by 1/255 → RELU, y."""
+    graph = Graph()
+    x = graph.tensor("x", [1, 16], "uint8", open_batch=True)
+    real, small, y = (graph.tensor(name, [1, 16], open_batch=True) for name in ("real", "small", "y"))
+    graph.operator("CAST", [x], [real], "CastOptions")
+    graph.operator("MUL", [real, graph.tensor("scale", [], data=np.float32(1 / 255))], [small], "MulOptions")
+    graph.operator("RELU", [small], [y])
+    return graph.build([x], [y])

@@ -43,6 +43,7 @@ def shared(model: ModelT, ranges: Ranges, dtype: Dtype = "int8", kept: Collectio
     groups = _Groups(model, ranges, dtype, kept)
     for operator in groups.movers:
         groups.join_moved(operator)
+    groups.remember_widths()
     for operator in groups.joiners:
         groups.join_inputs(operator)
     return Ranges({**ranges.pairs, **groups.ranges()}, ranges.method)
@@ -87,6 +88,7 @@ class _Groups:
             if demanded is not None and demanded.scale is not None:
                 self._pin(int(operator.outputs[0]), demanded.scale, demanded.zero_point)
         self._members = {index: {index} for index in self._range}
+        self._own_width: dict[int, float] = {}
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Of every tensor that shares its range or whose kernel demands one, constants that are moved too, by name."""
@@ -95,6 +97,13 @@ class _Groups:
             for root, members in self._members.items()
             for index in members
             if len(members) > 1 or root in self._pinned
+        }
+
+    def remember_widths(self) -> None:
+        """Of the groups that are computed with, so far: what widening is counted from, however many join later."""
+        self._own_width = {
+            root: math.inf if self._computed_with.isdisjoint(members) else _width(self._range[root])
+            for root, members in self._members.items()
         }
 
     def join_moved(self, operator: OperatorT) -> None:
@@ -116,10 +125,7 @@ class _Groups:
                 self._unite(source, output, union)
 
     def _bears(self, index: int, union: tuple[float, float]) -> bool:
-        root = self._find(index)
-        if self._computed_with.isdisjoint(self._members[root]):
-            return True
-        own = _width(self._range[root])
+        own = self._own_width[self._find(index)]
         return own > 0 and _width(union) <= WIDENED * own
 
     def _union(self, first: int, second: int) -> tuple[float, float] | None:
@@ -142,6 +148,8 @@ class _Groups:
         self._parent[other] = root
         self._range[root] = union
         self._members[root] |= self._members.pop(other)
+        if self._own_width:
+            self._own_width[root] = min(self._own_width[root], self._own_width[other])
         if other in self._pinned:
             self._pinned[root] = self._pinned[other]
 

@@ -140,6 +140,21 @@ def test_a_branch_that_is_only_concatenated_is_written_in_the_common_scale() -> 
     assert sqnr(content, written)["end"] > 35
 
 
+def test_a_chain_of_slightly_wider_ones_does_not_widen_the_first_without_end() -> None:
+    graph = Graph()
+    inputs = [graph.tensor(f"x_{n}", SHAPE) for n in range(6)]
+    sums, largest = {"x_0": (-1.0, 1.0)}, inputs[0]
+    for n, x in enumerate(inputs[1:], 1):
+        above = graph.tensor(f"largest_{n}", SHAPE)
+        graph.operator("MAXIMUM", [largest, x], [above], "MaximumMinimumOptions")
+        sums |= {f"x_{n}": (-(1.3**n), 1.3**n), f"largest_{n}": (-(1.3**n), 1.3**n)}
+        largest = above
+    content = graph.build(inputs, [largest])
+    found = shared(flatbuffer.read(content), Ranges(sums))
+    for name in ("x_0", "x_3"):
+        assert found[name][1] <= WIDENED * sums[name][1] + 1e-9
+
+
 def test_what_a_kernel_demands_stays_and_others_join_it() -> None:
     """Sigmoids end in steps of 1/256 and tanhs in 1/128: of sigmoids among themselves none is rescaled."""
     graph = Graph()

@@ -19,8 +19,10 @@ from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.constant_folding import fold_constants
 from pipeline.tflite.dilated_convolutions import join_dilated
 from pipeline.tflite.global_pooling import mean_for_global_pooling
+from pipeline.tflite.plain_operators import plain_operators
 from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import with_signature
+from pipeline.tflite.token_inputs import integer_tokens
 from pipeline.tflite.upgrade import upgrade
 
 
@@ -45,8 +47,9 @@ def import_float(
         trusted: Whether code that came with the file may run; see :mod:`pipeline.models.trust`.
 
     Returns:
-        The content, with named inputs and outputs, without metadata, without fake-quant and with MEAN for global
-        pooling; and the learned ranges, empty where QAT did not train the model.
+        The content, with named inputs and outputs, without metadata and without fake-quant; with MEAN for global
+        pooling, MUL for squares and the like, and int32 for inputs that hold token ids. And the learned ranges, empty
+        where QAT did not train the model.
 
     Raises:
         InputError: no such model, not a float one, a signature or an input that it does not have, or sizes that do not
@@ -99,4 +102,5 @@ def as_float_model(content: bytes) -> FloatModel:
     """
     content, learned = take_out_fake_quant(fold_constants(metadata.without(content)))
     check_is_float(content)
-    return FloatModel(with_signature(join_dilated(mean_for_global_pooling(content))), learned)
+    content = integer_tokens(plain_operators(join_dilated(mean_for_global_pooling(content))))
+    return FloatModel(with_signature(content), learned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import get_args
 
 import numpy as np
@@ -15,11 +15,14 @@ from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.quantization.fit_biases import fit_biases
 from pipeline.quantization.keep import BASE, plan
 from pipeline.quantization.kernel_limits import wide_enough
+from pipeline.quantization.kernel_table import Dtype
 from pipeline.quantization.more_kernels import use_more_kernels
+from pipeline.quantization.needless_quantize import without_needless_quantize
 from pipeline.quantization.output_types import restore_outputs
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.rules import Rules, of_format, of_operator
 from pipeline.quantization.sequence_lstm import integer_lstms
+from pipeline.quantization.shared_ranges import shared
 from pipeline.recipe import Format, IoType, Keep
 from pipeline.tflite import metadata
 from pipeline.tflite.flatbuffer import operator_name, read, serialize, tensor_name
@@ -73,12 +76,14 @@ def write(
         raise InputError(f"The format {target} needs activation ranges: give a representative dataset or ranges.json.")
     else:
         content, kept, names = _keep(content, target, io_type, keep) if keep else (content, [], [])
+        ranges = kernel_ranges(content, target, ranges, names)
         quantized = quantize(content, [*of_format(target, io_type), *kept], statistics(content, ranges))
         quantized = fit_biases(quantized, content)
         if target != "int16x8":  # whose kernel TFLite does not have
             quantized = integer_lstms(quantized, ranges, names)
         quantized = use_more_kernels(quantized, ranges, names)
         quantized = restore_outputs(quantized, content, io_type)
+        quantized = without_needless_quantize(quantized)
     return metadata.write(quantized, described) if described else quantized
 
 
@@ -106,8 +111,23 @@ def quantize(content: bytes, rules: Rules, measured: Statistics | None) -> bytes
     return shapes_of_integers(bytes(result.quantized_model))
 
 
+def kernel_ranges(content: bytes, target: Format, ranges: Ranges, kept: Collection[str] = ()) -> Ranges:
+    """The ranges as the kernels can compute with them: shared where a scale is, none too narrow.
+
+    Args:
+        content: The float model.
+        target: One of `NEEDS_RANGES`.
+        ranges: As measured or learned.
+        kept: Outputs of the operators that stay in float.
+    """
+    model = read(content)
+    dtype: Dtype = "int16" if target == "int16x8" else "int8"
+    # Widening one of a group widens all of it.
+    return shared(model, wide_enough(model, shared(model, ranges, dtype, kept)), dtype, kept)
+
+
 def statistics(content: bytes, ranges: Ranges) -> Statistics:
-    """The ranges as ai-edge-quantizer takes them, each widened to hold zero and to be within the kernels' limits.
+    """The ranges as ai-edge-quantizer takes them, each holding zero.
 
     Raises:
         InputError: they name none of the model's tensors, or the model loops at run time.
@@ -115,7 +135,6 @@ def statistics(content: bytes, ranges: Ranges) -> Statistics:
     found = {}
     model = read(content)
     _refuse_loops(model)
-    ranges = wide_enough(model, ranges)
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             name = tensor_name(tensor)

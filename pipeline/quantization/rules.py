@@ -15,6 +15,7 @@ from ai_edge_quantizer import algorithm_manager, qtyping, recipe_manager
 from ai_edge_quantizer import recipe as standard
 
 from pipeline.errors import InputError
+from pipeline.quantization.kernel_table import Dtype, is_narrow, refused
 from pipeline.recipe import Compute, Format, IoType
 from pipeline.tflite.flatbuffer import tensor_name
 
@@ -41,7 +42,8 @@ def of_format(target: Format, io_type: IoType = "int8") -> Rules:
     if target == "float16":
         return [_float16(_Name.ALL_SUPPORTED)]
     base = _static(_Name.ALL_SUPPORTED, 16 if target == "int16x8" else 8, per_channel=target != "int8_per_tensor")
-    return [base, *_ends(base, target, io_type)]
+    in_float = [{"regex": ".*", "operation": operation, **_AS_IT_IS} for operation in _refused(base, _dtype(target))]
+    return [base, *in_float, *_ends(base, target, io_type)]
 
 
 def of_operator(graph: SubGraphT, operator: OperatorT, kind: str, compute: Compute) -> Rules:
@@ -61,11 +63,13 @@ def of_operator(graph: SubGraphT, operator: OperatorT, kind: str, compute: Compu
     operation = _Name.__members__.get(_OWN_NAMES.get(kind, kind))
     if compute in ("int8", "int16x8"):
         rule = None if operation is None else _static(operation, 16 if compute == "int16x8" else 8, per_channel=True)
-        if rule is None or not _known(rule):
+        why = refused(kind, _dtype(compute))
+        if rule is None or not _known(rule) or why:
             name = tensor_name(graph.tensors[operator.outputs[0]])
+            why = f"its kernel is not fit for use ({why})" if why else f"ai-edge-quantizer has no rule for {kind}"
             raise InputError(
-                f"The operator '{name}' ({kind}) cannot be quantized to {compute}: ai-edge-quantizer has no rule for "
-                f"{kind} in {compute}. Keep it in float32."
+                f"The operator '{name}' ({kind}) cannot be quantized to {compute}: {why} in {compute}. "
+                "Keep it in float32."
             )
         return [{**rule, "regex": regex}]
     if operation is None:
@@ -79,7 +83,21 @@ def of_operator(graph: SubGraphT, operator: OperatorT, kind: str, compute: Compu
 def takes_int8(kind: str) -> bool:
     """Whether the int8 format quantizes operators of this type."""
     operation = _Name.__members__.get(_OWN_NAMES.get(kind, kind))
-    return operation is not None and _known(_static(operation, 8, per_channel=True))
+    return operation is not None and _known(_static(operation, 8, per_channel=True)) and not refused(kind, "int8")
+
+
+def _refused(base: Rule, dtype: Dtype) -> list[qtyping.TFLOperationName]:
+    """Operators that ai-edge-quantizer would quantize although their kernel is not fit for use, or only for some."""
+    return [
+        operation
+        for operation in _Name.__members__.values()
+        if (refused(operation.value, dtype) or is_narrow(operation.value, dtype))
+        and _known({**base, "operation": operation})
+    ]
+
+
+def _dtype(target: Format | Compute) -> Dtype:
+    return "int16" if target == "int16x8" else "int8"
 
 
 def _static(operation: qtyping.TFLOperationName, activation_bits: int, *, per_channel: bool) -> Rule:

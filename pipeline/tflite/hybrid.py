@@ -40,7 +40,9 @@ def require_hybrid(inspection: Inspection, kept: Mapping[str, str], promise: str
         coarse = promise == "int8_per_tensor" and operator.output not in kept
         reasons += _breaks(operator, asked, coarse=coarse, kept=operator.output in kept)
     for port in (*inspection.inputs, *inspection.outputs):
-        if (is_float(port.dtype) or port.scale is not None) and port.dtype not in (ports, *HALF):
+        bytes_as_they_are = port.dtype in ("uint8", "int8") and (port.scale, port.zero_point) == (1, 0)
+        valued = is_float(port.dtype) or (port.scale is not None and not bytes_as_they_are)
+        if valued and port.dtype not in (ports, *HALF):
             reasons.append(f"'{port.name}' is {port.dtype}, not {ports}")
     if not reasons:
         return

@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import ModelT, OperatorT, SubGraphT, TensorT, TensorType
 
 from pipeline.errors import InputError
-from pipeline.quantization.formats import check_is_float, quantize, statistics
+from pipeline.quantization.formats import check_is_float, kernel_ranges, quantize, statistics
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.rules import of_operator, takes_int8
 from pipeline.quantization.tap import with_outputs
@@ -96,7 +96,9 @@ class Probes:
         content, _ = metadata.take_out(content)
         self._model = flatbuffer.read(content)
         self._graph = self._model.subgraphs[0]
-        self._measured: Mapping[str, Mapping[str, np.ndarray]] = statistics(content, ranges)
+        self._measured: Mapping[str, Mapping[str, np.ndarray]] = statistics(
+            content, kernel_ranges(content, "int8", ranges)
+        )
         outputs = dict(zip(output_names(self._model), map(int, self._graph.outputs), strict=True))
         self._answers = outputs
         self._logits = {name: final_activation(self._model, index).logits for name, index in outputs.items()}

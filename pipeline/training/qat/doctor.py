@@ -284,12 +284,21 @@ def _float_operators(content: bytes) -> list[Finding]:
             "float operator",
             "warning",
             f"{kind} (x{counts[kind]}) at {_some(outputs)}",
-            "There is no int8 form of it here: it stays float, between a DEQUANTIZE and a QUANTIZE.",
+            f"{_why_float(kind)}: it stays float, between a DEQUANTIZE and a QUANTIZE.",
             "Replace it by an operator that has one, or accept a mixed model: the audit will name it.",
             {"operator": kind, "count": counts[kind], "outputs": outputs},
         )
         for kind, outputs in names.items()
     ]
+
+
+def _why_float(kind: str) -> str:
+    from pipeline.quantization.kernel_table import refused, runtime_of_table
+
+    reason = refused(kind, "int8")
+    if not reason:
+        return "There is no int8 form of it here"
+    return f"LiteRT {runtime_of_table()} has no int8 kernel of it that is fit for use ({reason})"
 
 
 def _refused(check: str, error: Exception, effect: str, remedy: str) -> Finding:

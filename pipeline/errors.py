@@ -31,8 +31,16 @@ codecs.register_error(AS_ESCAPES, _escape)
 
 
 def readable(text: object) -> str:
-    """Text that UTF-8 can say: a path, or what was made of one, with :data:`AS_ESCAPES` where it cannot."""
-    return str(text).encode(errors=AS_ESCAPES).decode()
+    """Text as a terminal or a log may have it: what UTF-8 cannot say, and what would move a cursor, colour the text or
+    turn its direction, is an escape as of :data:`AS_ESCAPES`; line breaks and tabs stay."""
+    said = str(text).encode(errors=AS_ESCAPES).decode()
+    return said if said.isprintable() else "".join(map(_shown, said))
+
+
+def _shown(sign: str) -> str:
+    if sign.isprintable() or sign in "\n\t":
+        return sign
+    return f"\\x{ord(sign):02x}" if ord(sign) <= 0xFF else _escaped(ord(sign))
 
 
 class PipelineError(Exception):
@@ -70,9 +78,9 @@ def one_line(text: object, most: int | None = None) -> str:
 
 
 def shortened(text: str, most: int = 80) -> str:
-    """What somebody gave, for a message: no more than its beginning, and nothing that moves a terminal's cursor."""
-    shown = "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text[: most + 1])
-    return shown if len(shown) <= most else f"{shown[:most]} …"
+    """What somebody gave, for a message: no more than its beginning, and that on one line."""
+    shown = one_line(readable(text[: most + 1]))
+    return shown if len(text) <= most else f"{shown[:most]} …"
 
 
 @contextmanager

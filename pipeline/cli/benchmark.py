@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.options import AsJson
+from pipeline.cli.show import echo
 
 PHONE: dict[str, Any] = {"rich_help_panel": "On a phone"}
 
@@ -126,7 +127,7 @@ def benchmark(
         ],
         title=f"{runs} rounds in turns, {threads} thread{'s' * (threads > 1)}; times in ms",
     )
-    typer.echo(
+    echo(
         f"{host.cpu}, {host.cores} cores, int8 instructions: {', '.join(host.int8) or 'none'}; "
         f"load {host.load_average[0]:.1f}. A host's time is not a phone's."
     )
@@ -135,4 +136,4 @@ def benchmark(
             [(name, t.ratio_to_first, t.ratio_interval) for name, t in zip(files, timings, strict=True)]
         )
     for note in dict.fromkeys(note for timing in timings for note in timing.notes):
-        typer.echo(f"note: {note}")
+        echo(f"note: {note}")

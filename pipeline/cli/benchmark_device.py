@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import typer
+from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
     from pipeline.benchmarking.host import Host
@@ -87,7 +87,7 @@ def benchmark(
         for entries in found.values():
             say_ratios([(entry.name, entry.ratio_to_first, entry.ratio_interval) for entry in entries])
     if output is not None:
-        typer.echo(f"{output} holds every run.")
+        echo(f"{output} holds every run.")
 
 
 def write_host(output: Path, timings: Mapping[str, LatencyResult], host: Host, *, xnnpack: bool) -> None:
@@ -109,7 +109,7 @@ def say_ratios(ratios: Sequence[_Ratio]) -> None:
     first = ratios[0][0]
     for name, ratio, interval in ratios[1:]:
         between = "" if interval is None else f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}"
-        typer.echo(f"{name} takes {ratio:.3f} of {first}'s time{between}")
+        echo(f"{name} takes {ratio:.3f} of {first}'s time{between}")
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
@@ -130,11 +130,11 @@ def _print(found: Mapping[str, Sequence[Measured]], rounds: int) -> None:
             [_row(entry) for entry in entries],
             title=f"{rounds} rounds in turns, {result.threads} thread{'s' * (result.threads != 1)}; times in ms",
         )
-        typer.echo(f"{_device(result)}, {_cores(result)}; {result.runner_version}; kind: {result.kind}")
+        echo(f"{_device(result)}, {_cores(result)}; {result.runner_version}; kind: {result.kind}")
         for entry in entries:
-            typer.echo(f"{entry.name}: {_delegate(entry.rounds[0])}{_parity(entry)}")
+            echo(f"{entry.name}: {_delegate(entry.rounds[0])}{_parity(entry)}")
         for reason in dict.fromkeys(reason for entry in entries for reason in entry.why_not_valid):
-            typer.echo(f"not valid: {reason}")
+            echo(f"not valid: {reason}")
 
 
 def _row(entry: Measured) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import AsJson, Overrides
+from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
     from pipeline.bundle.bundle import Bundle
@@ -71,9 +72,7 @@ def _print(made: Bundle) -> None:
     from pipeline.cli import show
 
     contract = made.contract
-    typer.echo(
-        f"{made.path}: {show.size(made.size_bytes)}, {len(made.files)} files, model sha256 {made.model_sha256[:12]}"
-    )
+    echo(f"{made.path}: {show.size(made.size_bytes)}, {len(made.files)} files, model sha256 {made.model_sha256[:12]}")
     ends = [("input", one.tensor) for one in contract.inputs] + [("output", one.tensor) for one in contract.outputs]
     names = {} if contract.simple else {"name": [spec.name for _, spec in ends]}
     columns = {
@@ -86,15 +85,15 @@ def _print(made: Bundle) -> None:
     }
     show.table(list(columns), list(zip(*columns.values(), strict=True)))
     if contract.simple:
-        typer.echo(f"before: {_before(contract.inputs[0])}; after: {_after(contract.outputs[0])}")
+        echo(f"before: {_before(contract.inputs[0])}; after: {_after(contract.outputs[0])}")
     else:
         for source in contract.inputs:
-            typer.echo(f"before '{source.tensor.name}': {_before(source)}")
+            echo(f"before '{source.tensor.name}': {_before(source)}")
         for target in contract.outputs:
-            typer.echo(f"after '{target.tensor.name}': {_after(target)}")
+            echo(f"after '{target.tensor.name}': {_after(target)}")
     exact = "byte for byte under XNNPACK" if contract.bit_exact else "nearly: it computes in float"
     origin = "of the recipe's data" if made.from_data else "of seeded noise"
-    typer.echo(f"golden: {made.examples} examples {origin}, to be met {exact}")
+    echo(f"golden: {made.examples} examples {origin}, to be met {exact}")
 
 
 def _before(source: Input) -> str:
@@ -108,7 +107,7 @@ def _before(source: Input) -> str:
     formula = said.get("formula", "numbers")
     if source.kind == "image" and said.get("size"):
         size = "x".join(map(str, said["size"]))
-        return f"{size} ({said['resize'] or 'resize not recorded'}), {formula}{standard}"
+        return f"{size} ({said.get('resize') or 'resize not recorded'}), {formula}{standard}"
     return f"{formula}{standard}"
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson
+from pipeline.cli.show import echo
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -28,7 +29,7 @@ def devices(context: typer.Context, json: AsJson = False) -> None:
         show.as_json([entry.to_json() for entry in found])
         return
     if not found:
-        typer.echo("adb sees no device. Plug a phone in and turn on 'USB debugging' in its developer options.")
+        echo("adb sees no device. Plug a phone in and turn on 'USB debugging' in its developer options.")
         return
     show.table(
         ["serial", "state", "model", "Android", "ABI", "SoC", "pushed"],
@@ -47,7 +48,7 @@ def devices(context: typer.Context, json: AsJson = False) -> None:
     )
     for entry in found:
         if entry.note:
-            typer.echo(f"{entry.serial}: {entry.note}")
+            echo(f"{entry.serial}: {entry.note}")
 
 
 @app.command("clean")
@@ -65,4 +66,4 @@ def clean(
 
     device = devices.choose(adb.find(), serial)
     count = stage.clean(device)
-    typer.echo(f"{count} file{'s' * (count != 1)} removed from {device.serial}")
+    echo(f"{count} file{'s' * (count != 1)} removed from {device.serial}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import AsJson, Overrides, Trust, with_trust
+from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
     from pipeline.finding import Diagnosis
@@ -48,7 +49,7 @@ def doctor(
     if json:
         show.as_json(diagnosis.to_json())
     else:
-        typer.echo(title)
+        echo(title)
         _print(diagnosis)
     if diagnosis.failed:
         raise typer.Exit(1)
@@ -84,7 +85,7 @@ def _print(diagnosis: Diagnosis) -> None:
     if diagnosis.findings:
         show.findings(diagnosis.findings)
     else:
-        typer.echo("nothing found")
-    typer.echo(f"checked: {'; '.join(diagnosis.checked)}")
+        echo("nothing found")
+    echo(f"checked: {'; '.join(diagnosis.checked)}")
     if diagnosis.left_out:
-        typer.echo(f"not checked: {'; '.join(diagnosis.left_out)}")
+        echo(f"not checked: {'; '.join(diagnosis.left_out)}")

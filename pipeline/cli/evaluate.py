@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson, Overrides
+from pipeline.cli.show import echo
 
 
 def evaluate(
@@ -79,4 +80,4 @@ def evaluate(
         title=f"{listed[0]['n']} examples of the {split} split",
     )
     if found.against is not None and task["metrics"]:
-        typer.echo(f"vs reference{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference.")
+        echo(f"vs reference{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference.")

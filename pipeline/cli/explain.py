@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import AsJson
+from pipeline.cli.show import echo
+from pipeline.errors import readable
 
 if TYPE_CHECKING:
     from pipeline.benchmarking.profile.explain import Explanation, OperatorTime
@@ -56,34 +58,32 @@ def _print(found: Explanation, top: int) -> None:
 
     if found.unprofiled:
         whole = show.milliseconds(found.inference_us / 1000)
-        typer.echo(f"{found.model}: {found.text}; an inference takes {whole}")
-        typer.echo(f"No operator could be timed. {found.unprofiled}")
+        echo(f"{found.model}: {found.text}; an inference takes {whole}")
+        echo(f"No operator could be timed. {found.unprofiled}")
         _table(found.operators[:top], False)
         return
     line = f"{found.model}: {found.text}; its operators take {show.milliseconds(found.total_us / 1000)}"
     if found.reference_us:
         ratio = found.reference_us / found.total_us
         line += f", float {show.milliseconds(found.reference_us / 1000)}: {ratio:.2f} times as fast"
-    typer.echo(line)
-    typer.echo(
+    echo(line)
+    echo(
         f"XNNPACK runs {show.percent(found.delegated)} of the operators, {show.percent(found.delegated_time)} of their "
         f"time; {found.host.cpu}, 1 thread, {found.runs} inferences in turns"
     )
     if not found.host_has_dot_products:
         has = ", ".join(found.host.int8) or "no int8 instructions"
-        typer.echo(
-            f"This host ({has}) has no int8 dot product: what int8 gains here says little of a phone that has one."
-        )
+        echo(f"This host ({has}) has no int8 dot product: what int8 gains here says little of a phone that has one.")
     _table(found.worst_first()[:top], found.reference is not None)
     rest = len(found.operators) - top
     if rest > 0:
         share = sum(op.share for op in found.worst_first()[top:])
-        typer.echo(f"and {rest} more operators, {show.percent(share)} of the time (--top)")
+        echo(f"and {rest} more operators, {show.percent(share)} of the time (--top)")
     if found.reference is None:
-        typer.echo("Without the float model's times: give it with --reference.")
+        echo("Without the float model's times: give it with --reference.")
     if found.gains is not None:
         gains = ", ".join(f"{name} {gain:.1f}x" for name, gain in found.gains.items())
-        typer.echo(
+        echo(
             "ARM, an estimate: in int8 the multiplications take so many times fewer instructions than in float: "
             f"{gains}. A bound, not a latency; SDOT and SMMLA above are the same for each operator."
         )
@@ -107,13 +107,13 @@ def _table(operators: tuple[OperatorTime, ...], with_float: bool) -> None:
     for op in operators:
         gains = op.gains or {}
         sheet.add_row(
-            f"{op.index} {show.shorten(op.short, NAME_WIDTH)}",
-            op.type,
+            f"{op.index} {show.shorten(readable(op.short), NAME_WIDTH)}",
+            readable(op.type),
             f"{op.us:.1f}" if op.ran else "fused",
             *([("–" if op.float_us is None else f"{op.float_us:.1f}")] if with_float else []),
             show.percent(op.share),
             f"{op.macs / 1e6:.2f}" if op.macs else "–",
             *(f"{gains[name]:.1f}x" if name in gains else "–" for name in ("dotprod", "i8mm")),
-            "; ".join(op.reasons),
+            readable("; ".join(op.reasons)),
         )
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else show.PIPE_WIDTH).print(sheet)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import AsJson, Overrides, RunName, Trust, with_trust
+from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
     from pipeline.recipe import Format
@@ -102,7 +103,7 @@ def export(
             show.as_json(metrics)
             return
         show_metrics(metrics)
-        typer.echo(f"{folder}/ holds the models.")
+        echo(f"{folder}/ holds the models.")
         return
     judged = targets.judge(written, bar, show.say, rules)
     found = {name: inspect(path) for name, path in written.items()}
@@ -127,7 +128,7 @@ def export(
     )
     if judged is not None:
         _print(judged)
-    typer.echo(f"in {folder}/")
+    echo(f"in {folder}/")
     for warning in judged.warnings if judged is not None else []:
         show.say(f"WARNING: {warning}")
 
@@ -159,5 +160,5 @@ def _print(judged: Judgement) -> None:
         outputs = score.compared.fidelity if score.compared is not None else {}
         if len(outputs) > 1:
             listed = ", ".join(f"'{output}' {show.decibels(one.sqnr_db)}" for output, one in outputs.items())
-            typer.echo(f"{name}, by output: {listed}")
-    typer.echo(f"against {judged.against}, on {judged.where}")
+            echo(f"{name}, by output: {listed}")
+    echo(f"against {judged.against}, on {judged.where}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import AsJson, Overrides
+from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
     from pipeline.tflite.audit.audit import Audit
@@ -61,33 +62,33 @@ def _print_audit(found: Audit) -> None:
 
     if found.delegation is not None:
         pieces = len(found.delegation.partitions)
-        typer.echo(
+        echo(
             f"XNNPACK takes {len(found.delegation.taken)} of {found.delegation.operators} operators, in {pieces} "
             f"piece{'s' * (pieces != 1)} (measured on this host)"
         )
     if found.findings:
         show.findings(found.findings)
     else:
-        typer.echo("nothing wrong found")
-    typer.echo(f"checked: {'; '.join(found.checked)}")
+        echo("nothing wrong found")
+    echo(f"checked: {'; '.join(found.checked)}")
     for reason in found.left_out:
-        typer.echo(f"not checked: {reason}")
+        echo(f"not checked: {reason}")
 
 
 def _print(found: Inspection, every_operator: bool) -> None:
     from pipeline.cli import show
 
-    typer.echo(f"{found.file}: {found.verdict.text}")
+    echo(f"{found.file}: {found.verdict.text}")
     for reason in found.verdict.breaks:
-        typer.echo(f"  not so: {reason}")
+        echo(f"  not so: {reason}")
     counts = found.operator_counts
-    typer.echo(
+    echo(
         f"{show.size(found.size_bytes)}, {len(found.operators)} operators, {len(found.float_operators)} of them in "
         f"float, {counts.get('QUANTIZE', 0)} QUANTIZE, {counts.get('DEQUANTIZE', 0)} DEQUANTIZE"
     )
     if found.metadata is not None:
         for line in _provenance(found, found.metadata):
-            typer.echo(line)
+            echo(line)
     show.table(
         ["", "name", "shape", "type", "scale", "zero point"],
         [*(_port("input", port) for port in found.inputs), *(_port("output", port) for port in found.outputs)],

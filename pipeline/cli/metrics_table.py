@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import typer
-
 from pipeline.cli import show
+from pipeline.cli.show import echo
 from pipeline.tasks.task import Metric
 
 WIDTH = 80
@@ -88,7 +87,7 @@ def table(columns: Iterable[Column], title: str | None = None) -> None:
         dropped.insert(0, kept.pop(last).name)
     show.table([column.name for column in kept], zip(*(column.cells for column in kept), strict=True), title)
     if dropped:
-        typer.echo(f"not shown for want of room, but with --json: {', '.join(dropped)}")
+        echo(f"not shown for want of room, but with --json: {', '.join(dropped)}")
 
 
 def _difference(metric: Metric, difference: Mapping[str, float | None] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson
+from pipeline.cli.show import echo
 
 
 def push(
@@ -51,4 +52,4 @@ def push(
         return
     for entry in pushed:
         what = "already there" if entry.skipped else f"{show.size(entry.size_bytes)} pushed and verified"
-        typer.echo(f"{entry.path} on {entry.device}: {what}")
+        echo(f"{entry.path} on {entry.device}: {what}")

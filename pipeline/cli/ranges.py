@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import AsJson
+from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
     from pipeline.quantization.range_differences import Difference
@@ -54,14 +55,14 @@ def ranges(
 def _show(found: Ranges, top: int | None) -> None:
     from pipeline.cli import show
 
-    typer.echo(f"{len(found)} activations, {found.method}")
+    echo(f"{len(found)} activations, {found.method}")
     show.table(["activation", "least", "most"], [(name, *_ends(pair)) for name, pair in list(found.items())[:top]])
 
 
 def _compare(first: Ranges, second: Ranges, differences: tuple[Difference, ...]) -> None:
     from pipeline.cli import show
 
-    typer.echo(f"first: {first.method}; second: {second.method}")
+    echo(f"first: {first.method}; second: {second.method}")
     rows = []
     for difference in differences:
         ratio = difference.ratio
@@ -74,7 +75,7 @@ def _compare(first: Ranges, second: Ranges, differences: tuple[Difference, ...])
             )
         )
     show.table(["activation", "least", "most", "second: least", "most", "width"], rows)
-    typer.echo("width: the second's as a multiple of the first's")
+    echo("width: the second's as a multiple of the first's")
 
 
 def _ends(pair: tuple[float, float] | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pipeline.cli.options import AsJson, Overrides, RecipeName
+from pipeline.cli.show import echo
 
 app = typer.Typer(no_args_is_help=True, help="The recipes: list, show, schema.")
 
@@ -23,7 +24,7 @@ def list_(json: AsJson = False) -> None:
         show.as_json({name: entry.model_dump(mode="json") for name, entry in found.items()})
         return
     for name, entry in found.items():
-        typer.echo(f"{name:22}{entry.description}")
+        echo(f"{name:22}{entry.description}")
 
 
 @app.command("show")
@@ -41,7 +42,7 @@ def show_(name: RecipeName, overrides: Overrides = None, json: AsJson = False) -
     if json:
         show.as_json(content)
     else:
-        typer.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
+        echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @app.command("schema")

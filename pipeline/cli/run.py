@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.options import AsJson, Overrides, RecipeName, RunName, Trust, with_trust
+from pipeline.cli.show import echo
 
 
 def run(
@@ -33,10 +34,10 @@ def run(
         show.as_json(metrics)
         return
     if not context.worker.is_chief:
-        typer.echo(f"{context.worker}: trained; the chief exports and measures.")
+        echo(f"{context.worker}: trained; the chief exports and measures.")
         return
     show_metrics(metrics)
-    typer.echo(f"{context.run.folder}/ holds the models, metrics.json, manifest.json and labels.txt.")
+    echo(f"{context.run.folder}/ holds the models, metrics.json, manifest.json and labels.txt.")
 
 
 def show_metrics(metrics: dict[str, Any]) -> None:
@@ -60,11 +61,11 @@ def show_metrics(metrics: dict[str, Any]) -> None:
     )
     host, unit = metrics["host"], unit_of_difference(task)
     compared = f"vs float{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference; "
-    typer.echo(
+    echo(
         f"{models['float']['n']} test examples; {compared if task['metrics'] else ''}"
         f"latency on this host ({host['cpu']}, {models['float']['threads']} thread, XNNPACK), not on a phone."
     )
     parity = models.get("int8", {}).get("parity")
     if parity is not None:
         where = f", first apart at '{parity['first']['tensor']}'" if parity["first"] else ""
-        typer.echo(f"int8 answers as the trained fake-quant model: {show.percent(parity['agreement'])}{where}.")
+        echo(f"int8 answers as the trained fake-quant model: {show.percent(parity['agreement'])}{where}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from pipeline.cli.options import AsJson
+from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
     from pipeline.evaluation.statistics import Difference
@@ -115,7 +116,7 @@ def _print(found: Found, folder: Path) -> None:
         rows,
         title=f"budget {_in_unit(f'{found.max_drop:g}', unit)}, {found.examples} {found.split} examples",
     )
-    typer.echo(
+    echo(
         f"vs float{f' in {unit}' if unit else ''}, with the 95 % interval of the paired difference; latency on this "
         "host as a ratio to all int8; front: no other is both faster and better; over: over the budget"
         + (f"; {len(found.steps) - len(shown)} further steps are in {REPORT}" if len(found.steps) > len(shown) else "")
@@ -144,13 +145,11 @@ def _print_answer(found: Found, folder: Path) -> None:
     assert found.chosen is not None
     step = found.steps[found.chosen]
     if not step.kept:
-        typer.echo(f"The int8 model keeps to the budget as it is. {folder}/{MODEL} is that model.")
+        echo(f"The int8 model keeps to the budget as it is. {folder}/{MODEL} is that model.")
     else:
         shown = ", ".join(step.kept[:_NAMES_SHOWN]) + (" …" if len(step.kept) > _NAMES_SHOWN else "")
         early = "; as many models were tried as --models allows, fewer may do" if found.ended_early else ""
-        typer.echo(
-            f"{folder}/{MODEL} keeps {len(step.kept)} of {found.candidates} operators out of int8 ({shown}){early}."
-        )
+        echo(f"{folder}/{MODEL} keeps {len(step.kept)} of {found.candidates} operators out of int8 ({shown}){early}.")
     if found.test is not None:
         from pipeline.evaluation.statistics import Difference
         from pipeline.quantization.search.search_result import gain
@@ -159,16 +158,16 @@ def _print_answer(found: Found, folder: Path) -> None:
         chosen, int8 = (
             _points(gain(metric, Difference(**block["difference"])), metric) for block in (tested, found.test["int8"])
         )
-        typer.echo(
+        echo(
             f"On the test split, which took no part: {metric.show(tested[metric.name])}, "
             f"{_in_unit(chosen, metric.unit_of_points)} vs float; all int8 {int8}."
         )
     if step.kept:
-        typer.echo("In a recipe:\nquantize:\n  keep:")
+        echo("In a recipe:\nquantize:\n  keep:")
         for rule in found.rules:
             what = [f"match: '{rule.match}'"] if rule.match else []
             what += [f"type: {rule.type}"] if rule.type else []
-            typer.echo(f"    - {{{', '.join(what)}, as: {rule.to}}}")
+            echo(f"    - {{{', '.join(what)}, as: {rule.to}}}")
 
 
 def _points(gained: Difference, metric: Metric) -> str:

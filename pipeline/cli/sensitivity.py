@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import AsJson, Overrides
+from pipeline.cli.show import echo
+from pipeline.errors import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,15 +64,15 @@ def _print(found: Sensitivity, top: int | None, export: Sequence[str]) -> None:
     import shlex
 
     ranked = found.worst_first()
-    typer.echo(f"each of {len(ranked)} operators alone in int8, {found.examples} examples")
+    echo(f"each of {len(ranked)} operators alone in int8, {found.examples} examples")
     _table(ranked[:top])
-    typer.echo(
+    echo(
         "own, output: signal to quantization noise of the operator's and of the model's output (its logits); "
         "changed: " + ("share of other answers" if found.metric == "top1" else "how far the task's answers change")
     )
     if ranked[0].output_sqnr_db < math.inf:
         rule = f"{ranked[0].short}=float32"
-        typer.echo(f"Keep the worst in float: {shlex.join(['pipeline', 'export', *export, '--int8', '--keep', rule])}")
+        echo(f"Keep the worst in float: {shlex.join(['pipeline', 'export', *export, '--int8', '--keep', rule])}")
 
 
 def _table(operators: Sequence[OperatorError]) -> None:
@@ -88,7 +90,7 @@ def _table(operators: Sequence[OperatorError]) -> None:
     for column in ("type", "own dB", "cosine", "output dB", "changed"):
         sheet.add_column(column, justify="right", no_wrap=True)
     for operator in operators:
-        sheet.add_row(*_row(operator))
+        sheet.add_row(*map(readable, _row(operator)))
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else show.PIPE_WIDTH).print(sheet)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pipeline.errors import readable
 from pipeline.text_table import decibels as decibels
 from pipeline.text_table import size as size
 
@@ -21,9 +22,14 @@ FOLDED = 14
 """Characters of a table's column from which on it folds where there is no room."""
 
 
+def echo(text: object, *, err: bool = False) -> None:
+    """Text on stdout, or stderr; names out of a file, which may hold anything, move no cursor."""
+    typer.echo(readable(text), err=err)
+
+
 def say(message: str) -> None:
     """A line about what was done, on stderr: stdout is for results."""
-    typer.echo(f"  {message}", err=True)
+    echo(f"  {message}", err=True)
 
 
 def as_json(content: Any) -> None:
@@ -77,7 +83,8 @@ def findings(found: Iterable[Finding]) -> None:
     for name, ratio in (("finding", 4), ("severity", None), ("what it does to the model", 3), ("what to do", 3)):
         sheet.add_column(name, ratio=ratio, no_wrap=ratio is None, overflow="fold")
     for finding in found:
-        sheet.add_row(f"{finding.check}: {finding.message}", finding.severity, finding.effect, finding.remedy)
+        cells = (f"{finding.check}: {finding.message}", finding.severity, finding.effect, finding.remedy)
+        sheet.add_row(*map(readable, cells))
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(sheet)
 
 

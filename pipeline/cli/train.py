@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from pipeline.cli.options import Overrides, RecipeName, RunName, Trust, with_trust
+from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
     from pipeline.workflow.context import RunContext
@@ -19,7 +18,7 @@ def train(recipe: RecipeName, overrides: Overrides = None, run: RunName = None, 
     """
     from pipeline.workflow.stages import train_recipe
 
-    typer.echo(train_recipe(start(recipe, with_trust(overrides, trust), run), with_qat=False).files[0])
+    echo(train_recipe(start(recipe, with_trust(overrides, trust), run), with_qat=False).files[0])
 
 
 def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None, trust: Trust = False) -> None:
@@ -29,7 +28,7 @@ def qat(recipe: RecipeName, overrides: Overrides = None, run: RunName = None, tr
     """
     from pipeline.workflow.stages import train_recipe
 
-    typer.echo(train_recipe(start(recipe, with_trust(overrides, trust), run), with_qat=True).files[0])
+    echo(train_recipe(start(recipe, with_trust(overrides, trust), run), with_qat=True).files[0])
 
 
 def start(recipe: str, overrides: list[str] | None, run: str | None, *, ptq: bool = False) -> RunContext:
@@ -39,5 +38,5 @@ def start(recipe: str, overrides: list[str] | None, run: str | None, *, ptq: boo
     from pipeline.workflow.context import start_run
 
     context = start_run(recipe, overrides or [], run, ptq=ptq, track=bar, say=say)
-    typer.echo(f"{context.recipe.name} → {context.run.folder}/", err=True)
+    echo(f"{context.recipe.name} → {context.run.folder}/", err=True)
     return context

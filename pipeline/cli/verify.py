@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import AsJson, Overrides
+from pipeline.cli.show import echo
 
 FILE_WIDTH, NAME_WIDTH = 20, 60
 
@@ -151,7 +152,7 @@ def _print_arm(results: Sequence[ProfileResult]) -> None:
 
     show.table(words.COLUMNS, [words.row(result) for result in results])
     for line in words.notes(results):
-        typer.echo(line)
+        echo(line)
 
 
 def _print(found: Verification) -> None:
@@ -171,25 +172,25 @@ def _print(found: Verification) -> None:
     if last.overall is not None:
         whole = last.overall
         change = "" if metric is None or whole.difference is None else f"{_change(whole.difference, metric)}, "
-        typer.echo(f"In all, {last.name} against {whole.against}: {change}agreement {show.percent(whole.agreement)}.")
+        echo(f"In all, {last.name} against {whole.against}: {change}agreement {show.percent(whole.agreement)}.")
         first = next(step for step in found.steps if step.name == whole.against)
         if others := last.metrics[1:]:
             both = ((one, first.values.get(one.name), last.values.get(one.name)) for one in others)
             pairs = "; ".join(f"{one.label} {one.show(above)}, {one.show(below)}" for one, above, below in both)
-            typer.echo(f"The other metrics, {first.name} and {last.name}: {pairs}.")
+            echo(f"The other metrics, {first.name} and {last.name}: {pairs}.")
         if len(whole.fidelity) > 1:
             outputs = ", ".join(f"'{name}' {show.decibels(one.sqnr_db)}" for name, one in whole.fidelity.items())
-            typer.echo(f"Its outputs: {outputs}.")
+            echo(f"Its outputs: {outputs}.")
     for line in _loss(found):
-        typer.echo(line)
+        echo(line)
     if found.provenance:
-        typer.echo("The file's metadata:")
+        echo("The file's metadata:")
         for check in found.provenance:
-            typer.echo(f"  {check.state:6} {check.what}: {check.message}")
+            echo(f"  {check.state:6} {check.what}: {check.message}")
     else:
-        typer.echo("The file carries no metadata: nothing says where it comes from.")
+        echo("The file carries no metadata: nothing says where it comes from.")
     for line in found.left_out:
-        typer.echo(f"not held to: {line}")
+        echo(f"not held to: {line}")
 
 
 def _row(step: Step) -> tuple[str, ...]:

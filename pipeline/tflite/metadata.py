@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.schema_py_generated import BufferT, MetadataT, ModelT, TensorT
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shortened
 from pipeline.tflite import flatbuffer, metadata_schema
+from pipeline.tflite.metadata_fields import problem
 from pipeline.tflite.metadata_schema import GRAYSCALE, RGB, ModelMetadata, TensorMetadata
 from pipeline.tflite.prune import prune
 from pipeline.tflite.signature import input_names
@@ -30,6 +32,8 @@ LABELS_FILE = "labels.txt"
 INPUTS = "inputs"
 """Key of the preprocessing of several inputs."""
 
+_MOST_OF_LABELS = 64 << 20
+"""Bytes; a few packed ones can stand for gigabytes."""
 _PIXEL_RANGE = (0.0, 255.0)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: the same model gives the same bytes
 _ZIP_MODE = 0o644 << 16
@@ -137,11 +141,14 @@ def read(source: Path | bytes) -> Metadata | None:
         return standard
     try:
         fields = json.loads(ours)
-        return Metadata(**fields | {"labels": tuple(fields["labels"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"The '{OUR_BUFFER}' metadata of {where} is not what this program writes: {error!r}. Write it again."
-        ) from error
+        wrong = problem(fields) if isinstance(fields, dict) else "it is no JSON object"
+        if wrong is None:
+            return Metadata(**fields | {"labels": tuple(fields["labels"])})
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        wrong = shortened(f"{type(error).__name__}: {error}", 200)
+    raise InputError(
+        f"The '{OUR_BUFFER}' metadata of {where} is not what this program writes: {wrong}. Write it again."
+    )
 
 
 def _input(tensor: TensorT, preprocessing: dict[str, Any]) -> TensorMetadata:
@@ -235,8 +242,18 @@ def _read_standard(encoded: bytes | None, data: bytes, where: str, names: list[s
 def _packed_labels(data: bytes, name: str, where: str) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if archive.getinfo(name).file_size > _MOST_OF_LABELS:
+                raise ValueError("it is larger than any list of names")
             return tuple(archive.read(name).decode().splitlines())
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        *flatbuffer.CORRUPT,
+        OSError,
+        EOFError,
+    ) as error:
         raise InputError(
             f"The metadata of {where} names the packed file '{name}', but it is not there ({error}): the "
             "file was cut at its end, or rewritten by a tool that drops it. Copy it again, or write the labels "

@@ -50,7 +50,7 @@ class Ended:
             "traceback": "Traceback (most recent call last)" in self.output,
             "memory": self.peak_bytes > MEMORY,
             "escape": b"\x1b" in self.stdout + self.stderr,
-            "silent": self.status in (1, 2) and not self.stderr.strip(),
+            "silent": self.status in (1, 2) and not self.output.strip(),
         }
         return [name for name, there in found.items() if there]
 

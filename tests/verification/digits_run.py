@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import recipe
-from pipeline.workflow import stages
+from pipeline.workflow import origins, stages
 from pipeline.workflow.run_folder import Run
 from tests.quantization import networks
 
@@ -27,7 +27,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = folder / "given.tflite"
     given.write_bytes(networks.stack(units=10, spread=0.5))
     context = stages.RunContext(recipe.parse(RECIPE), Run(folder / "digits"))
-    stages.describe(context)
+    origins.describe(context)
     stages.take_file(context, given)
     stages.formats(context, ("int8",))
     return folder / "digits"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from pipeline.data.preprocess.image import described_scale
+from pipeline.errors import InputError, shortened
 from pipeline.recipe import Audio, Preprocess
 
 
@@ -17,7 +20,15 @@ def image_section(described: Mapping[str, Any], *, channels: bool = True) -> Pre
     Args:
         described: With its `scale`.
         channels: Whether those that are described count.
+
+    Raises:
+        InputError: it describes none.
     """
+    with _of_this_program():
+        return _image_section(described, channels)
+
+
+def _image_section(described: Mapping[str, Any], channels: bool) -> Preprocess:
     scaled = described["scale"] == "mean_std"
     return Preprocess(
         size=described.get("size"),
@@ -31,7 +42,16 @@ def image_section(described: Mapping[str, Any], *, channels: bool = True) -> Pre
 
 
 def audio_section(described: Mapping[str, Any]) -> Audio:
-    """The preprocessing of a sound."""
+    """The preprocessing of a sound.
+
+    Raises:
+        InputError: it describes none.
+    """
+    with _of_this_program():
+        return _audio_section(described)
+
+
+def _audio_section(described: Mapping[str, Any]) -> Audio:
     rate = int(described["sample_rate"])
     common = {"sample_rate": rate, "seconds": described["samples"] / rate, "features": described["features"]}
     if described["features"] == "waveform":
@@ -56,4 +76,24 @@ def standardized_section(described: Mapping[str, Any]) -> Preprocess:
     centre, width = mean + np.array(standard["mean"]) * std, std * np.array(standard["std"])
     return section.model_copy(
         update={"scale": "mean_std", "mean": tuple(centre.tolist()), "std": tuple(width.tolist())}
+    )
+
+
+@contextmanager
+def _of_this_program() -> Iterator[None]:
+    """A description that lacks what this program writes, or has something else there, is named as such."""
+    try:
+        yield
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        what = f"'{'.'.join(map(str, wrong['loc']))}': {wrong['msg']}"
+    except KeyError as error:
+        what = f"it has no {error}"
+    except (TypeError, ValueError, ArithmeticError) as error:
+        what = str(error)
+    else:
+        return
+    raise InputError(
+        f"The preprocessing in the model's metadata is not what this program writes: {shortened(what, 200)}. Export "
+        "the model again, or give its recipe."
     )

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import importing
 from pipeline.data.sources.arrays import Arrays, source_of_arrays
 from pipeline.data.sources.source import SPLIT_OF, KnownTarget, Source
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, as_input_error, did_you_mean
 from pipeline.recipe import Data
 from pipeline.tensors import INPUT, TARGET
 
@@ -32,10 +32,8 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
         InputError: the function is not found, raises, or answers something else.
     """
     function = _find(data.source)
-    try:
+    with as_input_error(lambda why: f"data.source: {data.source} raised {why}."):
         answer = function()
-    except Exception as error:
-        raise InputError(f"data.source: {data.source} raised {type(error).__name__}: {error}.") from error
     if not isinstance(answer, dict):
         raise InputError(f"data.source: {data.source} must return {ANSWER}, not {type(answer).__name__}.")
     splits = {key: value for key, value in answer.items() if key != "class_names"}

@@ -16,6 +16,7 @@ from pipeline.quantization.fit_biases import fit_biases
 from pipeline.quantization.keep import BASE, plan
 from pipeline.quantization.kernel_limits import wide_enough
 from pipeline.quantization.kernel_table import Dtype
+from pipeline.quantization.masked_softmax import without_masks
 from pipeline.quantization.more_kernels import use_more_kernels
 from pipeline.quantization.needless_quantize import without_needless_quantize
 from pipeline.quantization.output_types import restore_outputs
@@ -122,6 +123,7 @@ def kernel_ranges(content: bytes, target: Format, ranges: Ranges, kept: Collecti
     """
     model = read(content)
     dtype: Dtype = "int16" if target == "int16x8" else "int8"
+    ranges = without_masks(model, ranges, kept)
     # Widening one of a group widens all of it.
     return shared(model, wide_enough(model, shared(model, ranges, dtype, kept)), dtype, kept)
 

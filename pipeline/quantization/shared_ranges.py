@@ -132,7 +132,7 @@ class _Groups:
         """None where a kernel demands a range that does not hold the other's."""
         roots = [self._find(index) for index in (first, second)]
         pairs = [self._range[root] for root in roots]
-        union = min(low for low, _ in pairs), max(high for _, high in pairs)
+        union = _hull(pairs[0], pairs[1], _LEVELS[self._dtype])
         pins = [self._pinned[root] for root in roots if root in self._pinned]
         if not pins:
             return union
@@ -188,6 +188,19 @@ class _Groups:
 
 def _width(pair: tuple[float, float]) -> float:
     return pair[1] - pair[0]
+
+
+def _hull(first: tuple[float, float], second: tuple[float, float], levels: int) -> tuple[float, float]:
+    """The union; the second or first as it is where it holds the other within half a step.
+
+    Fake-quant shifts a range by as much, so that zero is one of its steps; QAT trained with those steps and no others.
+    """
+    union = min(first[0], second[0]), max(first[1], second[1])
+    for own in (second, first):
+        step = _width(own) / levels
+        if own[0] - union[0] <= step / 2 and union[1] - own[1] <= step / 2:
+            return own
+    return union
 
 
 def _close(first: tuple[float, float], second: tuple[float, float]) -> bool:

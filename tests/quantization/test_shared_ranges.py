@@ -73,6 +73,14 @@ def test_the_range_of_a_group_is_the_union() -> None:
     assert found["x"] == (-3.0, 3.0)
 
 
+def test_a_range_that_holds_the_others_within_half_a_step_stays_as_it_is() -> None:
+    """QAT's fake-quant shifts ranges by as much, and int8 is to have its steps."""
+    step = 2.0 / 255
+    own = {"wide": (-1.0, 1.0), "rows": (-1.0 + 0.4 * step, 1.0 + 0.4 * step)}
+    found = shared(flatbuffer.read(moved()), Ranges(own))
+    assert found["wide"] == found["rows"] == own["rows"]
+
+
 def test_operators_that_move_values_have_one_scale_whatever_was_measured() -> None:
     content = moved()
     written = write(content, "int8", Ranges({**calibrate(content, [{"x": X}]).pairs, "rows": (-1.7, 1.2)}))

@@ -38,11 +38,6 @@ def refuse_foreign(path: Path) -> None:
         )
 
 
-def layers_with_code(path: Path) -> list[str]:
-    """Names of the layers in a model file whose function is stored as byte code, each once."""
-    return list(dict.fromkeys(name for name, _ in _stored(path)))
-
-
 def _stored(path: Path) -> Iterator[tuple[str, str]]:
     """The layer, and its byte code in base64, of every function in a model file."""
     yield from _codes(stored_config.read(path), "the model")

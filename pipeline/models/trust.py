@@ -56,7 +56,8 @@ def check(path: Path, *, trusted: bool) -> None:
     listed = "; ".join(found[:_MOST_NAMED]) + (f"; and {len(found) - _MOST_NAMED} more" if found[_MOST_NAMED:] else "")
     raise InputError(
         f"'{path}' would run code that came with it: {listed}. If you made it, or trust who did, say so with --trust "
-        "(in a recipe model.trust: true, in Python trust=True). Or give it as a float .tflite, which holds no code."
+        "(in a recipe model.trust: true, in Python trust=True). Or give a function of yours that builds it, "
+        "model.function=module:function, or a float .tflite, which holds no code."
     )
 
 

@@ -80,7 +80,7 @@ def test_an_archive_with_damaged_metadata_is_named(metadata: str, tmp_path: Path
 
 def test_an_archive_of_something_else_is_no_model(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.zeros(3))
-    with pytest.raises(InputError, match="not a Keras model"):
+    with pytest.raises(InputError, match="archive of NumPy arrays, no model"):
         load(tmp_path / "data.npz")
 
 

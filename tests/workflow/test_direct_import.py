@@ -67,7 +67,7 @@ def answers_of(path: Path, images: np.ndarray) -> np.ndarray:
     from pipeline.models.load import load_for_conversion
     from pipeline.models.predictor import KerasPredictor
 
-    return next(iter(KerasPredictor(load_for_conversion(path))({"x": images}).real.values()))
+    return next(iter(KerasPredictor(load_for_conversion(path, trusted=True))({"x": images}).real.values()))
 
 
 def sqnr(reference: np.ndarray, model: Path, images: np.ndarray) -> float:
@@ -81,7 +81,7 @@ def sqnr(reference: np.ndarray, model: Path, images: np.ndarray) -> float:
 def test_a_file_becomes_int8_from_an_array(
     folder: Path, images: np.ndarray, call: Callable[..., int], name: str, tmp_path: Path, capsys: Any
 ) -> None:
-    assert call("export", folder / name, "--int8", "--data", folder / "data.npz", "--run", "made") == 0
+    assert call("export", folder / name, "--int8", "--data", folder / "data.npz", "--run", "made", "--trust") == 0
     run = Run(tmp_path / "runs" / "made")
     assert inspect(run.path("int8.tflite")).verdict.kind == "int8"
     assert sqnr(answers_of(folder / name, images), run.path("int8.tflite"), images) >= 30
@@ -91,7 +91,7 @@ def test_a_file_becomes_int8_from_an_array(
 
 def test_verify_holds_the_original_file_against_the_rest(folder: Path, call: Callable[..., int]) -> None:
     target = folder / "subclassed.keras"
-    assert call("export", target, "--int8", "--data", folder / "data.npz", "--run", "made") == 0
+    assert call("export", target, "--int8", "--data", folder / "data.npz", "--run", "made", "--trust") == 0
     opened = open_ladder(None)
     assert opened.keras == target
     steps = verify(opened).steps

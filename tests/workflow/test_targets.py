@@ -215,7 +215,7 @@ class TestForKerasModel:
         self, name: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        Path("model.tflite").touch()
+        Path("model.tflite").write_bytes(b"\x1c\0\0\0TFL3")
         with pytest.raises(InputError, match=says):
             for_keras_model(Path(name), [])
 

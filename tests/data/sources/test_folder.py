@@ -111,6 +111,8 @@ def test_the_fingerprint_changes_with_a_file_and_only_then(image_folder):
     first = open_folder(image_folder).fingerprint
     assert open_folder(image_folder).fingerprint == first
     os.utime(image_folder / "cat" / "3.png", ns=(1, 1))
+    assert open_folder(image_folder).fingerprint == first
+    (image_folder / "cat" / "3.png").write_bytes((image_folder / "cat" / "3.png").read_bytes() + b" ")
     assert open_folder(image_folder).fingerprint != first
 
 

@@ -41,9 +41,11 @@ def test_what_is_no_array_of_numbers_is_refused(tmp_path: Path, written: object,
 def test_a_flat_folder_needs_no_labels_where_nothing_is_trained(tmp_path: Path) -> None:
     from PIL import Image
 
+    folder = tmp_path / "photos"
+    folder.mkdir()
     for place in range(5):
-        Image.new("RGB", (6, 6), (place, 0, 0)).save(tmp_path / f"{place}.png")
-    data = load(Data.model_validate({"path": tmp_path}), trains=False)
+        Image.new("RGB", (6, 6), (place, 0, 0)).save(folder / f"{place}.png")
+    data = load(Data.model_validate({"path": folder}), trains=False)
     assert data.size("calibration") == 5
     with pytest.raises(InputError, match="no folders"):
-        load(Data.model_validate({"path": tmp_path}))
+        load(Data.model_validate({"path": folder}))

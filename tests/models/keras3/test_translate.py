@@ -253,7 +253,7 @@ def test_all_that_keras_3_itself_would_stop_at_is_named_at_once(name: str, own: 
 
     listed = [r"first, fourth \(Mine\)", r"second \(RMSNormalization\)", r"third \(Lambda\)", r"sinc \(Sinc\)"]
     with pytest.raises(InputError, match="5 layers") as caught:
-        load_file(own / name)
+        load_file(own / name, trusted=True)
     for pattern in listed:
         assert re.search(pattern, str(caught.value)), pattern
     assert "model.function=module:function" in str(caught.value)
@@ -263,7 +263,7 @@ def test_a_subclassed_model_in_a_file_is_told_what_to_do(own: Path) -> None:
     from pipeline.models.load import load_file
 
     with pytest.raises(InputError, match=r"subclassed.*in your code.*model\.function"):
-        load_file(own / "subclassed.keras")
+        load_file(own / "subclassed.keras", trusted=True)
 
 
 def test_a_sequence_that_was_never_built_is_told_what_to_do(tmp_path: Path) -> None:

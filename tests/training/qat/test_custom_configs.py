@@ -71,7 +71,7 @@ def test_a_config_of_the_users_by_name_or_class(mine: Any, key: str, tmp_path: P
 
     with tf_keras.utils.custom_object_scope({"Half": mine.Half}):
         aware.save(tmp_path / "qat.h5")
-        np.testing.assert_array_equal(load_file(tmp_path / "qat.h5")(x), aware(x))
+        np.testing.assert_array_equal(load_file(tmp_path / "qat.h5", trusted=True)(x), aware(x))
 
 
 def test_without_a_config_its_output_is_rounded(mine: Any) -> None:

@@ -12,9 +12,8 @@ import mmap
 import os
 import signal
 import sys
-from types import FrameType
 
-_FORWARDED = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 _OWN = frozenset({"SIGTERM", "SIGHUP", "SIGPIPE", "SIGINT", "SIGQUIT"})
 """Signals that a user or the system sends on purpose: the parent ends by them too, without a word."""
 _LENGTH = 1000
@@ -43,8 +42,10 @@ def supervise() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _end_with(parent)
         return
     status = _wait(child)
@@ -53,6 +54,7 @@ def supervise() -> None:
     ended = signal.Signals(os.WTERMSIG(status))
     if ended.name in _OWN:
         signal.signal(ended, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (ended,))
         os.kill(os.getpid(), ended)
     what = _note[:].partition(b"\0")[0].decode("utf-8", "replace")
     sys.stderr.write(f"\nError: {explanation(ended.name, what)}\n")
@@ -81,14 +83,19 @@ def explanation(ended: str, what: str) -> str:
 
 
 def _wait(child: int) -> int:
-    def forward(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, number)
+    """The child's wait status. Signals that somebody sends to this process alone are passed on.
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to both, and the child answers it
-    for number in _FORWARDED:
-        signal.signal(number, forward)
-    return os.waitpid(child, 0)[1]
+    The terminal sends Ctrl-C to both: then the kernel is its sender, and the child has it already.
+    """
+    while True:
+        seen = signal.sigwaitinfo((*_FORWARDED, signal.SIGCHLD))
+        if seen.si_signo == signal.SIGCHLD:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return status
+        elif seen.si_code <= 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, seen.si_signo)
 
 
 def _end_with(parent: int) -> None:

@@ -28,13 +28,12 @@ from pipeline.cli import (
     run,
     search,
     sensitivity,
+    termination,
     train,
     verify,
 )
-from pipeline.cli.termination import TERMINATED, end_in_order
 from pipeline.errors import AS_ESCAPES, PipelineError
 
-INTERRUPTED = 130
 _INTERRUPTION = "Interrupted. What was finished is kept; the same command goes on from there."
 
 app = typer.Typer(
@@ -101,7 +100,7 @@ app.add_typer(recipes.app, name="recipes")
 
 def main() -> None:
     """Run the command line; every error becomes one paragraph and an exit status."""
-    end_in_order()
+    termination.end_in_order()
     for stream in (sys.stdout, sys.stderr):  # a file's name need not be text in the terminal's encoding
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=AS_ESCAPES)
@@ -112,10 +111,10 @@ def main() -> None:
     except PipelineError as error:
         _fail(str(error), error.exit_status, debug)
     except KeyboardInterrupt:
-        _fail(_INTERRUPTION, INTERRUPTED, debug)
+        _fail(_INTERRUPTION, termination.status(), debug)
     except SystemExit as end:  # Typer turns Ctrl-C into an exit of its own, without a word
-        if end.code in (INTERRUPTED, TERMINATED):
-            _fail(_INTERRUPTION, int(end.code), debug)
+        if end.code == termination.INTERRUPTED:
+            _fail(_INTERRUPTION, termination.status(), debug)
         raise
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

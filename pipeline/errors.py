@@ -79,7 +79,7 @@ def one_line(text: object, most: int | None = None) -> str:
 
 def shortened(text: str, most: int = 80) -> str:
     """What somebody gave, for a message: no more than its beginning, and that on one line."""
-    shown = one_line(readable(text[: most + 1]))
+    shown = readable(text[: most + 1]).replace("\n", " ").replace("\t", " ")
     return shown if len(text) <= most else f"{shown[:most]} …"
 
 

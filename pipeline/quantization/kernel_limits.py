@@ -13,6 +13,8 @@ Ranges that calibration measured and ranges that QAT learned are widened alike, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from ai_edge_litert.schema_py_generated import ModelT, OperatorT, TensorType
 from numpy.typing import NDArray
@@ -68,7 +70,7 @@ def wide_enough(model: ModelT, ranges: Ranges) -> Ranges:
     for place, operator in enumerate(graph.operators):
         kind = flatbuffer.operator_name(model, operator)
         fed = [index for index in _activations(model, operator) if names[index] in found]
-        operands = [width(index) for index in fed] + [_spread(model, operator)]
+        operands = [width(index) for index in fed] + [_spread(model, operator, found)]
         for index in operator.outputs:
             beside = max([width(one) for one in fed], default=1.0)
             if width(index) <= NOTHING * beside:
@@ -121,11 +123,18 @@ def _activations(model: ModelT, operator: OperatorT) -> list[int]:
     ]
 
 
-def _spread(model: ModelT, operator: OperatorT) -> float:
-    """The width of the widest constant among an operator's inputs, zero in it; 0 where it has none."""
-    graph = model.subgraphs[0]
-    held = (flatbuffer.tensor_data(model, graph.tensors[index]) for index in operator.inputs if index >= 0)
-    sides = [(data.min(), data.max()) for data in held if data is not None and data.size]
+def _spread(model: ModelT, operator: OperatorT, ranges: Mapping[str, tuple[float, float]]) -> float:
+    """The width of the widest constant among an operator's inputs, zero in it; 0 where it has none.
+
+    Of a constant that has a range, an attention mask, it is that.
+    """
+    tensors = model.subgraphs[0].tensors
+    held = {index: flatbuffer.tensor_data(model, tensors[index]) for index in operator.inputs if index >= 0}
+    sides = [
+        ranges.get(flatbuffer.tensor_name(tensors[index]), (data.min(), data.max()))
+        for index, data in held.items()
+        if data is not None and data.size
+    ]
     return max((float(max(high, 0) - min(low, 0)) for low, high in sides), default=0.0)
 
 

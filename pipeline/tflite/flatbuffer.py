@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from pipeline import foreign_files
 from pipeline.errors import InputError
+from pipeline.tflite import tensor_checks
 
 _IDENTIFIER = b"TFL3"
 _TOO_LARGE = 2**31
@@ -158,6 +159,7 @@ def read(source: Path | bytes) -> ModelT:
         model = ModelT.InitFromObj(Model.GetRootAs(BoundedBytes(data), 0))
         _complete(model, BoundedBytes(data))
         _check_indices(model)
+        tensor_checks.check(model)
     except CORRUPT as error:
         raise InputError(
             f"{label(source)} is truncated or corrupt: its {len(data)} bytes do not hold a whole model "

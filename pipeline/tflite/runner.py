@@ -72,7 +72,13 @@ class Runner:
         with without_messages():
             self._interpreter = self._load(model, threads, _resolver(xnnpack, reference))
             # Before resizing, which changes what they say of a file that fixes its shapes.
-            details, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            try:
+                details, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{self._name} calls an input or output by a name that is not UTF-8: it is damaged. Copy or make "
+                    "it again."
+                ) from error
             resized = batch is not None and shapes is None and any(tuple(i["shape"])[:1] != (batch,) for i in details)
             if resized:
                 self._resize(details, [[batch, *entry["shape"][1:]] for entry in details], batch)

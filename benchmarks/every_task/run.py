@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,20 +75,26 @@ def main() -> None:
     kinds = [kind for kind in KINDS if not given.only or kind.name in given.only]
     commands = {name: call for name, call in COMMANDS.items() if not given.commands or name in given.commands}
     with tempfile.TemporaryDirectory() as temporary:
-        table, errors = measure(kinds, commands, given.folder or Path(temporary))
-    print(table)
+        cells, errors = measure(kinds, commands, given.folder or Path(temporary))
+    print(table(cells, kinds))
     for error in errors:
         print(error)
     if given.write is not None:
         page = given.write.read_text(encoding="utf-8")
         before, _, rest = page.partition(BEGIN)
-        given.write.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        old, _, after = rest.partition(END)
+        whole = table(beside(cells, old), KINDS)
+        given.write.write_text(f"{before}{BEGIN}\n{whole}\n{END}{after}", encoding="utf-8")
     sys.exit(1 if errors else 0)
 
 
-def measure(kinds: list[Kind], commands: dict[str, list[str]], folder: Path) -> tuple[str, list[str]]:
-    """The table, and what went wrong."""
-    cells: dict[str, dict[str, str]] = {name: {} for name in ("PTQ", "QAT", "run --ptq", "run (QAT)", *commands)}
+Cells = dict[str, dict[str, str]]
+"""By row and kind."""
+
+
+def measure(kinds: list[Kind], commands: dict[str, list[str]], folder: Path) -> tuple[Cells, list[str]]:
+    """The table's cells, and what went wrong."""
+    cells: Cells = {name: {} for name in ("PTQ", "QAT", "run --ptq", "run (QAT)", *commands)}
     errors: list[str] = []
     for kind in kinds:
         recipe = write_recipe(kind, folder)
@@ -100,11 +107,31 @@ def measure(kinds: list[Kind], commands: dict[str, list[str]], folder: Path) -> 
             run = folder / "runs" / f"{kind.name}-ptq"
             done = call([word.format(run=run) for word in words], folder)
             cells[name][kind.name] = cell(done, errors, f"{kind.name}: {name}")
+    return cells, errors
+
+
+def beside(cells: Cells, page: str) -> Cells:
+    """The cells, and of the table on a page those of kinds and commands that were not measured now."""
+    rows = [[text.strip() for text in line.strip("| ").split(" | ")] for line in page.splitlines() if " | " in line]
+    if not rows:
+        return cells
+    names = {kind.title: kind.name for kind in KINDS}
+    # The head's first cell is empty, and is lost with the bars.
+    titles, whole = [names.get(title) for title in rows[0]], {name: dict(row) for name, row in cells.items()}
+    for first, *old in rows[1:]:
+        row = whole.setdefault(first.strip("`"), {})
+        for kind, text in zip(titles, old, strict=False):
+            if kind is not None:
+                row.setdefault(kind, text)
+    return whole
+
+
+def table(cells: Cells, kinds: Sequence[Kind]) -> str:
     lines = ["| | " + " | ".join(kind.title for kind in kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
     lines += [
         f"| `{name}` | " + " | ".join(row.get(kind.name, "–") for kind in kinds) + " |" for name, row in cells.items()
     ]
-    return "\n".join(lines), errors
+    return "\n".join(lines)
 
 
 def accuracy(text: str) -> str:

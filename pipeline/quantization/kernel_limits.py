@@ -133,7 +133,7 @@ def _spread(model: ModelT, operator: OperatorT, ranges: Mapping[str, tuple[float
     sides = [
         ranges.get(flatbuffer.tensor_name(tensors[index]), (data.min(), data.max()))
         for index, data in held.items()
-        if data is not None and data.size
+        if data is not None and data.size and data.dtype.kind == "f"
     ]
     return max((float(max(high, 0) - min(low, 0)) for low, high in sides), default=0.0)
 

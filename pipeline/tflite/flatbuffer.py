@@ -268,12 +268,21 @@ def tensor_data(model: ModelT, tensor: TensorT) -> NDArray[Any] | None:
 
 
 def quantization(tensor: TensorT) -> Quantization | None:
-    """The tensor's scales and zero points, or None where it has none (float, index and shape tensors)."""
+    """The tensor's scales and zero points, or None where it has none (float, index and shape tensors).
+
+    Raises:
+        InputError: as many zero points as no model has: neither one for each scale, nor one, nor none.
+    """
     stored = tensor.quantization
     if stored is None or stored.scale is None or len(stored.scale) == 0:
         return None
     scales = np.asarray(stored.scale, np.float32)
     points = stored.zeroPoint if stored.zeroPoint is not None and len(stored.zeroPoint) else [0]
+    if len(points) not in (1, len(scales)):
+        raise InputError(
+            f"The tensor '{tensor_name(tensor)}' has {len(scales)} scales and {len(points)} zero points: the file is "
+            "damaged. Make or copy it again."
+        )
     zero_points = np.broadcast_to(np.asarray(points, np.int64), scales.shape)
     return Quantization(scales, zero_points, int(stored.quantizedDimension) if len(scales) > 1 else None)
 

@@ -22,6 +22,10 @@ from pipeline.tflite import flatbuffer, guard
 from pipeline.tflite.delegated_nodes import partitions
 
 
+class NoReferenceKernelError(InputError):
+    """TFLite's reference kernels are fewer than its own: they lack ELU and the newest version of TILE, for example."""
+
+
 class Call(NamedTuple):
     """What one call of a model is given."""
 
@@ -46,6 +50,7 @@ class Runner:
         reference: Run TFLite's reference kernels instead, the plain loops that its specification is tested by.
 
     Raises:
+        NoReferenceKernelError: an :class:`InputError`, only with `reference`.
         InputError: no such file, not a (whole) .tflite model, an operator this runtime does not have, a
             model that cannot run with this batch, or one that ends the process that loads it or runs it on plausible
             inputs, which is tried in another one (:mod:`pipeline.tflite.guard`).
@@ -72,13 +77,7 @@ class Runner:
         with without_messages():
             self._interpreter = self._load(model, threads, _resolver(xnnpack, reference))
             # Before resizing, which changes what they say of a file that fixes its shapes.
-            try:
-                details, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{self._name} calls an input or output by a name that is not UTF-8: it is damaged. Copy or make "
-                    "it again."
-                ) from error
+            details, given = self._ends()
             resized = batch is not None and shapes is None and any(tuple(i["shape"])[:1] != (batch,) for i in details)
             if resized:
                 self._resize(details, [[batch, *entry["shape"][1:]] for entry in details], batch)
@@ -253,8 +252,10 @@ class Runner:
     @property
     def partitions(self) -> tuple[int, tuple[tuple[int, ...], ...]]:
         """How many operators the main graph has, and which of them each of the delegate's partitions runs."""
-        nodes = self._interpreter._get_ops_details()
-        return partitions([(node["op_name"], node["inputs"], node["outputs"]) for node in nodes])
+        # Not _get_ops_details, which decodes the name of every tensor: bytes that are no UTF-8 would stop it.
+        graph = self._interpreter._interpreter
+        nodes = range(graph.NumNodes())
+        return partitions([(graph.NodeName(node), graph.NodeInputs(node), graph.NodeOutputs(node)) for node in nodes])
 
     def _load(self, model: Path | bytes, threads: int, resolver: OpResolverType) -> Any:
         if isinstance(model, Path) and not model.is_file():
@@ -267,6 +268,11 @@ class Runner:
         try:
             return Interpreter(**source, num_threads=threads, experimental_op_resolver_type=resolver)
         except (ValueError, RuntimeError) as error:
+            if "Didn't find op" in str(error) and self._kernels == "reference":
+                raise NoReferenceKernelError(
+                    f"{self._name} holds an operator that TFLite's reference kernels lack; its other kernels may have "
+                    f"it. (LiteRT: {one_line(error)})"
+                ) from error
             if "Didn't find op" in str(error):
                 raise InputError(
                     f"{self._name} holds an operator, or a version of one, that this LiteRT does not have: convert it "
@@ -275,6 +281,16 @@ class Runner:
             raise InputError(
                 f"{self._name} is not a .tflite model, or is cut short or damaged. Make or copy it again. "
                 f"(LiteRT: {one_line(error)})"
+            ) from error
+
+    def _ends(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What LiteRT says of the inputs and of the outputs."""
+        try:
+            return self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{self._name} names an input or output in bytes that are no UTF-8: it is damaged. Make or copy it "
+                f"again. ({one_line(error)})"
             ) from error
 
     def _resize(self, details: list[dict[str, Any]], shapes: Sequence[Sequence[Any]], batch: int | None) -> None:

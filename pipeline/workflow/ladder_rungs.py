@@ -16,6 +16,7 @@ from pipeline.recipe import Recipe
 from pipeline.tensors import Array, Batch, first_examples
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import inspect
+from pipeline.tflite.runner import NoReferenceKernelError
 from pipeline.verification.arm.arm_rung import ArmRung
 from pipeline.verification.arm.profiles import chosen
 from pipeline.verification.arm.random_inputs import random_examples
@@ -69,8 +70,13 @@ def open_ladder(
     return files
 
 
-def rungs(target: LadderTarget, batch: int = 8) -> list[Rung]:
+def rungs(target: LadderTarget, batch: int = 8, say: Callable[[str], None] = lambda text: None) -> list[Rung]:
     """The ladder's rungs, from the top; TensorFlow is imported where there is a Keras model among them.
+
+    Args:
+        target: The models.
+        batch: Examples in one call of a model.
+        say: Told where the reference kernels are left out, since they lack an operator of the model.
 
     Raises:
         InputError: a model that cannot be loaded.
@@ -93,11 +99,14 @@ def rungs(target: LadderTarget, batch: int = 8) -> list[Rung]:
             FlatbufferRung("prepared", "the float model that formats are written from", target.prepared, batch=batch)
         )
     kind = target.model.stem
-    ladder.append(
-        FlatbufferRung(
-            "reference", f"{kind} on TFLite's reference kernels", target.model, kernels="reference", batch=batch
+    try:
+        ladder.append(
+            FlatbufferRung(
+                "reference", f"{kind} on TFLite's reference kernels", target.model, kernels="reference", batch=batch
+            )
         )
-    )
+    except NoReferenceKernelError as error:
+        say(f"without the rung 'reference': {error}")
     ladder.append(
         FlatbufferRung("builtin", f"{kind} on TFLite's own kernels", target.model, kernels="builtin", batch=batch)
     )

@@ -131,7 +131,7 @@ def verify(
     promises.check(section, task)
     if target.keras or target.keras_qat:
         say("loading TensorFlow for the Keras models (--no-keras leaves them out)")
-    ladder = [*rungs(target, batch), *further]
+    ladder = [*rungs(target, batch, say), *further]
     steps = compare_rungs(
         ladder, _batches(examined, split, examples), task, reference=REFERENCE, threads=threads, track=track
     )

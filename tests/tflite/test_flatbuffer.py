@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.tflite import flatbuffer
+from tests import tiny_models
 
 Variant = Callable[[str], Path]
 
@@ -158,3 +159,11 @@ def test_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_zero_points_that_fit_no_scales_are_damage() -> None:
+    model = flatbuffer.read(tiny_models.linear(np.eye(3), dtype="int8"))
+    weights = model.subgraphs[0].tensors[1]
+    weights.quantization.zeroPoint = [0, 0]
+    with pytest.raises(InputError, match="'w' has 1 scales and 2 zero points: the file is damaged"):
+        flatbuffer.quantization(weights)

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.tensors import TensorSpec
-from pipeline.tflite.runner import Runner
+from pipeline.tflite.runner import NoReferenceKernelError, Runner
 from tests import tiny_models
 from tests.answers import answer
 
@@ -161,3 +161,23 @@ def test_a_batch_that_was_asked_for_does_not_change_what_the_file_takes() -> Non
     assert runner.signature.inputs[0].shape == (5,)
     values = np.arange(15, dtype=np.float32).reshape(3, 5)
     np.testing.assert_array_equal(runner({"x": values}).real["y"], -values)
+
+
+def test_a_name_inside_that_is_no_utf8_changes_nothing() -> None:
+    content = tiny_models.linear(WEIGHTS, ending="LOGISTIC")
+    damaged = content.replace(b"\x01\0\0\0w\0", b"\x01\0\0\0\xef\0")
+    assert damaged != content
+    assert Runner(damaged).partitions == Runner(content).partitions
+
+
+def test_an_input_whose_name_is_no_utf8() -> None:
+    damaged = tiny_models.linear(WEIGHTS).replace(b"\x01\0\0\0x\0", b"\x01\0\0\0\xef\0")
+    with pytest.raises(InputError, match="names an input or output in bytes that are no UTF-8"):
+        Runner(damaged)
+
+
+def test_an_operator_that_the_reference_kernels_lack() -> None:
+    content = tiny_models.linear(WEIGHTS, ending="ELU")
+    assert answer(Runner(content), X).shape == (5, 3)
+    with pytest.raises(NoReferenceKernelError, match=r"that TFLite's reference kernels lack.*ELU"):
+        Runner(content, reference=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,16 @@ def test_a_file_and_its_reference(run: Run, tmp_path: Path) -> None:
     target = open_ladder(alone, run.path("float.tflite"), "mobilenet", DIGITS)
     assert target.run is None
     assert [rung.name for rung in rungs(target)] == ["float", "reference", "builtin", "xnnpack"]
+
+
+def test_reference_kernels_that_lack_an_operator_are_left_out(run: Run, tmp_path: Path) -> None:
+    model = tmp_path / "elu.tflite"
+    model.write_bytes(tiny_models.linear(np.eye(3), ending="ELU"))
+    target = replace(open_ladder(run.folder), model=model, float_model=model, prepared=None)
+    said: list[str] = []
+    assert [rung.name for rung in rungs(target, say=said.append)] == ["float", "builtin", "xnnpack"]
+    assert "without the rung 'reference'" in said[0]
+    assert "ELU" in said[0]
 
 
 def test_a_given_reference_takes_the_place_of_the_runs_models(run: Run, tmp_path: Path) -> None:

@@ -278,6 +278,11 @@ class Runner:
                     f"{self._name} holds an operator, or a version of one, that this LiteRT does not have: convert it "
                     f"for an older TensorFlow, or take a newer ai-edge-litert. (LiteRT: {one_line(error)})"
                 ) from error
+            if "invalid quantization parameters" in str(error):
+                raise InputError(
+                    f"{self._name} has scales or zero points that this LiteRT refuses; releases before it may have run "
+                    f"it. Convert it again, with a newer converter. (LiteRT: {one_line(error)})"
+                ) from error
             raise InputError(
                 f"{self._name} is not a .tflite model, or is cut short or damaged. Make or copy it again. "
                 f"(LiteRT: {one_line(error)})"

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.tensors import TensorSpec
+from pipeline.tflite import flatbuffer
 from pipeline.tflite.runner import NoReferenceKernelError, Runner
 from tests import tiny_models
 from tests.answers import answer
@@ -181,3 +182,10 @@ def test_an_operator_that_the_reference_kernels_lack() -> None:
     assert answer(Runner(content), X).shape == (5, 3)
     with pytest.raises(NoReferenceKernelError, match=r"that TFLite's reference kernels lack.*ELU"):
         Runner(content, reference=True)
+
+
+def test_an_axis_of_scales_that_litert_refuses_is_no_damage() -> None:
+    model = flatbuffer.read(tiny_models.linear(WEIGHTS, dtype="int8"))
+    model.subgraphs[0].tensors[1].quantization.quantizedDimension = 3
+    with pytest.raises(InputError, match="has scales or zero points that this LiteRT refuses"):
+        Runner(flatbuffer.serialize(model))

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.errors import AS_ESCAPES, PipelineError
+from pipeline.errors import AS_ESCAPES, InputError, PipelineError
 
 PARTIAL = ".partial-"
 """What the names of files and folders begin with that are not whole yet."""
@@ -71,6 +71,16 @@ def copy(source: Path, target: Path) -> None:
     """
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def check_ordinary(path: Path) -> None:
+    """See that reading a path that somebody gave comes to an end; whether it is there, whoever reads it says.
+
+    Raises:
+        InputError: it is a device, a pipe or a socket.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"'{path}' is neither a file nor a folder but a device, a pipe or a socket. Give a file.")
 
 
 def remove_partial(folder: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
-from pipeline.files import copy, replacing, write_bytes, write_text
+from pipeline.errors import InputError, PipelineError
+from pipeline.files import check_ordinary, copy, replacing, write_bytes, write_text
 
 
 def fails(path: Path, error: BaseException) -> None:
@@ -56,3 +58,41 @@ def test_a_written_file_has_the_rights_that_a_new_file_has(tmp_path: Path) -> No
     (tmp_path / "ordinary").touch()
     write_text(tmp_path / "ours", "x")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_a_pipe_or_a_device_is_no_file_to_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(InputError, match="a device, a pipe or a socket"):
+            check_ordinary(path)
+    check_ordinary(tmp_path)
+    check_ordinary(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["inspect", "pipe"],
+        ["evaluate", "pipe", "--data", "pipe"],
+        ["export", "pipe", "--int8", "--data", "pipe"],
+        ["doctor", "pipe.h5"],
+        ["run", "mobilenet", "--set", "data.labels=pipe", "--set", "data.source=npz", "--set", "data.path=pipe"],
+    ],
+    ids=lambda call: call[0],
+)
+def test_no_command_waits_for_a_pipe(call: list[str], tmp_path: Path) -> None:
+    for name in ("pipe", "pipe.h5"):
+        os.mkfifo(tmp_path / name)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *call],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "pipe" in done.stderr
+    assert "Unexpected" not in done.stderr

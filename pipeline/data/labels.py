@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.examples import Labels
 from pipeline.errors import InputError, did_you_mean, shortened
+from pipeline.files import check_ordinary
 
 MOST_CLASSES = 1_000_000
 """Beyond this a label is taken for an identifier or a measurement, not for a class."""
@@ -22,6 +23,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: no such file, not text, no names, or a name twice.
     """
+    check_ordinary(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:

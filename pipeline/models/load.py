@@ -11,6 +11,7 @@ import h5py
 
 from pipeline import foreign_files
 from pipeline.errors import InputError, as_input_error
+from pipeline.files import check_ordinary
 from pipeline.models import custom_objects, keras2_file, stored_lambdas, trust
 from pipeline.models.backend import tf_keras
 from pipeline.models.input_sizes import Sizes
@@ -77,6 +78,7 @@ def refuse_signature(what: Path | str, signature: str) -> NoReturn:
 
 
 def _is_of_keras3(path: Path, trusted: bool) -> bool:
+    check_ordinary(path)
     kind = foreign_files.recognize(path)
     if kind is not None:
         raise InputError(f"'{path}' is {kind}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.files import write_text
+from pipeline.files import check_ordinary, write_text
 
 
 def holding_zero(low: float, high: float) -> tuple[float, float]:
@@ -73,6 +73,7 @@ class Ranges(Mapping[str, tuple[float, float]]):
         Raises:
             InputError: no such file, or not a ranges file.
         """
+        check_ordinary(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             values = {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}

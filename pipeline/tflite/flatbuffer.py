@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from pipeline import foreign_files
 from pipeline.errors import InputError
+from pipeline.files import check_ordinary
 from pipeline.tflite import tensor_checks
 
 _IDENTIFIER = b"TFL3"
@@ -87,6 +88,7 @@ def load(source: Path | bytes) -> bytes:
         InputError: no such file, a folder, unreadable, over 2 GB, empty, or not a TFLite flatbuffer.
     """
     if isinstance(source, Path):
+        check_ordinary(source)
         if source.is_dir():
             kind = foreign_files.recognize(source)
             raise InputError(

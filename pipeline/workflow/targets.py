@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import recipe as recipes
 from pipeline.errors import InputError, readable
+from pipeline.files import check_ordinary
 from pipeline.foreign_files import recognize
 from pipeline.recipe import Recipe
 from pipeline.workflow.run_folder import (
@@ -88,6 +89,7 @@ def check_there(path: Path) -> None:
     """
     if not path.exists():
         raise InputError(f"There is no file {path}. Check the path: it takes a model's file or the folder of a run.")
+    check_ordinary(path)
 
 
 def the_run(given: Path | None) -> Run:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.data.examples import Examples
 from pipeline.errors import InputError
+from pipeline.files import check_ordinary
 from pipeline.recipe import Data, TargetKind
 
 SPLITS = ("train", "calibration", "validation", "test")
@@ -58,4 +59,5 @@ def required_path(data: Data, what: str) -> Path:
         raise InputError(f"data.source '{data.source}' needs {what}: `--set data.path=…`.")
     if not data.path.exists():
         raise InputError(f"data.path: there is no '{data.path}'. Give {what}: `--set data.path=…`.")
+    check_ordinary(data.path)
     return data.path

@@ -27,6 +27,14 @@ class Finding:
     evidence: dict[str, Any] = field(default_factory=dict)
     """The numbers behind the message; JSON values only. Shares are fractions, 0..1."""
 
+    @property
+    def sentences(self) -> str:
+        """What is so, what it does and what to do, in one paragraph."""
+        return f"{self.message} {self.effect} {self.remedy}"
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.sentences}"
+
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

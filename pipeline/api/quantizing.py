@@ -96,7 +96,7 @@ class Quantized:
             lines.append(f"calibration: {self.settings}{why}")
         if self.measured is not None and self.measured.compared is not None:
             lines.append(_shown(self.measured, self.measured.compared))
-        lines += [_sentence(finding) for finding in self.findings]
+        lines += map(str, self.findings)
         return "\n".join(lines)
 
 
@@ -172,7 +172,7 @@ def quantize(
             measured, findings = _judged(imported.content, written, format, examples, judged, track)
     _audit(written, format, io, section.keep, content)
     for finding in findings:
-        warnings.warn(f"The {format} model is far from the float one. {_sentence(finding)}", stacklevel=2)
+        warnings.warn(f"The {format} model is far from the float one. {finding}", stacklevel=2)
     return Quantized(written, format, f"{source.name}_{format}", content, how, choice, ranges, measured, findings)
 
 
@@ -204,10 +204,6 @@ def _shown(measured: Evaluation, compared: Comparison) -> str:
         f"against float: {100 * compared.agreement:.1f} % agreement, {noise}{metric}, on {compared.n} of the "
         "calibration examples"
     )
-
-
-def _sentence(finding: Finding) -> str:
-    return f"{finding.check}: {finding.message} {finding.effect} {finding.remedy}"
 
 
 def _audit(written: bytes, format: Format, io: IoType, keep: Sequence[Keep], float_content: bytes) -> None:

@@ -65,7 +65,7 @@ def bundle(
     else:
         _print(made)
     for finding in [] if found.recipe is None else examine_labels(found.model, found.recipe, bar):
-        show.say(f"WARNING: {finding.check}: {finding.message} {finding.effect} {finding.remedy}")
+        show.say(f"WARNING: {finding}")
 
 
 def _print(made: Bundle) -> None:

@@ -63,7 +63,7 @@ class Judgement:
                 f"{name} is far from the {self.against} model: {100 * compared.agreement:.1f} % agreement, "
                 f"{compared.sqnr_db:.1f} dB"
             )
-        return [*weak, *(f"{one.check}: {one.message} {one.effect} {one.remedy}" for one in self.findings)]
+        return [*weak, *map(str, self.findings)]
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -22,14 +22,9 @@ from pathlib import Path
 
 import yaml
 
-RECIPE = {
-    "name": "killed",
-    "model": {"function": "tests.tiny_keras:model"},
-    "data": {"source": "digits", "preprocess": {"scale": "0..1"}, "calibration": 20, "limit": 120},
-    "train": {"epochs": 2, "learning_rate": 0.01},
-    "qat": {"epochs": 1},
-    "benchmark": {"runs": 3, "warmup": 1},
-}
+from tests.conftest import TINY
+
+RECIPE = {**TINY, "name": "killed", "train": {"epochs": 2, "learning_rate": 0.01}}
 SAME = ("float.tflite", "qat.tflite", "prepared.tflite", "int8.tflite", "ranges.json", "labels.txt")
 """What a run makes the same every time."""
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}

@@ -36,7 +36,7 @@ def notes(results: Sequence[ProfileResult]) -> Iterator[str]:
     same: dict[str, list[str]] = {}
     for result in results:
         for finding in result.findings:
-            line = f"{finding.severity}: {finding.message} {finding.effect} {finding.remedy}"
+            line = f"{finding.severity}: {finding.sentences}"
             same.setdefault(line, []).append(result.profile)
         for reason in result.undone:
             same.setdefault(f"not done: {reason}", []).append(result.profile)

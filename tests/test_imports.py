@@ -14,11 +14,13 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
+        "boxes",
         "errors",
         "files",
         "finding",
         "foreign_files",
         "importing",
+        "placement",
         "progress",
         "supervision",
         "tensors",

@@ -81,6 +81,8 @@ def test_a_box_target_and_outputs_that_say_nothing() -> None:
     assert "though 'y' holds boxes" in found.reason
     with pytest.raises(InputError, match="cannot be told from their shapes"):
         resolved("detection", tensor("y", 84, 9))
+    ssd = tensor("boxes", 1917, 4), tensor("scores", 1917, 4)
+    assert "1917 boxes, 1917 scores for 510 anchors" in resolved("auto", *ssd).reason
 
 
 def test_options_are_checked_like_those_of_other_tasks() -> None:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pipeline.errors import InputError
 from pipeline.placement import Placement
+from pipeline.tasks.drawable import Drawable, PointsAnswer
 from pipeline.tasks.single_output import SingleOutputTask, check_count, check_numbers, without_ones
 from pipeline.tasks.spatial_targets import placements_of, without_placements
 from pipeline.tasks.task import LossName, Metric
@@ -187,6 +188,12 @@ class Keypoints(SingleOutputTask):
 
     def before_activation(self) -> Keypoints:
         return replace(self)  # heat maps keep their order; coordinates end in a sigmoid seldom
+
+    def drawn_outputs(self, outputs: Tensors) -> list[Drawable]:
+        return [PointsAnswer(own, np.ones(len(own), np.bool_)) for own in self.answer(self._read(outputs))]
+
+    def drawn_targets(self, targets: Tensors) -> list[Drawable]:
+        return [PointsAnswer(own[:, :2], own[:, 2] > 0) for own in self._wanted(targets)]
 
     def training_targets(self, targets: Tensors) -> dict[str, NDArray[Any]]:
         """Coordinates as the output has them with 1 behind them where a point is known, [B, K, 3]; of heat maps a

@@ -13,6 +13,7 @@ from pydantic import Field
 from pipeline.boxes import IGNORED
 from pipeline.errors import InputError
 from pipeline.tasks.class_scores import Scores
+from pipeline.tasks.drawable import Drawable, MaskAnswer
 from pipeline.tasks.map_resize import bilinear, nearest
 from pipeline.tasks.single_output import SingleOutputTask, check_count, check_numbers
 from pipeline.tasks.task import LossName, Metric
@@ -178,6 +179,12 @@ class Segmentation(SingleOutputTask):
 
     def before_activation(self) -> Segmentation:
         return replace(self, scores="logits")
+
+    def drawn_outputs(self, outputs: Tensors) -> list[Drawable]:
+        return [MaskAnswer(self.answer(values)) for values in self._read(outputs)]
+
+    def drawn_targets(self, targets: Tensors) -> list[Drawable]:
+        return [MaskAnswer(mask) for mask in self._masks(targets)]
 
     @property
     def losses(self) -> dict[str, LossName]:

@@ -112,3 +112,12 @@ def test_what_is_refused() -> None:
         made(4, 2, sigmas=(1.0, 2.0)).check(model(tensor("y", 4, 2)), target)
     with pytest.raises(InputError, match=r"data\.targets\.p\.kind=points"):
         TASK.check(model(TASK.output), {"p": tensor("p", 4, 2)})
+
+
+def test_points_are_drawn_where_they_are_known() -> None:
+    [label] = TASK.drawn_targets({"p": POINTS})
+    assert np.array_equal(label.points, POINTS[0, :, :2])
+    assert label.visible.tolist() == [True, True, True, False]
+    [drawn] = made(4, 2, order="xy").drawn_outputs({"y": POINTS[..., :2]})
+    assert np.array_equal(drawn.points, POINTS[0, :, 1::-1])
+    assert drawn.visible.all()

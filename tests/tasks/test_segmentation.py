@@ -128,3 +128,10 @@ def test_what_is_refused() -> None:
         TASK.statistics(scores(SAID, 3), {"m": np.where(MASK == 255, 3, MASK)})
     with pytest.raises(InputError, match=r"the classes 0 to 2 apart"):
         TASK.training_targets({"m": np.where(MASK == 255, 3, MASK)})
+
+
+def test_masks_are_drawn_as_they_are_answered_and_labelled() -> None:
+    [drawn] = TASK.drawn_outputs(scores(SAID, 3))
+    assert np.array_equal(drawn.classes, SAID[0])
+    [label] = TASK.drawn_targets({"m": MASK})
+    assert np.array_equal(label.classes, MASK[0])

@@ -72,8 +72,18 @@ class PrecisionCurves:
         Args:
             counts: How often each image is in it, [N].
         """
+        mean: NDArray[np.float64] = self.precision(counts).mean(axis=-1)
+        return mean
+
+    def precision(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of a sample, at the recalls 0, 0.01, … 1 or beyond, [classes, thresholds, 101]; NaN of a class without
+        objects.
+
+        Args:
+            counts: How often each image is in it, [N].
+        """
         objects = counts @ self._objects
-        found = np.full((len(self.classes), self._count), np.nan)
+        found = np.full((len(self.classes), self._count, len(RECALLS)), np.nan)
         found[objects > 0] = 0.0
         if not len(self._right):
             return found
@@ -92,8 +102,7 @@ class PrecisionCurves:
         between = np.maximum.reduceat(precision, np.minimum(reached, self._right_ends[:, None]).reshape(-1))
         steps = np.where(inside, between.reshape(reached.shape), 0.0)
         highest = np.maximum.accumulate(steps[:, ::-1], axis=1)
-        mean = highest.mean(axis=1).reshape(found.shape)
-        return np.where(np.isnan(found), np.nan, mean)
+        return np.where(np.isnan(found), np.nan, highest[:, ::-1].reshape(found.shape))
 
     def mean(self, counts: NDArray[np.int64]) -> float:
         """Of all classes that have objects and all thresholds; NaN where none has."""

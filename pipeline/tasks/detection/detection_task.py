@@ -18,6 +18,7 @@ from pipeline.tasks.detection.box_coding import overlaps
 from pipeline.tasks.detection.candidates import Detections, detect
 from pipeline.tasks.detection.coco_matching import MOST, ImageMatches, match
 from pipeline.tasks.detection.decoder import Decoder
+from pipeline.tasks.drawable import BoxesAnswer, Drawable
 from pipeline.tasks.single_output import check_count, check_numbers, find
 from pipeline.tasks.spatial_targets import placements_of, without_placements
 from pipeline.tasks.task import Endings, LossName, Metric, Task
@@ -200,6 +201,24 @@ class Detection(Task):
         boxes = np.asarray(find(self.target, there, "the task 'detection'", "target"))
         self._check_classes(boxes, self.target or next(iter(there)))
         return dict(self.decoder.training_targets(boxes))
+
+    def drawn_outputs(self, outputs: Tensors) -> list[Drawable]:
+        return [BoxesAnswer(found.boxes, found.classes, found.scores) for found in self.answers(outputs)]
+
+    def drawn_targets(self, targets: Tensors) -> list[Drawable]:
+        rows = np.asarray(find(self.target, without_placements(targets), "the task 'detection'", "target"))
+        objects = [row[row[:, CLASS] >= 0] for row in rows]
+        return [BoxesAnswer(own[:, : X_MAX + 1], own[:, CLASS].astype(np.int64)) for own in objects]
+
+    def curves(self, statistics: Mapping[str, NDArray[Any]]) -> dict[int, dict[str, NDArray[np.float64]]]:
+        """At an overlap of 0.5."""
+        found: dict[int, dict[str, NDArray[np.float64]]] = {}
+        for model, images in statistics.items():
+            curves = PrecisionCurves(list(images), thresholds=_THRESHOLDS["ap50"])
+            precision = curves.precision(np.ones(len(images), np.int64))[:, 0]
+            for number, own in zip(curves.classes.tolist(), precision, strict=True):
+                found.setdefault(int(number), {})[model] = own
+        return found
 
     def describe(self) -> dict[str, Any]:
         shown = ("target", "score_threshold", "lowest_score", "iou_threshold", "max_boxes", "metric", "loss")

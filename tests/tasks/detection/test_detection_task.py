@@ -162,3 +162,27 @@ def test_before_the_activation() -> None:
         assert len(one)
         np.testing.assert_array_equal(one.classes, two.classes)
         np.testing.assert_allclose(one.scores, two.scores, rtol=1e-5)
+
+
+def test_boxes_are_drawn_that_are_answered_and_that_are_labelled() -> None:
+    [drawn, nothing] = TASK.drawn_outputs(answers([(TWO, 1, 0.5), (ONE, 0, 0.9), (ONE, 2, 0.02)], []))
+    assert drawn.classes.tolist() == [0, 1]
+    assert drawn.boxes == pytest.approx(np.array([ONE, TWO]))
+    assert drawn.scores == pytest.approx(np.array([0.9, 0.5]))
+    assert len(nothing.boxes) == 0
+    [label] = TASK.drawn_targets({"y": objects([(ONE, 2, CROWD)])})
+    assert label.boxes == pytest.approx(np.array([ONE]))
+    assert label.classes.tolist() == [2]
+    assert label.scores is None
+
+
+def test_precision_over_recall_is_at_half_an_overlap_for_each_class_and_model() -> None:
+    shifted = [0.1, 0.13, 0.3, 0.33]  # overlaps ONE by 0.74: right at 0.5, wrong at 0.75
+    y = objects([(ONE, 0, 0)], [(ONE, 0, 0), (TWO, 1, 0)])
+    half = TASK.statistics(answers([(shifted, 0, 0.9)], [(TWO, 0, 0.8)]), {"y": y})
+    none = TASK.statistics(answers([], []), {"y": y})
+    curves = TASK.curves({"float": half, "int8": none})
+    assert sorted(curves) == [0, 1]
+    assert curves[0]["float"].tolist() == [1.0] * 51 + [0.0] * 50
+    assert not curves[0]["int8"].any()
+    assert not curves[1]["float"].any()

@@ -35,6 +35,10 @@ def evaluate(
     threads: Annotated[int, typer.Option("--threads", min=1, max=1024)] = 2,
     batch: Annotated[int, typer.Option("--batch", min=1, max=10**6, help="Examples in one call of the model.")] = 8,
     xnnpack: Annotated[bool, typer.Option("--xnnpack/--no-xnnpack")] = True,
+    pictures: Annotated[
+        Path | None,
+        typer.Option("--pictures", metavar="FOLDER", help="Draw the examples that come out worst, and confusions."),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """The task's metrics, agreement with a reference and the paired difference with its 95 % interval.
@@ -42,6 +46,7 @@ def evaluate(
     Without labels, or with --set task=fidelity, how near models are to --reference.
 
     Example: pipeline evaluate runs/mobilenet/int8.tflite --reference runs/mobilenet/float.tflite
+    Example: pipeline evaluate runs/mobilenet/int8.tflite runs/mobilenet/float.tflite --pictures pictures
     Example: pipeline evaluate model.tflite --data data.npz --reference float.tflite
     """
     from pipeline.cli import show
@@ -59,6 +64,7 @@ def evaluate(
         threads=threads,
         batch=batch,
         xnnpack=xnnpack,
+        pictures=pictures,
         track=bar,
         say=show.say,
     )

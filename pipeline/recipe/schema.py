@@ -40,8 +40,9 @@ Strategy = Literal["none", "mirrored", "multi_worker"]
 """How training is spread: not at all, over this machine's devices, over the processes that TF_CONFIG names."""
 
 LossName = Literal[
-    "categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber", "cosine", "ctc", "triplet", "as_compiled"
-]
+    "categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber", "cosine", "ctc", "triplet", "as_compiled",
+    "focal", "heatmap_focal", "smooth_l1", "giou", "masked_l1", "dice", "dice_crossentropy",
+]  # fmt: skip
 """A loss by name, without TensorFlow; `pipeline.training.losses` makes Keras's of it. `as_compiled`: the model's own,
 of the file it was compiled in."""
 

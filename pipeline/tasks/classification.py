@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
-from pipeline.tasks.class_scores import Scores, class_scores, same_class, top_k_hits
+from pipeline.tasks.class_scores import Scores, class_scores, same_class, softmax, top_k_hits
+from pipeline.tasks.drawable import ClassAnswer, Drawable
 from pipeline.tasks.single_output import SingleOutputTask, check_count, check_numbers, without_ones
 from pipeline.tasks.task import LossName, Metric
 from pipeline.tensors import OPEN, Tensors, TensorSpec, show_shape
@@ -90,6 +91,15 @@ class Classification(SingleOutputTask):
 
     def before_activation(self) -> Classification:
         return replace(self, scores="logits")
+
+    def drawn_outputs(self, outputs: Tensors) -> list[Drawable]:
+        scores = class_scores(self._read(outputs), self.scores)
+        shares = softmax(scores) if self.scores == "logits" else scores
+        return [ClassAnswer(int(row.argmax()), float(share.max())) for row, share in zip(scores, shares, strict=True)]
+
+    def drawn_targets(self, targets: Tensors) -> list[Drawable]:
+        given = self._read_target(targets)
+        return [ClassAnswer(int(index)) for index in class_numbers(given, len(given), self.classes, self.output.name)]
 
     @property
     def losses(self) -> dict[str, LossName]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.tasks.drawable import Drawable
 from pipeline.tasks.task import LossName, Metric, Task
 from pipeline.tensors import Batch, Signature, Tensors, TensorSpec
 
@@ -101,6 +102,13 @@ class SeveralOutputs(Task):
             if task.losses
             for output, values in task.training_targets(targets).items()
         }
+
+    def drawn_outputs(self, outputs: Tensors) -> list[Drawable]:
+        """Of the first output that can be drawn."""
+        return next((drawn for task in self.tasks.values() if (drawn := task.drawn_outputs(outputs))), [])
+
+    def drawn_targets(self, targets: Tensors) -> list[Drawable]:
+        return next((drawn for task in self.tasks.values() if (drawn := task.drawn_targets(targets))), [])
 
     def describe(self) -> dict[str, Any]:
         weights = {output: {"weight": weight} for output, weight in self.weights.items()}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.recipe import LossName
+from pipeline.tasks.drawable import Drawable
 from pipeline.tensors import Batch, Signature, Tensors, TensorSpec
 
 __all__ = ["Endings", "LossName", "Metric", "Task"]
@@ -173,6 +174,22 @@ class Task(ABC):
         Returns:
             [B, …]: one-hot classes or values as float32; class numbers as int32 for `triplet` and `ctc` (there padded
             with −1).
+        """
+        return {}
+
+    def drawn_outputs(self, outputs: Tensors) -> list[Drawable]:
+        """What can be drawn of the answers to B images, one each; empty where there is nothing to draw."""
+        return []
+
+    def drawn_targets(self, targets: Tensors) -> list[Drawable]:
+        """The same for what the examples are labelled with, as `targets_of` gives it."""
+        return []
+
+    def curves(self, statistics: Mapping[str, NDArray[Any]]) -> dict[int, dict[str, NDArray[np.float64]]]:
+        """By class and model, precision at the recalls 0, 0.01, … 1, [101]; empty where nothing is found or missed.
+
+        Args:
+            statistics: Finalized, of the same examples, by model.
         """
         return {}
 

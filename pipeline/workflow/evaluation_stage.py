@@ -42,6 +42,7 @@ def evaluate_files(
     threads: int = 2,
     batch: int = 8,
     xnnpack: bool = True,
+    pictures: Path | None = None,
     track: Track = quiet,
     say: Callable[[str], None] = silent,
 ) -> FilesEvaluation:
@@ -57,6 +58,7 @@ def evaluate_files(
         threads: Models that run at the same time.
         batch: Examples in one call of a model.
         xnnpack: Whether XNNPACK computes.
+        pictures: A folder for pictures of the answers, as `pictures.save` draws them.
         track: Follows the pass over the data.
         say: Told the task, and what could not be read.
 
@@ -98,6 +100,18 @@ def evaluate_files(
     )
     if dataset.skipped:
         say(f"{len(dataset.skipped)} examples could not be read and were left out: {', '.join(dataset.skipped)}")
+    if pictures is not None:
+        from pipeline.tflite.kernels import Kernels, open_runner
+        from pipeline.workflow.pictures import save
+
+        kernels: Kernels = "xnnpack" if xnnpack else "builtin"
+        first = sorted(files, key=lambda name: name != against)
+        called = {name: files[name].stem if name == against else name for name in first}
+        if len(set(called.values())) < len(called):
+            called = {name: name for name in first}
+        runners = {called[name]: open_runner(files[name], kernels, batch, threads=threads) for name in first}
+        for path in save(runners, dataset, split, resolved.task, pictures, track=track):
+            say(f"wrote {path}")
     blocks = {name: result.to_json() for name, result in results.items()}
     return FilesEvaluation(blocks, {name: blocks[name] for name in shown}, against, task_json(resolved))
 

@@ -171,6 +171,14 @@ def test_evaluate_shows_the_tasks_metrics_and_says_what_it_took(call: Call, mode
     assert "vs reference in points" in shown.out
 
 
+def test_evaluate_draws_pictures(call: Call, model: Path, tmp_path: Path, capsys: Captured) -> None:
+    other = model.with_stem("other")
+    other.write_bytes(model.read_bytes())
+    assert call("evaluate", model, "--reference", other, *DATA, "--pictures", tmp_path / "drawn") == 0
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["confusion.png", "worst.png"]
+    assert "worst.png" in capsys.readouterr().err
+
+
 def test_evaluate_an_autoencoder(call: Call, model: Path, capsys: Captured) -> None:
     model.write_bytes(tiny_models.same_again(8, 8, 1))
     assert call("evaluate", model, *DATA, "--json") == 0

@@ -60,7 +60,7 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
             f"data.labels has {len(names)} names and the masks {len(native)} classes: {', '.join(native[:10])}."
         )
     reader = MaskFiles(tuple(colours.values()), section.ignore, tuple(layers))
-    targets = {split: _Masks(reader, pairs) for split, pairs in found.items()}
+    targets = {split: Masks(reader, pairs) for split, pairs in found.items()}
     for masks in targets.values():
         masks.check_sizes()
     return source_of_files(
@@ -74,8 +74,8 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     )
 
 
-class _Masks:
-    """A split's.
+class Masks:
+    """A split's, each read when it is needed.
 
     Args:
         reader: Reads one image's.

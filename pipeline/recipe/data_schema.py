@@ -203,6 +203,9 @@ class Target(_Named):
             raise ValueError("copy_of stands alone: the target is what the input is")
         if self.standardize and self.kind not in (None, "value"):
             raise ValueError(f"standardize is for values, not for kind: {self.kind}")
+        colours = list((self.colours or {}).values())
+        if len({*colours, self.ignore}) < len(colours) + 1:
+            raise ValueError("colours: every class, and ignore, needs a colour of its own")
         return self
 
 

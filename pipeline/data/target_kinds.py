@@ -10,9 +10,10 @@ import numpy as np
 from pipeline.data.columns import ArrayColumn, SequenceColumn
 from pipeline.data.examples import Column, Labels
 from pipeline.data.labels import Where, class_indices, name_classes
+from pipeline.data.read_located import StoredBoxes, StoredMasks, read_boxes, read_mask, read_points
 from pipeline.data.sources.source import KnownTarget
 from pipeline.errors import InputError
-from pipeline.recipe import Target, TargetKind
+from pipeline.recipe import LOCATED, Target, TargetKind
 from pipeline.tensors import Array
 
 _MOST_GENERAL: tuple[TargetKind, ...] = ("value", "sequence", "multilabel", "class")
@@ -24,7 +25,7 @@ def read_target(
     section: Target,
     known: KnownTarget | None,
     given: tuple[str, ...] | None,
-) -> tuple[KnownTarget, dict[str, Column]]:
+) -> tuple[KnownTarget, dict[str, Column], tuple[str, ...]]:
     """One target of every split.
 
     Args:
@@ -36,23 +37,64 @@ def read_target(
 
     Returns:
         What is known of it now, and split → its column: int64 scalars for classes, int64 rows for several labels and
-        sequences, numbers as they are stored for values.
+        sequences, numbers as they are stored for values, what lies in images in its pixels. And what should be told, a
+        sentence each.
 
     Raises:
         InputError: it is not of the kind that the recipe or the source says, naming the example.
     """
+    told = section.kind or (known.kind if known is not None else None)
+    _check_located(name, stored, told)
+    _check_options(name, section, told)
+    if told == "boxes":
+        return read_boxes(name, stored, section, known, given)
+    if told == "mask":
+        return read_mask(name, stored, section, known, given)
+    if told == "points":
+        return read_points(name, stored, known, given)
     arrays = {split: _as_stored(y, name, where) for split, (y, where) in stored.items()}
-    kind = section.kind or (known.kind if known is not None else None) or _kind(arrays)
+    kind = told or _kind(arrays)
     wheres = {split: where for split, (_, where) in stored.items()}
     if kind == "class":
-        return _classes(name, arrays, wheres, known, given)
+        return *_classes(name, arrays, wheres, known, given), ()
     if kind == "value":
-        return KnownTarget(kind), {split: _values(y, name, wheres[split]) for split, y in arrays.items()}
+        return KnownTarget(kind), {split: _values(y, name, wheres[split]) for split, y in arrays.items()}, ()
     rows = {split: _rows(y, name, wheres[split], kind) for split, y in arrays.items()}
     same = kind == "multilabel"
     padded = {split: np.asarray(row) for split, row in rows.items()} if same else _padded(rows, section.padding)
     columns: dict[str, Column] = {split: ArrayColumn(row, f"{name}_{split}") for split, row in padded.items()}
-    return KnownTarget(kind), columns
+    return KnownTarget(kind), columns, ()
+
+
+_OPTIONS: Mapping[str, TargetKind] = {
+    "invalid": "boxes",
+    "min_visible": "boxes",
+    "ignore": "mask",
+    "colours": "mask",
+    "flip_pairs": "points",
+    "padding": "sequence",
+}
+"""What a target's section says of one kind alone."""
+
+
+def _check_options(name: str, section: Target, kind: TargetKind | None) -> None:
+    """See that nothing is asked for which the kind has no use for."""
+    for option, of in _OPTIONS.items():
+        if kind in LOCATED and kind != of and option in section.model_fields_set:
+            raise InputError(
+                f"data.targets.{name}.{option} is for the kind {of}, and this target is of {kind}. Remove it."
+            )
+
+
+def _check_located(name: str, stored: Mapping[str, tuple[Any, Where]], kind: TargetKind | None) -> None:
+    """See that what a source read as boxes or masks is taken for that."""
+    for y, _ in stored.values():
+        is_kind = "boxes" if isinstance(y, StoredBoxes) else "mask" if isinstance(y, StoredMasks) else None
+        if is_kind is not None and kind not in (None, is_kind):
+            raise InputError(
+                f"data.targets.{name}.kind is {kind}, and the source has {is_kind}. Set it to {is_kind}, or leave it "
+                "out."
+            )
 
 
 def _as_stored(y: Any, name: str, where: Where) -> Array | list[Array] | Column:

@@ -64,7 +64,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     if close:
         return f" Did you mean '{close[0]}'?"
-    return f" Known: {', '.join(names)}." if 0 < len(names) <= 20 else ""
+    return f" Known: {', '.join(names)}." if 0 < len(names) <= 30 else ""
 
 
 def one_line(text: object, most: int | None = None) -> str:

@@ -227,6 +227,10 @@ class Augment(Section):
         return bool(self.flip or self.shift or self.scale or self.colour)
 
 
+_SOURCE_OF = {".csv": "csv", ".npz": "npz", ".npy": "npz", ".json": "coco", ".yaml": "yolo", ".yml": "yolo"}
+"""What a file of data is read as, by its suffix."""
+
+
 class Data(Section):
     """Where the examples are and how they are split."""
 
@@ -283,7 +287,7 @@ class Data(Section):
         path = content.get("path") if isinstance(content, Mapping) else None
         if path is None or "source" in content:
             return content
-        kind = {".csv": "csv", ".npz": "npz", ".npy": "npz"}.get(Path(str(path)).suffix.lower(), "folder")
+        kind = _SOURCE_OF.get(Path(str(path)).suffix.lower(), "folder")
         return {**content, "source": kind}
 
     @model_validator(mode="after")

@@ -220,6 +220,11 @@ class Augment(Section):
     colour: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Brightness, contrast and saturation, each by a factor of 1 ± up to this."
     )
+    fill: Literal["edge", "mean"] = Field(
+        "edge",
+        description="What comes in where shift and scale leave room: the edge again, or the image's mean colour, which "
+        "draws no objects out that a detector has to find.",
+    )
 
     @property
     def changes(self) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,18 @@ def test_a_scale_grows_and_shrinks_by_up_to_its_factor_and_shows_another_part_ea
         else:  # nothing goes out
             assert min(placed.top, placed.left) >= -1e-9
             assert max(placed.bottom, placed.right) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("augment", [Augment(shift=0.3, fill="mean"), Augment(scale=1, shift=0.2, fill="mean")])
+def test_what_comes_in_is_the_mean_where_that_is_asked_for_and_counts_for_nothing_in_a_mask(augment):
+    mask = np.ones((10, 10), np.int32)
+    draw = changes(augment, np.random.default_rng(0))
+    for _ in range(50):
+        change = draw()
+        moved, shown = change.image(IMAGE), change.mask(mask) == 1
+        assert (moved[~shown] == IMAGE.mean()).all()
+        edge = replace(change, fill="edge").image(IMAGE)
+        np.testing.assert_array_equal(moved[shown], edge[shown])
 
 
 def test_a_zoomed_image_keeps_its_type_and_range():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pipeline import recipe
 from pipeline.errors import InputError, did_you_mean
@@ -16,10 +16,11 @@ from pipeline.models.backend import tf, tf_keras
 from pipeline.models.keras_signature import endings_of
 from pipeline.tasks.task import Task
 from pipeline.tflite.endings import Ending
+from pipeline.training import dense_losses
 
 Loss = Callable[[Any, Any], Any]
 
-SMALLEST = 1e-7
+SMALLEST = dense_losses.SMALLEST
 """Probabilities are kept this far from 0, whose logarithm is none."""
 TRIPLET_MARGIN = 0.2
 """Of FaceNet (Schroff et al. 2015, https://arxiv.org/abs/1503.03832), on embeddings of length 1."""
@@ -106,6 +107,13 @@ def of_name(name: recipe.LossName, ending: Ending, smoothing: float = 0.0) -> Lo
         return lambda targets, found: ctc(targets, found, ending)
     if name == "triplet":
         return batch_hard_triplets
+    if name == "dice_crossentropy":
+        return lambda targets, found: dense_losses.dice_crossentropy(targets, found, ending, smoothing)
+    if name in ("focal", "heatmap_focal", "dice"):
+        of_shares = getattr(dense_losses, name)
+        return lambda targets, found: of_shares(targets, found, ending)
+    if name in ("smooth_l1", "masked_l1", "giou"):
+        return cast(Loss, getattr(dense_losses, name))
     function = getattr(tf_keras.losses, {"mse": "mean_squared_error", "mae": "mean_absolute_error"}.get(name, name))
     return lambda targets, found: function(targets, found)
 

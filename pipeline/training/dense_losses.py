@@ -1,0 +1,166 @@
+"""Losses of detectors and segmenters: over anchors, heat maps, and the pixels of a mask.
+
+Each gives a value an image, [B]: sums over an image's anchors or cells in shares of how many of them hold an object (1
+where none does), so that an image with many objects counts no more than one with a few.
+
+What is regressed has a target with one value more than the output, its weight: 0 where there is nothing to answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.models.backend import tf
+from pipeline.tflite.endings import Ending
+
+SMALLEST = 1e-7
+"""Probabilities are kept this far from 0 and 1, whose logarithms are none."""
+FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
+HEATMAP_ALPHA, HEATMAP_BETA = 2.0, 4.0
+SMOOTH = 1.0
+"""Pixels added to both sides of a class's Dice, so that a class that is nowhere, and found nowhere, counts as right."""
+VARIANCES = (0.1, 0.1, 0.2, 0.2)
+"""Of encoded boxes: SSD's (Liu et al. 2016), of centre and size."""
+
+
+def focal(targets: Any, found: Any, ending: Ending) -> Any:
+    """T. Lin et al., Focal Loss for Dense Object Detection, 2017, https://arxiv.org/abs/1708.02002.
+
+    Args:
+        targets: [B, …, C], 0 or 1; negative: ignored.
+        found: Probabilities of a sigmoid, or logits.
+        ending: Of the model.
+    """
+    logits = _logits(found, ending)
+    right = tf.cast(targets > 0, logits.dtype)
+    share = tf.sigmoid(logits)
+    missing = tf.where(right > 0, 1 - share, share)
+    balance = tf.where(right > 0, FOCAL_ALPHA, 1 - FOCAL_ALPHA)
+    loss = balance * missing**FOCAL_GAMMA * tf.nn.sigmoid_cross_entropy_with_logits(right, logits)
+    return _over_image(tf.where(targets >= 0, loss, 0.0)) / _positives(tf.reduce_max(right, axis=-1))
+
+
+def heatmap_focal(targets: Any, found: Any, ending: Ending) -> Any:
+    """The focal loss of centres: H. Law, J. Deng, CornerNet, 2018, https://arxiv.org/abs/1808.01244, equation 1.
+
+    Args:
+        targets: [B, h, w, C]: 1 in the cell of a centre, a Gaussian's value around it; negative: ignored.
+        found: Probabilities of a sigmoid, or logits.
+        ending: Of the model.
+    """
+    logits = _logits(found, ending)
+    share = tf.sigmoid(logits)
+    centre = targets >= 1
+    hit = (1 - share) ** HEATMAP_ALPHA * tf.nn.softplus(-logits)
+    near = tf.clip_by_value(1 - targets, 0.0, 1.0) ** HEATMAP_BETA
+    other = near * share**HEATMAP_ALPHA * tf.nn.softplus(logits)
+    loss = tf.where(targets >= 0, tf.where(centre, hit, other), 0.0)
+    return _over_image(loss) / _positives(tf.cast(centre, loss.dtype))
+
+
+def smooth_l1(targets: Any, found: Any) -> Any:
+    """Fast R-CNN's (Girshick 2015, https://arxiv.org/abs/1504.08083): d²/2 within 1, |d| − ½ outside.
+
+    Args:
+        targets: [B, …, D + 1], the weight last; [B, …, D] where all count.
+        found: [B, …, D].
+    """
+    values, weights = _weighted(targets, found)
+    apart = tf.abs(found - values)
+    loss = tf.where(apart < 1, apart**2 / 2, apart - 0.5)
+    return _over_image(tf.reduce_sum(loss, axis=-1) * weights) / _positives(weights)
+
+
+def masked_l1(targets: Any, found: Any) -> Any:
+    """|d|; as :func:`smooth_l1`."""
+    values, weights = _weighted(targets, found)
+    return _over_image(tf.reduce_sum(tf.abs(found - values), axis=-1) * weights) / _positives(weights)
+
+
+def giou(targets: Any, found: Any) -> Any:
+    """1 − GIoU: H. Rezatofighi et al., 2019, https://arxiv.org/abs/1902.09630.
+
+    An overlap stays what it is where both axes are moved and stretched, so boxes are compared in units of their anchor,
+    which needs not be known.
+
+    Args:
+        targets: [B, A, 5]: encoded against an anchor (t_y, t_x, t_h, t_w), and the weight.
+        found: [B, A, 4], encoded so too.
+    """
+    values, weights = _weighted(targets, found)
+    (top, bottom), (other_top, other_bottom) = _corners(found), _corners(values)
+    own, other = (tf.reduce_prod(b - a, axis=-1) for a, b in ((top, bottom), (other_top, other_bottom)))
+    common = tf.reduce_prod(
+        tf.maximum(tf.minimum(bottom, other_bottom) - tf.maximum(top, other_top), 0.0), axis=-1
+    )
+    union = own + other - common
+    around = tf.reduce_prod(tf.maximum(bottom, other_bottom) - tf.minimum(top, other_top), axis=-1)
+    loss = 1 - (common / union - (around - union) / around)
+    # What holds no object has an arbitrary box, whose loss may be none.
+    return _over_image(tf.where(weights > 0, loss * weights, 0.0)) / _positives(weights)
+
+
+def dice(targets: Any, found: Any, ending: Ending) -> Any:
+    """1 − the mean over the classes of 2·|both| / (|one| + |other|): F. Milletari et al., V-Net, 2016,
+    https://arxiv.org/abs/1606.04797.
+
+    Args:
+        targets: One-hot [B, …, C]; all zeros: ignored.
+        found: Probabilities, or logits of a softmax.
+        ending: Of the model.
+    """
+    counts = _counted(targets)[..., None]
+    shares = (tf.nn.softmax(found) if ending == "none" else found) * counts
+    rest = list(range(1, len(targets.shape) - 1))
+    both = tf.reduce_sum(shares * targets, axis=rest)
+    sizes = tf.reduce_sum(shares + targets, axis=rest)
+    return 1 - tf.reduce_mean((2 * both + SMOOTH) / (sizes + SMOOTH), axis=-1)
+
+
+def dice_crossentropy(targets: Any, found: Any, ending: Ending, smoothing: float = 0.0) -> Any:
+    """:func:`dice` and the mean cross-entropy of the pixels that count (F. Isensee et al., nnU-Net, 2018)."""
+    counts = _counted(targets)
+    classes = tf.cast(tf.shape(targets)[-1], found.dtype)
+    wanted = targets * (1 - smoothing) + smoothing / classes
+    if ending == "none":
+        chances = tf.nn.log_softmax(found)
+    else:
+        chances = tf.math.log(tf.maximum(found, SMALLEST))
+    entropy = -tf.reduce_sum(wanted * chances, axis=-1) * counts
+    return dice(targets, found, ending) + _over_image(entropy) / _positives(counts)
+
+
+def _logits(found: Any, ending: Ending) -> Any:
+    if ending == "none":
+        return found
+    held = tf.clip_by_value(found, SMALLEST, 1 - SMALLEST)
+    return tf.math.log(held) - tf.math.log1p(-held)
+
+
+def _weighted(targets: Any, found: Any) -> tuple[Any, Any]:
+    """The values [B, …, D] and their weights [B, …]."""
+    values = found.shape[-1]
+    if targets.shape[-1] == values:
+        return targets, tf.ones_like(targets[..., 0])
+    return targets[..., :values], targets[..., values]
+
+
+def _corners(encoded: Any) -> tuple[Any, Any]:
+    """(y, x) of the upper left and lower right corners of encoded boxes, in units of the anchor from its centre."""
+    moved, grown = VARIANCES[:2], VARIANCES[2:]
+    centre = encoded[..., :2] * moved
+    half = tf.exp(tf.clip_by_value(encoded[..., 2:] * grown, -10.0, 10.0)) / 2
+    return centre - half, centre + half
+
+
+def _counted(targets: Any) -> Any:
+    """Which pixels are not ignored, [B, …], as 0 or 1."""
+    return tf.cast(tf.reduce_max(targets, axis=-1) > 0, targets.dtype)
+
+
+def _over_image(values: Any) -> Any:
+    return tf.reduce_sum(tf.reshape(values, [tf.shape(values)[0], -1]), axis=-1)
+
+
+def _positives(weights: Any) -> Any:
+    return tf.maximum(_over_image(weights), 1.0)

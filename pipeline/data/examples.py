@@ -82,6 +82,7 @@ class Examples:
         groups: What belongs together by the same number, int64 [N]; None: every example stands alone.
         spans: First step and the step after the last one of each example, int64 [N, 2], where all of them are cut out
             of one time series, in its order.
+        strata: What each split gets its share of where there are no classes, by number, int64 [N].
     """
 
     inputs: Mapping[str, Column]
@@ -89,6 +90,7 @@ class Examples:
     classes: Labels | None = None
     groups: NDArray[np.int64] | None = None
     spans: NDArray[np.int64] | None = None
+    strata: NDArray[np.int64] | None = None
 
     @property
     def labels(self) -> Labels:
@@ -121,7 +123,7 @@ class Examples:
         return Examples(
             {name: _Chosen.of(column, indices) for name, column in self.inputs.items()},
             {name: _Chosen.of(column, indices) for name, column in self.targets.items()},
-            *(None if part is None else part[indices] for part in (self.classes, self.groups, self.spans)),
+            *(None if part is None else part[indices] for part in (self.classes, self.groups, self.spans, self.strata)),
         )
 
     @property

@@ -127,17 +127,24 @@ def name_classes(
     return names
 
 
-def order_classes(found: Iterable[str], given: tuple[str, ...] | None) -> tuple[tuple[str, ...], dict[str, int]]:
+def order_classes(
+    found: Iterable[str], given: tuple[str, ...] | None, *, ordered: bool = False
+) -> tuple[tuple[str, ...], dict[str, int]]:
     """The classes of a source whose labels are names, and the index of each name found.
 
     Without `data.labels` they are numbered in the order of `sorted`, as Keras and torchvision do with
     image folders. With it, the file's order counts if the names found are in it; if none is, its lines rename
     the sorted ones, and there must be as many.
 
+    Args:
+        found: The names, each as often as it is found.
+        given: Those in `data.labels`.
+        ordered: The names found are the classes in the source's own order, which stays instead of being sorted.
+
     Raises:
         InputError: `data.labels` has some of the names only, or another number of them.
     """
-    names = sorted(set(found))
+    names = list(dict.fromkeys(found)) if ordered else sorted(set(found))
     by_name = {name: index for index, name in enumerate(names)}
     if given is None:
         return tuple(names), by_name

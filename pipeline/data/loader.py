@@ -11,12 +11,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.augment import changed
+from pipeline.data.augment import changes
 from pipeline.data.examples import CorruptExampleError, Examples, Labels
 from pipeline.data.image_shapes import shown_change, stored_image
+from pipeline.data.located_columns import boxes_of, classes_there
 from pipeline.data.preparation import Preparation
 from pipeline.data.preprocess import Preprocessor
-from pipeline.data.sources.source import SPLITS, KnownTarget
+from pipeline.data.sources.source import SPLITS, KnownTarget, names_of_classes
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Augment, TargetKind
 from pipeline.tensors import OPEN, Array, Batch, TensorSpec
@@ -78,9 +79,9 @@ class Dataset:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The name of class 0, 1, … of the one target of classes; empty where there is none, or several."""
-        named = [target.class_names for target in self.known.values() if target.kind == "class"]
-        return named[0] if len(named) == 1 else ()
+        """The name of class 0, 1, … of the one target that has classes, be they of the whole image, of boxes or of
+        pixels; empty where there is none, or several."""
+        return names_of_classes(self.known)
 
     @property
     def shape_changes(self) -> list[str]:
@@ -100,18 +101,28 @@ class Dataset:
         return [*self.notes, *(said for name in splits if (said := self._without_examples(name)))]
 
     def _without_examples(self, split: str) -> str:
-        names = self.class_names
-        if not names or split not in self.splits:
+        names, there = self.class_names, self._classes_there(split)
+        if not names or there is None:
             return ""
-        there = set(self.labels(split).tolist())
         missing = [name for index, name in enumerate(names) if index not in there]
         if not missing:
             return ""
         more = ", …" if len(missing) > _NAMED else ""
+        what = "example" if self.splits[split].classes is not None else "box"
         return (
-            f"The {split} split has no example of {len(missing)} of the {len(names)} classes: "
+            f"The {split} split has no {what} of {len(missing)} of the {len(names)} classes: "
             f"{', '.join(missing[:_NAMED])}{more}."
         )
+
+    def _classes_there(self, split: str) -> set[int] | None:
+        """The classes of which a split has something; None: it takes reading all of its examples to know."""
+        if split not in self.splits:
+            return None
+        examples = self.splits[split]
+        if examples.classes is not None:
+            return set(examples.classes.tolist())
+        found = [boxes for column in examples.targets.values() if (boxes := boxes_of(column)) is not None]
+        return classes_there(found[0]) if len(found) == 1 else None
 
     def split(self, name: str) -> Examples:
         """The stored examples of a split.
@@ -177,7 +188,7 @@ class Dataset:
                 is broken (and not to be skipped), or has another shape than the others.
         """
         examples = self.split(split)
-        if augment is not None and not (augment.flip or augment.shift):
+        if augment is not None and not augment.changes:
             augment = None
         if augment is not None and not any(self._is_image(spec, self.preprocessors) for spec in self.inputs.values()):
             shapes = ", ".join(f"'{name}' {list(spec.shape[1:])}" for name, spec in self.inputs.items())
@@ -245,9 +256,10 @@ class Dataset:
         chances: np.random.Generator | None,
     ) -> list[Example]:
         block: list[Example] = []
+        draw = changes(augment, chances) if augment is not None and chances is not None else None
         for index in indices.tolist():
             try:
-                inputs, targets = self.preparation.read(examples, index)
+                inputs, targets = self.preparation.read(examples, index, draw)
             except CorruptExampleError as error:
                 if self.on_corrupt == "fail":
                     raise
@@ -255,10 +267,6 @@ class Dataset:
                 continue
             self._check(inputs, self.inputs, "input", examples, index)
             self._check(targets, self.targets, "target", examples, index)
-            if augment is not None and chances is not None:
-                draws = chances.random(3)
-                inputs = self._changed(inputs, self.inputs, self.preprocessors, augment, draws)
-                targets = self._changed(targets, self.targets, self.target_preprocessors, augment, draws)
             for name, source in self.preparation.copies.items():
                 targets[name] = inputs[source]
             block.append((inputs, targets))
@@ -282,20 +290,6 @@ class Dataset:
         if described == "image":
             return ": set data.preprocess.size to [height, width], and channels if these differ"
         return ": cut or fill the stored examples"
-
-    def _changed(
-        self,
-        tensors: Mapping[str, Array],
-        specs: Mapping[str, TensorSpec],
-        preprocessors: Mapping[str, Preprocessor],
-        augment: Augment,
-        draws: NDArray[np.float64],
-    ) -> dict[str, Array]:
-        """All images of an example, changed alike."""
-        return {
-            name: changed(array, augment, draws) if self._is_image(specs[name], preprocessors) else array
-            for name, array in tensors.items()
-        }
 
     @staticmethod
     def _is_image(spec: TensorSpec, preprocessors: Mapping[str, Preprocessor]) -> bool:

@@ -1,8 +1,9 @@
 """From what a source has to the four splits, none of which shares an example with another.
 
 A split the source has is used as it is. The others are taken out of its training examples by seed, each class in its
-share where there are classes: first the test, then the validation, then the calibration split. Each has a random stream
-of its own, so that another number of calibration examples leaves the test split as it was.
+share where there are classes (of an image with boxes the class that the fewest images have): first the test, then the
+validation, then the calibration split. Each has a random stream of its own, so that another number of calibration
+examples leaves the test split as it was.
 
 Where examples belong together in groups, the test and the validation split get whole groups. Windows of one time series
 are split in its order: the test split is its end, the validation split what comes before, and a window that reaches
@@ -127,8 +128,8 @@ def _held_out(train: Examples, left: Indices, count: int, rng: np.random.Generat
 
 
 def _drawn(train: Examples, left: Indices, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
-    classes = None if train.classes is None else train.classes[left]
-    chosen = left[_chosen(classes, len(left), count, rng)]
+    strata = _strata(train)
+    chosen = left[_chosen(None if strata is None else strata[left], len(left), count, rng)]
     return chosen, np.setdiff1d(left, chosen, assume_unique=True)
 
 
@@ -158,7 +159,11 @@ def _limited(examples: Examples, limit: int, seed: int) -> Examples:
     if len(examples) <= limit:
         return examples
     rng = np.random.default_rng([seed, 3])
-    return examples.subset(_chosen(examples.classes, len(examples), limit, rng))
+    return examples.subset(_chosen(_strata(examples), len(examples), limit, rng))
+
+
+def _strata(examples: Examples) -> Labels | None:
+    return examples.strata if examples.classes is None else examples.classes
 
 
 def _chosen(classes: Labels | None, total: int, count: int, rng: np.random.Generator) -> Indices:

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.data.columns import ArrayColumn, SequenceColumn
 from pipeline.data.examples import Column, Labels
 from pipeline.data.labels import Where, class_indices, name_classes
+from pipeline.data.read_located import StoredBoxes, StoredMasks, read_boxes, read_mask, read_points
 from pipeline.data.sources.source import KnownTarget
 from pipeline.errors import InputError
 from pipeline.recipe import Target, TargetKind
@@ -24,7 +25,7 @@ def read_target(
     section: Target,
     known: KnownTarget | None,
     given: tuple[str, ...] | None,
-) -> tuple[KnownTarget, dict[str, Column]]:
+) -> tuple[KnownTarget, dict[str, Column], tuple[str, ...]]:
     """One target of every split.
 
     Args:
@@ -36,23 +37,43 @@ def read_target(
 
     Returns:
         What is known of it now, and split → its column: int64 scalars for classes, int64 rows for several labels and
-        sequences, numbers as they are stored for values.
+        sequences, numbers as they are stored for values, what lies in images in its pixels. And what should be told, a
+        sentence each.
 
     Raises:
         InputError: it is not of the kind that the recipe or the source says, naming the example.
     """
+    told = section.kind or (known.kind if known is not None else None)
+    _check_located(name, stored, told)
+    if told == "boxes":
+        return read_boxes(name, stored, section, known, given)
+    if told == "mask":
+        return read_mask(name, stored, section, known, given)
+    if told == "points":
+        return read_points(name, stored, known, given)
     arrays = {split: _as_stored(y, name, where) for split, (y, where) in stored.items()}
-    kind = section.kind or (known.kind if known is not None else None) or _kind(arrays)
+    kind = told or _kind(arrays)
     wheres = {split: where for split, (_, where) in stored.items()}
     if kind == "class":
-        return _classes(name, arrays, wheres, known, given)
+        return *_classes(name, arrays, wheres, known, given), ()
     if kind == "value":
-        return KnownTarget(kind), {split: _values(y, name, wheres[split]) for split, y in arrays.items()}
+        return KnownTarget(kind), {split: _values(y, name, wheres[split]) for split, y in arrays.items()}, ()
     rows = {split: _rows(y, name, wheres[split], kind) for split, y in arrays.items()}
     same = kind == "multilabel"
     padded = {split: np.asarray(row) for split, row in rows.items()} if same else _padded(rows, section.padding)
     columns: dict[str, Column] = {split: ArrayColumn(row, f"{name}_{split}") for split, row in padded.items()}
-    return KnownTarget(kind), columns
+    return KnownTarget(kind), columns, ()
+
+
+def _check_located(name: str, stored: Mapping[str, tuple[Any, Where]], kind: TargetKind | None) -> None:
+    """See that what a source read as boxes or masks is taken for that."""
+    for y, _ in stored.values():
+        is_kind = "boxes" if isinstance(y, StoredBoxes) else "mask" if isinstance(y, StoredMasks) else None
+        if is_kind is not None and kind not in (None, is_kind):
+            raise InputError(
+                f"data.targets.{name}.kind is {kind}, and the source has {is_kind}. Set it to {is_kind}, or leave it "
+                "out."
+            )
 
 
 def _as_stored(y: Any, name: str, where: Where) -> Array | list[Array] | Column:

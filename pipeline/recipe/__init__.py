@@ -1,6 +1,17 @@
 """The recipe: one YAML file that says what a run does, checked before anything heavy starts."""
 
-from pipeline.recipe.data_schema import Audio, Augment, Data, Input, Preprocess, SplitBy, Target, TargetKind, Window
+from pipeline.recipe.data_schema import (
+    LOCATED,
+    Audio,
+    Augment,
+    Data,
+    Input,
+    Preprocess,
+    SplitBy,
+    Target,
+    TargetKind,
+    Window,
+)
 from pipeline.recipe.reading import available, find, lay_over, load, parse, search_path
 from pipeline.recipe.schema import (
     MOST_OF_A_NAME,
@@ -26,6 +37,7 @@ from pipeline.recipe.schema import (
 )
 
 __all__ = [
+    "LOCATED",
     "MOST_OF_A_NAME",
     "RUN_NAME",
     "Audio",

@@ -20,8 +20,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """What NumPy, Python and TensorFlow all take."""
 SMALLEST_STD = 1e-6
 
-TargetKind = Literal["class", "value", "multilabel", "sequence"]
-"""What a target says: the index of a class, numbers, a 0/1 for each label, or a row of class indices (padded)."""
+TargetKind = Literal["class", "value", "multilabel", "sequence", "boxes", "mask", "points"]
+"""What a target says: the index of a class, numbers, a 0/1 for each label, a row of class indices (padded); or where
+things are in the image: boxes of classes, the class of each pixel, or named points."""
+LOCATED: tuple[TargetKind, ...] = ("boxes", "mask", "points")
+"""The kinds that go where the image goes."""
+Byte = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Byte, Byte, Byte]
 
 
 class Section(BaseModel):
@@ -36,8 +41,9 @@ class Preprocess(Section):
     size: tuple[Side, Side] | None = Field(None, description="[height, width]; as stored by default.")
     resize: Literal["nearest", "bilinear", "bicubic", "lanczos", "area"] = "bilinear"
     fit: Literal["stretch", "crop", "pad"] = Field(
-        "stretch", description="What keeps the target's shape: stretch, centre crop, or pad with black."
+        "stretch", description="What keeps the target's shape: stretch, centre crop, or pad (letterbox)."
     )
+    padding: Byte = Field(0, description="The grey that fit: pad fills up with: 0 is black, 114 is YOLO's.")
     channels: Literal[1, 3] | None = Field(None, description="Grey to RGB or back; as stored by default.")
     scale: Literal["-1..1", "0..1", "raw", "mean_std"] = Field(
         "raw", description="x/127.5 − 1, x/255, x, or (x − mean)/std with mean and std in stored units."
@@ -49,6 +55,8 @@ class Preprocess(Section):
     def _mean_and_std(self) -> Preprocess:
         if (self.scale == "mean_std") != (self.mean is not None and self.std is not None):
             raise ValueError("mean and std go with scale: mean_std, and it needs both")
+        if self.padding and self.fit != "pad":
+            raise ValueError(f"padding goes with fit: pad, and this is fit: {self.fit}")
         if self.std is not None and any(value < SMALLEST_STD for value in self.std):
             raise ValueError(f"std must be at least {SMALLEST_STD:g}: what is divided by less leaves float32")
         return self
@@ -164,11 +172,29 @@ class Target(_Named):
     kind: TargetKind | None = Field(
         None,
         description="class: an index or a name; value: numbers of any shape; multilabel: 0/1 for each label; "
-        "sequence: class indices with padding. By default whole numbers are classes, other numbers values.",
+        "sequence: class indices with padding; boxes, mask, points: what the image shows, and where. By default whole "
+        "numbers are classes, other numbers values.",
     )
     copy_of: str | None = Field(None, description="The input of this name as the model is fed it: an autoencoder's.")
     standardize: bool = Field(False, description="Of values: (y − mean)/std of the training split.")
     padding: int = Field(-1, description="What fills sequences of different lengths up.")
+    invalid: Literal["fail", "skip", "clip"] = Field(
+        "fail",
+        description="Boxes that are reversed, empty or outside of the image: refuse them, leave them out, or set them "
+        "right where that is possible (corners swapped, what is outside cut off).",
+    )
+    min_visible: Share = Field(
+        0.1, description="A box of which a crop or an augmentation leaves less than this share in sight is left out."
+    )
+    ignore: Byte | Colour | None = Field(
+        None, description="The index or the colour of a mask's pixels that count for nothing, often 255."
+    )
+    colours: dict[str, Colour] | None = Field(
+        None, min_length=1, description="Class name → [red, green, blue], in the order of the classes, of colour masks."
+    )
+    flip_pairs: tuple[tuple[int | str, int | str], ...] = Field(
+        (), description="Points that augment.flip swaps, by index or name: left and right eye."
+    )
 
     @model_validator(mode="after")
     def _sensible(self) -> Target:
@@ -185,6 +211,17 @@ class Augment(Section):
 
     flip: bool = Field(False, description="Left–right, half of the time.")
     shift: Annotated[float, Field(ge=0, le=0.5)] = Field(0.0, description="Up to this share of the size.")
+    scale: Annotated[float, Field(ge=0, le=3)] = Field(
+        0.0, description="In and out by a factor of up to 1 + this, to a place at random: 0.5 is 2/3 to 3/2."
+    )
+    colour: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Brightness, contrast and saturation, each by a factor of 1 ± up to this."
+    )
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is changed at all."""
+        return bool(self.flip or self.shift or self.scale or self.colour)
 
 
 class Data(Section):
@@ -192,10 +229,16 @@ class Data(Section):
 
     source: str = Field(
         "digits",
-        description="folder | csv | npz | keras:NAME | tfds:NAME | module:function | embedded: digits, digits_halves, "
-        "diabetes, wine, breast_cancer, photos, tones, waves, sentences",
+        description="folder | csv | npz | coco | voc | yolo | masks | keras:NAME | tfds:NAME | module:function | "
+        "embedded: digits, digits_halves, digit_scenes, digit_scenes_masks, diabetes, wine, breast_cancer, photos, "
+        "tones, waves, sentences",
     )
     path: Path | None = Field(None, description="The folder, CSV, NPZ or NPY file; without a source it says which.")
+    annotations: Path | dict[str, Path] | None = Field(
+        None,
+        description="Where coco's JSON, voc's XML or the masks are, as a path in data.path or elsewhere, or one a "
+        "split; found by their usual names by default.",
+    )
     labels: Path | None = Field(None, description="A text file with one class name a line.")
     header: bool = Field(
         True, description="Whether the CSV's first line names its columns; without one they are called 0, 1, …."

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.data.augment import changed
+from pipeline.data.augment import changes
 from pipeline.recipe import Augment
 
 IMAGE = np.arange(100, dtype=np.float32).reshape(10, 10, 1)
 
 
 def many(augment: Augment) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return [changed(IMAGE, augment, rng.random(3)) for _ in range(200)]
+    draw = changes(augment, np.random.default_rng(0))
+    return [draw().image(IMAGE) for _ in range(200)]
 
 
 def test_a_flip_happens_half_of_the_time():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.data.resize import resize
+from pipeline.data.resize import geometry, resize
 from pipeline.errors import InputError
 from pipeline.recipe import Preprocess
 
@@ -86,6 +86,7 @@ class ImagePreprocessor:
             "resize": recipe.resize,
             "antialias": recipe.resize != "nearest",
             "fit": recipe.fit,
+            **({"padding": recipe.padding} if recipe.padding else {}),
             **described_scale(recipe),
         }
 
@@ -103,7 +104,8 @@ class ImagePreprocessor:
         if recipe.channels == 1 and image.shape[2] == 3:
             image = _grey(image)
         if recipe.size is not None:
-            image = resize(image, recipe.size, recipe.resize, recipe.fit)
+            where = geometry((image.shape[0], image.shape[1]), recipe.size, recipe.fit)
+            image = resize(image, where, recipe.resize, recipe.padding)
         if recipe.channels == 3 and image.shape[2] == 1:
             image = np.repeat(image, 3, axis=2)  # after resizing: the same result for a third of the work
         return image

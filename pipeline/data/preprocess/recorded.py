@@ -34,6 +34,7 @@ def _image_section(described: Mapping[str, Any], channels: bool) -> Preprocess:
         size=described.get("size"),
         resize=described.get("resize") or "bilinear",
         fit=described.get("fit") or "stretch",
+        padding=described.get("padding") or 0,
         channels=described.get("channels") if channels else None,
         scale=described["scale"],
         mean=tuple(described["mean"]) if scaled else None,

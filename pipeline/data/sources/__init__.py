@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.data.labels import read_class_names
-from pipeline.data.sources import csv, embedded, folder, function, keras, npz, synthetic, tfds
+from pipeline.data.sources import csv, digit_scenes, embedded, folder, function, keras, npz, synthetic, tfds, voc
 from pipeline.data.sources.source import SPLITS, KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
@@ -17,6 +17,8 @@ Read = Callable[[Data, tuple[str, ...] | None], Source]
 EMBEDDED: dict[str, Read] = {
     "digits": embedded.digits,
     "digits_halves": embedded.digits_halves,
+    "digit_scenes": digit_scenes.digit_scenes,
+    "digit_scenes_masks": digit_scenes.digit_scenes_masks,
     "diabetes": embedded.diabetes,
     "wine": embedded.wine,
     "breast_cancer": embedded.breast_cancer,
@@ -27,7 +29,7 @@ EMBEDDED: dict[str, Read] = {
 }
 """Those that need nothing but this program."""
 
-SOURCES: dict[str, Read] = {**EMBEDDED, "folder": folder.read, "csv": csv.read, "npz": npz.read}
+SOURCES: dict[str, Read] = {**EMBEDDED, "folder": folder.read, "csv": csv.read, "npz": npz.read, "voc": voc.read}
 SOURCES_WITH_NAME: dict[str, Read] = {"keras": keras.read, "tfds": tfds.read}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.data import fingerprint
 from pipeline.data.columns import ArrayColumn
 from pipeline.data.examples import Column, Examples, Labels
+from pipeline.data.located_columns import boxes_of, rarest_classes
 from pipeline.data.sources.groups import split_by_group
 from pipeline.data.sources.source import KnownTarget, Source
 from pipeline.data.target_kinds import read_target
@@ -38,6 +39,7 @@ def assemble(
     given: tuple[str, ...] | None,
     known: Mapping[str, KnownTarget] | None = None,
     print_of_files: str | None = None,
+    notes: tuple[str, ...] = (),
     *,
     named: bool = False,
 ) -> Source:
@@ -49,6 +51,7 @@ def assemble(
         given: The names in `data.labels`.
         known: What the source knows of its targets, by its own names.
         print_of_files: The fingerprint, where it is not to be taken of the examples.
+        notes: What should be told, a sentence each.
         named: The source went by the recipe's names already.
 
     Raises:
@@ -77,7 +80,8 @@ def assemble(
         section = (data.targets or {}).get(name, Target())
         stored = {split: (parts.targets[name], _first(parts).where) for split, parts in chosen.items()}
         of_source = (known or {}).get(name if named else section.stored or name) or _only_known(known, names)
-        targets[name], by_split = read_target(name, stored, section, of_source, given)
+        targets[name], by_split, told = read_target(name, stored, section, of_source, given)
+        notes += told
         for split, column in by_split.items():
             columns[split][name] = column
     classes = [name for name, target in targets.items() if target.kind == "class"]
@@ -88,17 +92,24 @@ def assemble(
             _labels(columns[split][classes[0]]) if len(classes) == 1 else None,
             series_groups[split],
             spans[split],
+            _strata(columns[split]) if not classes else None,
         )
         for split, parts in chosen.items()
     }
     if data.split_by is not None:
         splits = split_by_group(splits, {split: parts.groups for split, parts in chosen.items()}, data.split_by)
-    return Source(splits, targets, print_of_files or fingerprint.of_examples(splits))
+    return Source(splits, targets, print_of_files or fingerprint.of_examples(splits), notes)
 
 
 def _only_known(known: Mapping[str, KnownTarget] | None, names: list[str]) -> KnownTarget | None:
     """What the source says of its one target, whatever the recipe calls it."""
     return next(iter(known.values())) if known and len(known) == len(names) == 1 else None
+
+
+def _strata(columns: Mapping[str, Column]) -> Labels | None:
+    """By the one target of boxes, where there is one."""
+    found = [boxes for column in columns.values() if (boxes := boxes_of(column)) is not None]
+    return rarest_classes(found[0]) if len(found) == 1 else None
 
 
 def _labels(column: Column) -> Labels:

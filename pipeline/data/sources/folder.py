@@ -35,7 +35,7 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
         raise InputError(f"data.path: {root} is a file; source 'folder' needs a folder of images or recordings.")
     not_taken = NotTaken()
     source = _read(root, data, names, not_taken)
-    return replace(source, notes=(not_taken.sentence(root),)) if not_taken.counts else source
+    return replace(source, notes=(*source.notes, not_taken.sentence(root))) if not_taken.counts else source
 
 
 def _read(root: Path, data: Data, names: tuple[str, ...] | None, not_taken: NotTaken) -> Source:

@@ -23,7 +23,12 @@ class KnownTarget:
 
     kind: TargetKind
     class_names: tuple[str, ...] = ()
-    """The name of class 0, 1, …; empty for other kinds."""
+    """The name of class 0, 1, … of classes, boxes and masks; of points their own; empty for other kinds."""
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether `class_names` are those of classes."""
+        return self.kind in ("class", "boxes", "mask")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +49,14 @@ class Source:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The name of class 0, 1, … of the one target of classes; empty where there is none, or several."""
-        named = [target.class_names for target in self.targets.values() if target.kind == "class"]
-        return named[0] if len(named) == 1 else ()
+        """The name of class 0, 1, … of the one target that has classes; empty where there is none, or several."""
+        return names_of_classes(self.targets)
+
+
+def names_of_classes(targets: Mapping[str, KnownTarget]) -> tuple[str, ...]:
+    """The name of class 0, 1, … of the one target that has classes; empty where there is none, or several."""
+    named = [target.class_names for target in targets.values() if target.has_classes]
+    return named[0] if len(named) == 1 else ()
 
 
 def required_path(data: Data, what: str) -> Path:

@@ -23,6 +23,8 @@ def batches(data: Dataset) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]
     [
         ("digits", {"x": (8, 8, 1)}, (), "class", "image"),
         ("digits_halves", {"left": (8, 4, 1), "right": (8, 4, 1)}, (), "class", "image"),
+        ("digit_scenes", {"x": (96, 96, 3)}, (5, 7), "boxes", "image"),
+        ("digit_scenes_masks", {"x": (96, 96, 3)}, (96, 96), "mask", "image"),
         ("diabetes", {"x": (10,)}, (), "value", "table"),
         ("wine", {"x": (13,)}, (), "class", "table"),
         ("breast_cancer", {"x": (30,)}, (), "class", "table"),
@@ -36,15 +38,15 @@ def test_every_kind_of_data_is_there_with_all_four_splits(source, inputs, target
     data = load(Data(source=source))
     assert {name: spec.shape[1:] for name, spec in data.inputs.items()} == inputs
     assert data.targets["y"].shape == (-1, *target)
-    assert data.target_kinds == {"y": kind}
+    assert data.target_kinds["y"] == kind
     assert {one.describe()["kind"] for one in data.preprocessors.values()} == {preprocessor}
     assert list(data.splits) == ["train", "calibration", "validation", "test"]
-    assert bool(data.class_names) == (kind == "class")
+    assert bool(data.class_names) == (kind in ("class", "boxes", "mask"))
     assert load(Data(source=source)).fingerprint == data.fingerprint
 
 
 def test_that_is_all_of_them():
-    assert len(EMBEDDED) == 9
+    assert len(EMBEDDED) == 11
 
 
 def test_the_halves_are_the_digits():
@@ -102,3 +104,35 @@ def test_the_words_of_sentences_decide_their_class():
     said = np.where(after_not, -opinion, opinion).sum(axis=1)
     np.testing.assert_array_equal(targets["y"], said > 0)
     assert 0.3 < targets["y"].mean() < 0.7
+
+
+def test_scenes_have_boxes_tight_around_the_masks_of_their_digits():
+    boxes, masks = load(Data(source="digit_scenes")), load(Data(source="digit_scenes_masks"))
+    for one, other in zip(boxes.batches("test", 50), masks.batches("test", 50), strict=True):
+        np.testing.assert_array_equal(one.inputs["x"], other.inputs["x"])
+        for rows, mask in zip(one.targets["y"], other.targets["y"], strict=True):
+            drawn = rows[rows[:, 4] >= 0]
+            seen = np.zeros(mask.shape, bool)
+            for row in drawn:
+                top, left, bottom, right = np.round(row[:4] * 96).astype(int)
+                mine = mask[top:bottom, left:right] == row[4] + 1
+                seen[top:bottom, left:right] = True
+                if len(drawn) == 1:  # nothing covers it
+                    assert mine.any(axis=1)[[0, -1]].all()
+                    assert mine.any(axis=0)[[0, -1]].all()
+            assert (mask[~seen] == 0).all()
+
+
+def test_scenes_have_up_to_five_digits_that_hardly_overlap_and_some_have_none():
+    data = load(Data(source="digit_scenes"))
+    counts = []
+    for batch in data.batches("train", 50):
+        for rows in batch.targets["y"]:
+            corners = rows[rows[:, 4] >= 0, :4].astype(np.float64)
+            counts.append(len(corners))
+            for index, one in enumerate(corners):
+                for other in corners[:index]:
+                    shared = np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None).prod()
+                    assert shared <= 0.1001 * min((box[2:] - box[:2]).prod() for box in (one, other))
+    assert {0, 1, 2, 3, 4, 5} == set(counts)
+    assert 0.02 < counts.count(0) / len(counts) < 0.1

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.tasks.class_scores import Scores
 from pipeline.tasks.single_output import SingleOutputTask, same_shape, without_ones
+from pipeline.tasks.spatial_targets import SpatialKind, image_size
 from pipeline.tasks.task import Endings
 from pipeline.tensors import OPEN, Signature, TensorSpec, show_shape
 
@@ -29,6 +30,8 @@ class Known:
     targets: Mapping[str, TensorSpec]
     class_names: tuple[str, ...]
     data_ranges: Mapping[str, float]
+    spatial: Mapping[str, SpatialKind] = field(default_factory=dict)
+    """The targets that lie in the image, and what they hold."""
 
     def of_output(self, output: TensorSpec) -> Known:
         """The same of a model that has only this output."""
@@ -72,6 +75,12 @@ def defaults(task: type[SingleOutputTask], output: TensorSpec, known: Known, tar
             own["target"] = output.name if output.name in fitting else next(iter(fitting), None)
             own["source"] = None if own["target"] else _source(output, known)
         own["data_range"] = known.data_ranges.get(own["target"] or own.get("source") or "")
+    if "input_size" in names:
+        own["input_size"] = image_size(known.inputs, known.signature.inputs, task.name)
+    if "class_names" in names:
+        own["class_names"] = known.class_names
+    if "points" in names and own["target"] in known.targets:
+        own["points"] = known.targets[own["target"]].shape[1]
     if "decode" in names:
         labels = known.targets.get(own["target"] or "")
         steps = output.shape[1] if len(output.shape) > 1 else OPEN
@@ -154,6 +163,8 @@ def pair_targets(known: Known) -> dict[str, str]:
 
 def _by_target(output: TensorSpec, target: TensorSpec, known: Known) -> Choice | None:
     """What an output and a target say together; None where they do not fit."""
+    if target.name in known.spatial:
+        return _by_place(output, target, known)
     shape, labels = without_ones(output.shape[1:]), without_ones(target.shape[1:])
     scores, kind = known.scores(output), target.dtype.kind
     what = f"the output '{output.name}' {_ending(scores)}, and '{target.name}' "
@@ -174,6 +185,28 @@ def _by_target(output: TensorSpec, target: TensorSpec, known: Known) -> Choice |
     if choice is None:
         return None
     return Choice(choice, f"{choice}, since {what}.", {"target": target.name})
+
+
+def _by_place(output: TensorSpec, target: TensorSpec, known: Known) -> Choice | None:
+    """A target that lies in the image; boxes are the task of all outputs together (:func:`boxes_target`)."""
+    kind, shape = known.spatial[target.name], output.shape[1:]
+    whole_numbers = output.dtype.kind in _COUNTED and output.scale is None
+    if kind == "mask" and (len(shape) == 3 or (len(shape) == 2 and whole_numbers)):
+        name, holds = "segmentation", "a mask"
+    elif kind == "points" and (len(shape) == 3 or int(np.prod(shape)) in (2 * target.shape[1], 3 * target.shape[1])):
+        name, holds = "keypoints", f"{target.shape[1]} points"
+    else:
+        return None
+    why = (
+        f"'{target.name}' holds {holds} for each example, and the output '{output.name}' is {show_shape(output.shape)}"
+    )
+    return Choice(name, f"{name}, since {why}.", {"target": target.name})
+
+
+def boxes_target(known: Known) -> str | None:
+    """The one target that holds boxes."""
+    boxes = [name for name, kind in known.spatial.items() if kind == "boxes"]
+    return boxes[0] if len(boxes) == 1 else None
 
 
 def _by_class(shape: tuple[int, ...], scores: Scores, known: Known) -> tuple[str | None, str]:

@@ -37,6 +37,16 @@ def softmax(logits: NDArray[Any]) -> NDArray[Any]:
     return shares
 
 
+def activated(values: NDArray[Any], ending: Literal["softmax", "sigmoid", "none"]) -> NDArray[Any]:
+    """Outputs that come without their last operator, as they are with it."""
+    if ending == "softmax":
+        return softmax(values)
+    if ending == "sigmoid":
+        sigmoid: NDArray[Any] = 0.5 * (1 + np.tanh(values / 2))
+        return sigmoid
+    return values
+
+
 def top_k_hits(scores: NDArray[Any], labels: NDArray[Any], k: int) -> NDArray[np.bool_]:
     """Whether each example's label is among its k highest scores.
 

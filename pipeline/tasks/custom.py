@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline import importing
 from pipeline.errors import InputError, PipelineError, did_you_mean
-from pipeline.tasks.class_scores import softmax
+from pipeline.tasks.class_scores import activated
 from pipeline.tasks.fidelity_only import Fidelity, class_readings
 from pipeline.tasks.task import Endings, Metric, Task
 from pipeline.tensors import Signature, Tensors, TensorSpec, batch_size
@@ -60,7 +60,7 @@ class CustomMetric(Task):
     def statistics(self, outputs: Tensors, targets: Tensors) -> NDArray[np.float64]:
         """[B]: what the function gives."""
         whole = {
-            name: _activated(values, self.endings.get(name, "none")) if self.cut else values
+            name: activated(values, self.endings.get(name, "none")) if self.cut else values
             for name, values in outputs.items()
         }
         try:
@@ -185,15 +185,6 @@ def _one_each(given: Any, examples: int, reference: str) -> NDArray[np.float64]:
             "batch."
         )
     return values.reshape(-1)
-
-
-def _activated(values: NDArray[Any], ending: Literal["softmax", "sigmoid", "none"]) -> NDArray[Any]:
-    if ending == "softmax":
-        return softmax(values)
-    if ending == "sigmoid":
-        sigmoid: NDArray[Any] = 0.5 * (1 + np.tanh(values / 2))
-        return sigmoid
-    return values
 
 
 def _shapes(tensors: Tensors) -> str:

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, get_type_hints
-
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from dataclasses import dataclass
+from typing import Any
 
 from pipeline.errors import InputError, did_you_mean
 from pipeline.tasks import automatic, custom
 from pipeline.tasks.automatic import Choice, Known
 from pipeline.tasks.classification import Classification
+from pipeline.tasks.detection import Detection, make_detection
 from pipeline.tasks.embedding import Embedding
 from pipeline.tasks.fidelity_only import Fidelity, class_readings
+from pipeline.tasks.keypoints import Keypoints
 from pipeline.tasks.multilabel import Multilabel
+from pipeline.tasks.options import options_of, read_options
 from pipeline.tasks.reconstruction import Reconstruction
 from pipeline.tasks.regression import Regression
+from pipeline.tasks.segmentation import Segmentation
 from pipeline.tasks.sequence import LabelSequence
 from pipeline.tasks.several_outputs import SeveralOutputs
 from pipeline.tasks.single_output import SingleOutputTask, find
+from pipeline.tasks.spatial_targets import image_size, spatial_kinds, without_placements
 from pipeline.tasks.task import Endings, Task
 from pipeline.tensors import Signature, TensorSpec
 
 TASKS: Mapping[str, type[SingleOutputTask]] = {
-    task.name: task for task in (Classification, Multilabel, Regression, Reconstruction, Embedding, LabelSequence)
+    task.name: task
+    for task in (
+        *(Classification, Multilabel, Regression, Reconstruction, Embedding, LabelSequence),
+        *(Segmentation, Keypoints),
+    )
 }
 """Those of one output."""
-NAMES = ("auto", *TASKS, Fidelity.name)
+NAMES = ("auto", *TASKS, Detection.name, Fidelity.name)
+DERIVED = ("class_names", "input_size", "points")
+"""Fields of tasks that model and data say alone."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,10 @@ def resolve(
         >>> resolve("auto", Signature((x,), (y,)), {"y": "softmax"}, {"x": x}, {"label": label}).task.name
         'classification'
     """
-    known = Known(signature, endings, dict(inputs), dict(targets), class_names, dict(data_ranges or {}))
+    judged = without_placements(targets)
+    known = Known(
+        signature, endings, dict(inputs), judged, class_names, dict(data_ranges or {}), spatial_kinds(targets)
+    )
     options = {"name": section} if isinstance(section, str) else dict(section)
     found = _several(options, known) if "outputs" in options else _named(options, known)
     found.task.check(signature, targets)
@@ -128,6 +140,8 @@ def _named(options: Mapping[str, Any], known: Known) -> Resolved:
         if rest:
             raise InputError(f"The task fidelity has no options: {', '.join(rest)}.")
         return Resolved(_fidelity(known), "The recipe names fidelity: outputs are compared, labels are not looked at.")
+    if name == Detection.name:
+        return Resolved(_detection(rest, known), "The recipe names detection.")
     task = TASKS[name]
     spec = _output(rest, known, task)
     return Resolved(make(task, spec, known, rest), f"The recipe names {name}.")
@@ -160,10 +174,11 @@ def make(
     Raises:
         InputError: an unknown option or one out of its bounds.
     """
-    given = _read_options(task, options)
+    known_options = options_of(task, [*DERIVED, "output"])
+    given = read_options(f"task {task.name}", known_options, options)
     own = automatic.defaults(task, output, known, given.get("target"))
     made = task(output=output, **{**own, **given})
-    if isinstance(made, Classification) and len(known.class_names) > made.classes > 0:
+    if isinstance(made, Classification | Segmentation) and len(known.class_names) > made.classes > 0:
         one_more = len(known.class_names) == made.classes + 1
         hint = " Labels that count from 1 must be less 1: the model's first class is 0." if one_more else ""
         raise InputError(
@@ -171,23 +186,6 @@ def make(
             f"data's classes must be the model's: train or choose a model of as many.{hint}"
         )
     return made
-
-
-def _read_options(task: type[SingleOutputTask], options: Mapping[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(task, include_extras=True)
-    known = {field.name: (hints[field.name], field.default) for field in fields(task) if field.name != "output"}
-    for key in options:
-        if key not in known:
-            raise InputError(f"The task {task.name} has no option '{key}'.{did_you_mean(key, known)}")
-    checked: type[BaseModel] = create_model(  # type: ignore[call-overload]
-        "Options", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **known
-    )
-    try:
-        return checked.model_validate(dict(options)).model_dump(include=set(options))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key, what = ".".join(map(str, problem["loc"])), problem["msg"].rstrip(".")
-        raise InputError(f"task.{key}: {what[0].lower()}{what[1:]}, not {problem['input']!r}.") from None
 
 
 def _fidelity(known: Known) -> Fidelity:
@@ -204,6 +202,9 @@ def _chosen(options: Mapping[str, Any], known: Known) -> Resolved:
         known = known.of_target(find_target(name, known))
     elif rest:
         raise InputError(f"task: auto takes only output and target, not {', '.join(rest)}. Name the task too.")
+    boxes = automatic.boxes_target(known)
+    if boxes is not None:
+        return _boxes(boxes, known)
     outputs = known.signature.outputs
     if len(outputs) == 1:
         choice = automatic.choose(outputs[0], known)
@@ -216,6 +217,26 @@ def _chosen(options: Mapping[str, Any], known: Known) -> Resolved:
     tasks = {spec.name: _make_choice(choices[spec.name], spec, known.of_output(spec)) for spec in outputs}
     reasons = "; ".join(f"'{name}': {choice.reason.rstrip('.')}" for name, choice in choices.items())
     return Resolved(SeveralOutputs(tasks), f"A task for each output ({reasons}).")
+
+
+def _detection(options: Mapping[str, Any], known: Known) -> Detection:
+    size = image_size(known.inputs, known.signature.inputs, Detection.name)
+    return make_detection(
+        options, known.signature, known.endings, size, known.class_names, automatic.boxes_target(known)
+    )
+
+
+def _boxes(target: str, known: Known) -> Resolved:
+    """What `auto` takes for data of boxes: a detection, where the outputs say which."""
+    try:
+        task = _detection({"target": target}, known)
+    except InputError as error:
+        return Resolved(_fidelity(known), f"fidelity alone, though '{target}' holds boxes: {error}")
+    outputs = ", ".join(f"{role} '{specs[0].name}'" for role, specs in task.decoder.outputs.items())
+    return Resolved(
+        task,
+        f"detection, since '{target}' holds boxes; the outputs are read as {task.decoder.name}'s ({outputs}).",
+    )
 
 
 def find_target(name: Any, known: Known) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, PipelineError, did_you_mean
+from pipeline.tasks.spatial_targets import without_placements
 from pipeline.tasks.task import LossName, Metric, Task
 from pipeline.tensors import OPEN, Signature, Tensors, TensorSpec, show_shape
 
@@ -81,7 +82,7 @@ class SingleOutputTask(Task):
                 f"The task '{self.name}' judges by targets, and the data has none. Give it labels or values, or judge "
                 "without: task: fidelity."
             )
-        return find(self.target, targets, f"the task '{self.name}'", "target")
+        return find(self.target, without_placements(targets), f"the task '{self.name}'", "target")
 
     def _read(self, outputs: Tensors) -> NDArray[Any]:
         """The output, [B, …]; the only one whatever it is called."""
@@ -89,7 +90,7 @@ class SingleOutputTask(Task):
 
     def _read_target(self, targets: Tensors) -> NDArray[Any]:
         """The target, [B, …]; the only one whatever it is called."""
-        return np.asarray(find(self.target, targets, f"the task '{self.name}'", "target"))
+        return np.asarray(find(self.target, without_placements(targets), f"the task '{self.name}'", "target"))
 
     def describe(self) -> dict[str, Any]:
         options = {

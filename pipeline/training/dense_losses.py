@@ -90,9 +90,7 @@ def giou(targets: Any, found: Any) -> Any:
     values, weights = _weighted(targets, found)
     (top, bottom), (other_top, other_bottom) = _corners(found), _corners(values)
     own, other = (tf.reduce_prod(b - a, axis=-1) for a, b in ((top, bottom), (other_top, other_bottom)))
-    common = tf.reduce_prod(
-        tf.maximum(tf.minimum(bottom, other_bottom) - tf.maximum(top, other_top), 0.0), axis=-1
-    )
+    common = tf.reduce_prod(tf.maximum(tf.minimum(bottom, other_bottom) - tf.maximum(top, other_top), 0.0), axis=-1)
     union = own + other - common
     around = tf.reduce_prod(tf.maximum(bottom, other_bottom) - tf.minimum(top, other_top), axis=-1)
     loss = 1 - (common / union - (around - union) / around)
@@ -122,10 +120,7 @@ def dice_crossentropy(targets: Any, found: Any, ending: Ending, smoothing: float
     counts = _counted(targets)
     classes = tf.cast(tf.shape(targets)[-1], found.dtype)
     wanted = targets * (1 - smoothing) + smoothing / classes
-    if ending == "none":
-        chances = tf.nn.log_softmax(found)
-    else:
-        chances = tf.math.log(tf.maximum(found, SMALLEST))
+    chances = tf.nn.log_softmax(found) if ending == "none" else tf.math.log(tf.maximum(found, SMALLEST))
     entropy = -tf.reduce_sum(wanted * chances, axis=-1) * counts
     return dice(targets, found, ending) + _over_image(entropy) / _positives(counts)
 

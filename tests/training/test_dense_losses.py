@@ -33,7 +33,9 @@ def test_focal_weighs_what_is_missing_and_leaves_ignored_anchors_out(ending: str
     hit, other = -0.25 * (1 - shares) ** 2 * np.log(shares), -0.75 * shares**2 * np.log(1 - shares)
     every = np.where(targets < 0, 0, np.where(targets == 1, hit, other)).sum(axis=(1, 2))
     expected = every / [2, 1]  # two anchors with an object; where there is none, the sum itself
-    np.testing.assert_allclose(loss("focal", targets, shares if ending == "sigmoid" else logits, ending), expected, 1e-4)
+    np.testing.assert_allclose(
+        loss("focal", targets, shares if ending == "sigmoid" else logits, ending), expected, 1e-4
+    )
 
 
 @pytest.mark.parametrize("ending", ["none", "sigmoid"])
@@ -128,9 +130,7 @@ def test_dice_is_twice_what_is_common_in_shares_of_both() -> None:
     both = loss("dice_crossentropy", targets, logits)
     np.testing.assert_allclose(both, [1 - (first + second) / 2 + entropy], 1e-5)
     smooth = -(0.95 * np.log(shares[:, 0]) + 0.05 * np.log(shares[:, 1])).mean()
-    np.testing.assert_allclose(
-        loss("dice_crossentropy", targets, logits, smoothing=0.1), both - entropy + smooth, 1e-5
-    )
+    np.testing.assert_allclose(loss("dice_crossentropy", targets, logits, smoothing=0.1), both - entropy + smooth, 1e-5)
 
 
 def test_a_perfect_answer_costs_nothing() -> None:

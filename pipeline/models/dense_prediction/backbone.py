@@ -36,7 +36,8 @@ class Backbone:
         Raises:
             InputError: the network has none of this stride.
         """
-        wanted = sides_at(self.input, stride)
+        height, width = self.input.shape[1:3]
+        wanted = sides_at((height, width), stride)
         found = None
         for layer in self.model.layers:
             output = layer.output
@@ -52,10 +53,9 @@ class Backbone:
         return found
 
 
-def sides_at(tensor: Any, stride: int) -> tuple[int, int]:
-    """Height and width of what strides over a tensor, where every halving rounds up, as padding `same` does."""
-    height, width = tensor.shape[1:3]
-    return -(-height // stride), -(-width // stride)
+def sides_at(sides: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Height and width of what strides over an image, where every halving rounds up, as padding `same` does."""
+    return -(-sides[0] // stride), -(-sides[1] // stride)
 
 
 def build_backbone(

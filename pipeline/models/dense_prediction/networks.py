@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InputError, did_you_mean
-from pipeline.models.dense_prediction.backbone import Backbone, build_backbone
+from pipeline.models.dense_prediction.backbone import Backbone, build_backbone, sides_at
 from pipeline.models.dense_prediction.detectors import centernet, ssd_lite
 from pipeline.models.dense_prediction.segmenters import deeplabv3plus_lite, u_net, u_net_on
+from pipeline.tasks.detection.anchors import anchor_maps
 from pipeline.tensors import OPEN
 
 BACKBONE = "MobileNetV2"
+FINEST = 2
+"""The smallest stride of a backbone's features."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,32 @@ def _backbone(wanted: Request, zoo: Mapping[str, Callable[..., Any]]) -> Backbon
 
 
 def _ssd_lite(wanted: Request, zoo: Mapping[str, Callable[..., Any]]) -> Any:
-    from pipeline.tasks.detection.anchors import anchor_levels
+    height, width, _ = wanted.input_shape
+    maps = anchor_maps(wanted.task.get("anchors"), (height, width))
+    levels = _strides((height, width), [cells for cells, _ in maps])
+    counts = [count for _, count in maps]
+    return ssd_lite(_backbone(wanted, zoo), wanted.classes, list(zip(levels, counts, strict=True)), wanted.alpha)
 
-    levels = anchor_levels(wanted.task.get("anchors"), wanted.input_shape[:2])
-    return ssd_lite(_backbone(wanted, zoo), wanted.classes, levels, wanted.alpha)
+
+def _strides(input_size: tuple[int, int], grids: Sequence[tuple[int, int]]) -> list[int]:
+    """The stride of each feature map, each larger than the one before.
+
+    Raises:
+        InputError: a grid that halving the input does not give.
+    """
+    found: list[int] = []
+    for grid in grids:
+        stride = 2 * found[-1] if found else FINEST
+        while stride <= max(input_size) and sides_at(input_size, stride) != grid:
+            stride *= 2
+        if sides_at(input_size, stride) != grid:
+            raise InputError(
+                f"ssd_lite has feature maps of the strides {FINEST}, {2 * FINEST}, {4 * FINEST} and so on, and "
+                f"task.anchors has one of {grid[0]}x{grid[1]} cells, which an input of {input_size[0]}x{input_size[1]} "
+                "does not give there. Give anchors.strides that are powers of 2, in ascending order."
+            )
+        found.append(stride)
+    return found
 
 
 def _centernet(wanted: Request, zoo: Mapping[str, Callable[..., Any]]) -> Any:

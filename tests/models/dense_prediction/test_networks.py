@@ -41,7 +41,11 @@ def test_ssd_answers_for_every_anchor_of_the_task(shape: tuple[int, ...]) -> Non
 
 def test_the_others_answer_in_cells_of_their_stride() -> None:
     shape = (75, 101, 3)
-    assert shapes(build(shape, name="centernet")) == {"heatmap": (19, 26, 3), "size": (19, 26, 2), "offset": (19, 26, 2)}
+    assert shapes(build(shape, name="centernet")) == {
+        "heatmap": (19, 26, 3),
+        "size": (19, 26, 2),
+        "offset": (19, 26, 2),
+    }
     assert shapes(build(shape, name="deeplabv3plus_lite")) == {"mask": (19, 26, 3)}
     assert shapes(build(shape, name="u_net")) == {"mask": (75, 101, 3)}
     assert shapes(build(shape, name="u_net", backbone="MobileNetV2")) == {"mask": (75, 101, 3)}

@@ -1,4 +1,4 @@
-"""QAT of detectors and segmenters: what Keras trained is what int8 computes, for resized, joined and several outputs."""
+"""QAT of detectors and segmenters: int8 computes what Keras trained, resized, joined or of several outputs."""
 
 from __future__ import annotations
 

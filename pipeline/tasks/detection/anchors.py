@@ -29,7 +29,7 @@ Sizes = Sequence[tuple[float, float]]
 """Height and width of each box of a cell, as shares of the input."""
 Positive = Annotated[int, Field(ge=1)]
 Levels = tuple[Positive | tuple[Positive, Positive], ...]
-Maps = list[tuple[tuple[int, int], Sizes]]
+Maps = Sequence[tuple[tuple[int, int], Sizes]]
 """Of each level: its cells along the height and the width, and the boxes of a cell."""
 
 STRIDES = (8, 16, 32, 64)

@@ -21,13 +21,16 @@ def options_of(kind: type, without: Iterable[str] = ()) -> dict[str, tuple[Any, 
     }
 
 
-def read_options(what: str, known: Mapping[str, tuple[Any, Any]], options: Mapping[str, Any]) -> dict[str, Any]:
+def read_options(
+    what: str, known: Mapping[str, tuple[Any, Any]], options: Mapping[str, Any], where: str = "task"
+) -> dict[str, Any]:
     """The given ones, checked.
 
     Args:
         what: Whose they are, for messages: `task regression`.
         known: As :func:`options_of` gives them.
         options: Of the recipe.
+        where: Their section in it.
 
     Raises:
         InputError: an unknown option (with the nearest one), one that is missing, of another type or out of its bounds.
@@ -45,4 +48,4 @@ def read_options(what: str, known: Mapping[str, tuple[Any, Any]], options: Mappi
         key, wrong = ".".join(map(str, problem["loc"])), problem["msg"].rstrip(".")
         if problem["type"] == "missing":
             raise InputError(f"The {what} needs the option '{key}', which is not given.") from None
-        raise InputError(f"task.{key}: {wrong[0].lower()}{wrong[1:]}, not {problem['input']!r}.") from None
+        raise InputError(f"{where}.{key}: {wrong[0].lower()}{wrong[1:]}, not {problem['input']!r}.") from None

@@ -24,11 +24,12 @@ from pydantic import Field
 from pipeline.errors import InputError
 from pipeline.tasks.options import options_of, read_options
 
-Shares = tuple[Annotated[float, Field(gt=0)], ...]
+Shares = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 Sizes = Sequence[tuple[float, float]]
 """Height and width of each box of a cell, as shares of the input."""
 Positive = Annotated[int, Field(ge=1)]
-Levels = tuple[Positive | tuple[Positive, Positive], ...]
+Strides = Annotated[tuple[Positive, ...], Field(min_length=1)]
+Levels = Annotated[tuple[Positive | tuple[Positive, Positive], ...], Field(min_length=1)]
 Maps = Sequence[tuple[tuple[int, int], Sizes]]
 """Of each level: its cells along the height and the width, and the boxes of a cell."""
 
@@ -42,7 +43,7 @@ RATIOS = (1.0, 0.5, 2.0)
 class _Grid:
     """As RetinaNet's: the same shapes on every level, in strides (T.-Y. Lin et al., https://arxiv.org/abs/1708.02002)."""
 
-    strides: tuple[Positive, ...] = STRIDES
+    strides: Strides = STRIDES
     scales: Shares = SCALES
     """The side of a square of the same area, in strides."""
     ratios: Shares = RATIOS
@@ -62,9 +63,9 @@ class _Grid:
 class _Sizes:
     """Each level's shapes one by one."""
 
-    sizes: tuple[tuple[tuple[float, float], ...], ...]
+    sizes: Annotated[tuple[Annotated[tuple[tuple[float, float], ...], Field(min_length=1)], ...], Field(min_length=1)]
     """By level: height and width of each box, as shares of the input."""
-    strides: tuple[Positive, ...] | None = None
+    strides: Strides | None = None
     grids: Levels | None = None
     """By level: cells along the height and the width, or one number for both."""
 
@@ -78,11 +79,11 @@ class _Multibox:
     first size in the other ratios. W. Liu et al., https://arxiv.org/abs/1512.02325.
     """
 
-    sizes: tuple[Shares, ...]
+    sizes: Annotated[tuple[Shares, ...], Field(min_length=1)]
     """By level, as shares of the input's sides."""
-    ratios: tuple[Shares, ...] | Shares = (1.0,)
+    ratios: Shares | Annotated[tuple[Shares, ...], Field(min_length=1)] = (1.0,)
     """Width by height; of every level, or by level."""
-    strides: tuple[Positive, ...] | None = None
+    strides: Strides | None = None
     grids: Levels | None = None
 
     def maps(self, input_size: tuple[int, int]) -> Maps:
@@ -105,7 +106,7 @@ class _Multibox:
 class _TensorFlow:
     """As the TF Object Detection API's `ssd_anchor_generator` (`multiple_grid_anchor_generator.py`)."""
 
-    strides: tuple[Positive, ...] = (16, 32, 64, 128, 256, 512)
+    strides: Strides = (16, 32, 64, 128, 256, 512)
     grids: Levels | None = None
     min_scale: float = 0.2
     max_scale: float = 0.95
@@ -147,7 +148,7 @@ class _MediaPipe:
     Its defaults are those of BlazeFace for selfies: 896 anchors at 128×128.
     """
 
-    strides: tuple[Positive, ...] = (8, 16, 16, 16)
+    strides: Strides = (8, 16, 16, 16)
     min_scale: float = 0.1484375
     max_scale: float = 0.75
     ratios: Shares = (1.0,)
@@ -241,7 +242,8 @@ def _maps(section: Mapping[str, Any] | None, input_size: tuple[int, int]) -> Map
     if rule not in RULES:
         raise InputError(f"task.anchors.rule is one of {', '.join(RULES)}, not {rule!r}.")
     known = options_of(RULES[rule])
-    made: Maps = RULES[rule](**read_options(f"anchors' rule {rule}", known, options)).maps(input_size)
+    given = read_options(f"anchors' rule {rule}", known, options, "task.anchors")
+    made: Maps = RULES[rule](**given).maps(input_size)
     return made
 
 

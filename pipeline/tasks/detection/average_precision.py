@@ -41,14 +41,15 @@ class PrecisionCurves:
         column = np.searchsorted(self.classes, classes[order])
         outcomes = outcomes[:, order]
         self._image_of, self._count = image_of[order], len(thresholds)
-        self._starts = np.searchsorted(column, np.arange(len(self.classes)))
 
         self._right, right_segment = self._places(outcomes == RIGHT, column)
         self._ignored, ignored_segment = self._places(outcomes == IGNORED, column)
         segments = np.arange(len(self.classes) * self._count)
         self._right_starts = np.searchsorted(right_segment, segments)
         self._right_ends = np.searchsorted(right_segment, segments, side="right")
-        self._segment = right_segment
+        self._right_segment = right_segment
+        self._image_of_right, self._image_of_ignored = self._image_of[self._right], self._image_of[self._ignored]
+        self._class_starts = np.searchsorted(column, right_segment // self._count)
         # How many of the detections that are ignored in the same class and threshold come before each right one.
         width = max(len(order), 1)
         self._ignored_before = np.searchsorted(
@@ -77,12 +78,11 @@ class PrecisionCurves:
         if not len(self._right):
             return found
         before = _running(counts[self._image_of])
-        ignored = _running(counts[self._image_of[self._ignored]])
-        right = _running(counts[self._image_of[self._right]])
-        own = right[1:] - right[self._right_starts][self._segment]
-        start = self._starts[self._segment // self._count]
-        passed = before[self._right + 1] - before[start]
-        passed -= ignored[self._ignored_before] - ignored[self._ignored_starts][self._segment]
+        ignored = _running(counts[self._image_of_ignored])
+        right = _running(counts[self._image_of_right])
+        own = right[1:] - right[self._right_starts][self._right_segment]
+        passed = before[self._right + 1] - before[self._class_starts]
+        passed -= ignored[self._ignored_before] - ignored[self._ignored_starts][self._right_segment]
         precision = np.append(own / np.maximum(passed, 1), 0.0)
 
         needed = _needed(np.repeat(objects, self._count))

@@ -77,12 +77,12 @@ class CenterNetDecoder(Decoder):
         batch, height, width, classes = heat.shape
         y, x = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
         cells = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1)
-        offsets = self._pairs(outputs, "offset") if "offset" in self.outputs else np.float32(0.5)
         grid = np.array([height, width], np.float32)
         sizes = self._pairs(outputs, "size")
         if self.units != "shares":
             sizes = sizes / (grid if self.units == "cells" else np.array(self.input_size, np.float32))
-        centres = (cells + offsets) / grid
+        middle = np.full_like(sizes, 0.5)
+        centres = (cells + (self._pairs(outputs, "offset") if "offset" in self.outputs else middle)) / grid
         boxes = to_corners(np.concatenate([centres, np.maximum(sizes, 0)], axis=-1))
         scores = np.where(heat >= _of_neighbours(heat), heat, np.float32(-1))
         return Candidates(

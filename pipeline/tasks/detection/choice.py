@@ -76,20 +76,28 @@ def _found(
     classes: int,
 ) -> Decoder:
     """The first decoder that the outputs fit beyond doubt."""
+    nearest = ""  # what is wrong with the first one that their shapes fit
     for kind in DECODERS.values():
         if not classes and issubclass(kind, YoloV5Decoder | YoloV8Decoder):
             continue  # only the number of classes tells the two apart
         try:
             made = _made(kind, options, others, signature, endings, input_size, classes)
-            made.check()
         except InputError:
             continue
-        if kind.fit(made.outputs, classes) >= SURELY:
-            return made
+        if kind.fit(made.outputs, classes) < SURELY:
+            continue
+        try:
+            made.check()
+        except InputError as error:
+            nearest = nearest or str(error)
+            continue
+        return made
+    if nearest:
+        raise InputError(nearest)
     listed = ", ".join(f"'{spec.name}' {show_shape(spec.shape)}" for spec in signature.outputs)
     raise InputError(
         f"Which decoder reads the outputs {listed} cannot be told from their shapes. Say it: `task: {{name: detection, "
-        f"decode: …}}` with one of {', '.join(DECODERS)}, or module:function; an SSD needs its `anchors`."
+        f"decode: …}}` with one of {', '.join(DECODERS)}, or module:function."
     )
 
 

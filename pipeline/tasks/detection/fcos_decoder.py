@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.boxes import CLASS, CROWD, FLAG, X_MAX
-from pipeline.tasks.detection.anchors import Positive, grid_anchors
+from pipeline.tasks.detection.anchors import Strides, grid_anchors
 from pipeline.tasks.detection.box_coding import sigmoid32
 from pipeline.tasks.detection.candidates import Candidates
 from pipeline.tasks.detection.decoder import MAYBE, NOT, SURELY, Decoder, Roles, known, sides
@@ -42,7 +42,7 @@ class FcosDecoder(Decoder):
     optional = ("centerness",)
     reads = "boxes [batch, points, 4], scores [batch, points, classes] and centerness [batch, points, 1]"
 
-    strides: tuple[Positive, ...] = (8, 16, 32, 64, 128)
+    strides: Strides = (8, 16, 32, 64, 128)
     order: Literal["ltrb", "tlbr"] = "ltrb"
     """Of a box's distances: left first, or top."""
     units: Literal["strides", "pixels", "shares"] = "strides"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from pipeline.tasks.detection.box_coding import sigmoid32, to_corners
 from pipeline.tasks.detection.candidates import Candidates
@@ -42,6 +43,8 @@ class _SideBySide(Decoder):
     """What the boxes' numbers are in."""
     activation: Literal["none", "sigmoid"] = "none"
     """What is still to be done to scores."""
+    model_classes: Annotated[int, Field(ge=1)] | None = None
+    """How many classes the model has, where they are not as many as the data's."""
 
     @classmethod
     def fit(cls, outputs: Roles, classes: int) -> int:
@@ -60,13 +63,15 @@ class _SideBySide(Decoder):
             return self.layout == "values_first"
         shapes = [_two(spec) for spec in self.outputs["output"]]
         first, last = (sum(shape[axis] for shape in shapes) for axis in (0, 1))
-        if self.data_classes and (first == self._wanted) != (last == self._wanted):
+        if self._wanted and (first == self._wanted) != (last == self._wanted):
             return first == self._wanted
         return first < last if len(shapes) == 1 else shapes[0][1] == shapes[1][1]
 
     @property
     def _wanted(self) -> int:
-        return self.beside + self.data_classes
+        """Values of a box, by what is known of the classes; 0 where nothing is."""
+        classes = self.model_classes or self.data_classes
+        return self.beside + classes if classes else 0
 
     @property
     def _values(self) -> int:
@@ -89,6 +94,15 @@ class _SideBySide(Decoder):
             raise self._refuse("the outputs hold different numbers of boxes")
         if self.classes != OPEN and self.classes < 1:
             raise self._refuse(f"{self._values} values of a box leave none for the classes; see `layout`")
+        self._check_values()
+
+    def _check_values(self) -> None:
+        if self._values not in (OPEN, self._wanted) and self._wanted:
+            raise self._refuse(
+                f"of the {self._values} values of a box {self.classes} would be classes, where "
+                f"{self._wanted - self.beside} are expected: another `decode` or `layout`, or, where the model has "
+                f"more classes than the data, `model_classes: {self.classes}`"
+            )
 
     def _table(self, outputs: Tensors) -> NDArray[np.float32]:
         """[B, N, values]."""
@@ -174,6 +188,7 @@ class YoloV5Decoder(_SideBySide):
                 )
         if self.classes != OPEN and self.classes < 1:
             raise self._refuse(f"{self._values} values of a box leave none for the classes")
+        self._check_values()
 
     @property
     def _levels(self) -> Sequence[TensorSpec]:

@@ -14,7 +14,6 @@ from pipeline.tasks.registry import Resolved, resolve
 from pipeline.tensors import TensorSpec
 from tests.tasks.tensors_of import model, tensor
 
-IMAGE = tensor("x", 64, 64, 3)
 BOXES = {"y": tensor("y", 9, 7), "y_placement": tensor("y_placement", 6)}
 ANCHORS = len(grid_anchors((64, 64)))
 NAMES = ("cat", "dog", "emu")
@@ -26,8 +25,10 @@ def resolved(
     names: tuple[str, ...] = NAMES,
     endings: dict[str, Any] | None = None,
     targets: dict[str, TensorSpec] = BOXES,
+    side: int = 64,
 ) -> Resolved:
-    return resolve(section, model(*outputs, inputs=(IMAGE,)), endings or {}, {"x": IMAGE}, targets, names)
+    image = tensor("x", side, side, 3)
+    return resolve(section, model(*outputs, inputs=(image,)), endings or {}, {"x": image}, targets, names)
 
 
 def detection(section: Any, *outputs: TensorSpec, **known: Any) -> Detection:
@@ -80,6 +81,8 @@ def test_a_box_target_and_outputs_that_say_nothing() -> None:
     assert "though 'y' holds boxes" in found.reason
     with pytest.raises(InputError, match="cannot be told from their shapes"):
         resolved("detection", tensor("y", 84, 9))
+    ssd = tensor("boxes", 1917, 4), tensor("scores", 1917, 4)
+    assert "1917 boxes, 1917 scores for 510 anchors" in resolved("auto", *ssd).reason
 
 
 def test_options_are_checked_like_those_of_other_tasks() -> None:
@@ -105,7 +108,7 @@ def test_what_does_not_fit_together() -> None:
     with pytest.raises(InputError, match=rf"100 boxes, 100 scores for {ANCHORS} anchors"):
         resolved({"name": "detection", "decode": "ssd"}, boxes, scores)
     with pytest.raises(InputError, match=r"The data has 3 classes .* tells 2 apart"):
-        resolved({"name": "detection", "decode": "yolo_v5"}, tensor("y", 252, 7))
+        resolved({"name": "detection", "decode": "ssd"}, tensor("boxes", ANCHORS, 4), tensor("scores", ANCHORS, 2))
     with pytest.raises(InputError, match=r"reads heatmap .* the model's outputs are 'boxes'"):
         resolved({"name": "detection", "decode": "centernet"}, boxes, scores)
     with pytest.raises(InputError, match=r"data\.targets\.label\.kind=boxes"):

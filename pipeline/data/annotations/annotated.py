@@ -9,6 +9,25 @@ from typing import NamedTuple
 from pipeline.boxes import ORDINARY
 
 
+class Polygon(tuple[tuple[float, ...], ...]):
+    """The outlines of an object's parts: x, y, x, y, … of each."""
+
+    def __new__(cls, *parts: tuple[float, ...]) -> Polygon:
+        return super().__new__(cls, parts)
+
+
+class RunLengths(NamedTuple):
+    """An object's pixels, down the columns: how many are not its own, how many are, and so on (COCO's RLE)."""
+
+    size: tuple[int, int]
+    """[height, width]"""
+    counts: str | tuple[int, ...]
+    """Plain, or packed as pycocotools packs them."""
+
+
+Outline = Polygon | RunLengths
+
+
 class Box(NamedTuple):
     """One object, in pixels of the image or in shares of its sides."""
 
@@ -23,6 +42,9 @@ class Box(NamedTuple):
     """In square pixels; NaN: the box's."""
     where: str = ""
     """Within its file: `object 3`."""
+    points: tuple[tuple[float, float, float], ...] = ()
+    """y, x and visibility (0 not there, 1 hidden, 2 visible) each."""
+    outline: Outline | None = None
 
 
 @dataclass(frozen=True, eq=False)

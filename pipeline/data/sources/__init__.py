@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.data.labels import read_class_names
-from pipeline.data.sources import csv, digit_scenes, embedded, folder, function, keras, npz, synthetic, tfds, voc
+from pipeline.data.sources import (
+    coco,
+    csv,
+    digit_scenes,
+    embedded,
+    folder,
+    function,
+    keras,
+    masks,
+    npz,
+    synthetic,
+    tfds,
+    voc,
+    yolo,
+)
 from pipeline.data.sources.source import SPLITS, KnownTarget, Source
 from pipeline.errors import InputError, did_you_mean
 from pipeline.recipe import Data
@@ -29,7 +43,18 @@ EMBEDDED: dict[str, Read] = {
 }
 """Those that need nothing but this program."""
 
-SOURCES: dict[str, Read] = {**EMBEDDED, "folder": folder.read, "csv": csv.read, "npz": npz.read, "voc": voc.read}
+SOURCES: dict[str, Read] = {
+    **EMBEDDED,
+    "folder": folder.read,
+    "csv": csv.read,
+    "npz": npz.read,
+    "coco": coco.read,
+    "voc": voc.read,
+    "yolo": yolo.read,
+    "masks": masks.read,
+}
+ANNOTATED = ("coco", "voc", "masks")
+"""Those that `data.annotations` is for."""
 SOURCES_WITH_NAME: dict[str, Read] = {"keras": keras.read, "tfds": tfds.read}
 
 
@@ -64,4 +89,6 @@ def open_source(data: Data, class_names: tuple[str, ...] | None = None) -> Sourc
         )
     if data.label_pattern is not None and read is not folder.read:
         raise InputError(f"data.label_pattern is for source 'folder'; '{data.source}' has labels of its own.")
+    if data.annotations is not None and kind not in ANNOTATED:
+        raise InputError(f"data.annotations is for the sources {', '.join(ANNOTATED)}; '{data.source}' finds its own.")
     return read(data, read_class_names(data.labels) if data.labels else class_names)

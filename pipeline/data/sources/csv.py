@@ -15,12 +15,13 @@ from pipeline.data import fingerprint
 from pipeline.data.columns import RowColumn
 from pipeline.data.examples import Column
 from pipeline.data.labels import order_classes
+from pipeline.data.sources import csv_located
 from pipeline.data.sources.assemble import Found, assemble
 from pipeline.data.sources.file_lists import CONVERSIONS, columns_of_files, kind_of
 from pipeline.data.sources.source import SPLIT_OF, SPLITS, KnownTarget, Source, required_path
-from pipeline.data.sources.table_file import Table, number, read_table
+from pipeline.data.sources.table_file import Table, find_file, number, read_table
 from pipeline.errors import InputError, did_you_mean, readable
-from pipeline.recipe import Data, Input, Target
+from pipeline.recipe import LOCATED, Data, Input, Target
 from pipeline.tensors import INPUT, TARGET
 
 FILE, LABEL, SPLIT = "file", "label", "split"
@@ -33,7 +34,8 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     With a column `file`, rows are images or recordings, relative to the CSV's folder or to an `images/` folder beside
     it; without one the file is a table, and the input is all of its columns of numbers but the targets. A column
     `label` is the target: class indices if every one is a whole number, other numbers as values, else class names. The
-    recipe's `inputs` and `targets` name other columns. Splits, in a column `split`, are train, calibration,
+    recipe's `inputs` and `targets` name other columns. A target of the kind boxes has a box a row, one of points a row
+    an image, one of the kind mask a column of files. Splits, in a column `split`, are train, calibration,
     validation (or val) and test; rows without one are training examples.
 
     Raises:
@@ -42,6 +44,8 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     """
     path = required_path(data, "a CSV file")
     table = read_table(path, header=data.header)
+    if any(section.kind in LOCATED for section in (data.targets or {}).values()):
+        return csv_located.read(data, table, names)
     reading = _Reading(table, data, names, _rows_of_splits(table))
     targets = reading.targets()
     inputs = reading.inputs(targets)
@@ -215,12 +219,10 @@ def _find(table: Table, row: int, key: str) -> str:
     file, root, line = table.columns[key][row], table.path.parent, table.lines[row]
     if not file:
         raise InputError(f"{table.path}, line {line}: the {key} is empty.")
-    if (root / file).is_file():
-        return file
-    beside = Path("images") / file
-    if not (root / beside).is_file():
+    path = find_file(table, file)
+    if path is None:
         raise InputError(f"{table.path}, line {line}: there is no file {file} in {root} or {root / 'images'}.")
-    return str(beside)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
 def _check_unique(table: Table, files: list[str]) -> None:

@@ -122,6 +122,12 @@ def read_table(path: Path, *, header: bool = True) -> Table:
     return Table(path, names, columns, lines)
 
 
+def find_file(table: Table, file: str) -> Path | None:
+    """The file that a cell names: relative to the table's folder, or to `images/` beside it."""
+    root = table.path.parent
+    return next((path for path in (root / file, root / "images" / file) if path.is_file()), None)
+
+
 def _encoding(path: Path) -> str:
     """UTF-16 where a mark says so, as spreadsheets write it; UTF-8 otherwise.
 

@@ -8,9 +8,17 @@ from pathlib import Path
 
 from pipeline.data.annotations import voc_xml
 from pipeline.data.annotations.annotated import AnnotatedImage
-from pipeline.data.sources.boxes_in_files import Images, Pair, source_of_boxes
+from pipeline.data.sources.annotated_files import (
+    SPLIT_NAMES,
+    Classes,
+    Pair,
+    kind_asked,
+    sets_of,
+    source_of_annotated,
+)
+from pipeline.data.sources.annotated_images import Images
 from pipeline.data.sources.file_lists import is_of_the_system
-from pipeline.data.sources.source import SPLIT_OF, Source, required_path
+from pipeline.data.sources.source import Source, required_path
 from pipeline.errors import InputError
 from pipeline.recipe import Data
 
@@ -33,6 +41,7 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
         raise InputError(
             f"data.path: {root} is a file; source 'voc' needs the folder that images and XML files are in."
         )
+    kind_asked(data, ("boxes",))
     given = data.annotations
     if isinstance(given, dict):
         raise InputError("data.annotations: source 'voc' takes one folder of XML files; the splits are in ImageSets.")
@@ -54,49 +63,28 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     found = {split: [pair for pair in listed if pair is not None] for split, listed in pairs.items()}
     if not any(pairs.values()):
         raise InputError(f"data.path: there are no XML files in {annotations if annotations.is_dir() else root}.")
-    return source_of_boxes(found, None, data, names, images)
+    return source_of_annotated(found, Classes(), data, names, images)
 
 
 def _by_sets(root: Path, annotations: Path) -> dict[str, list[Path]]:
-    """Split → XML files. `trainval` counts where there is no `train`."""
-    sets = root / SETS
-    listed = {path.stem: path for path in sets.glob("*.txt")} if sets.is_dir() else {}
-    if "train" not in listed and "trainval" in listed:
-        listed["train"] = listed["trainval"]
-    splits = {SPLIT_OF[stem]: path for stem, path in listed.items() if stem in SPLIT_OF}
-    if not splits:
+    """Split → XML files."""
+    sets = sets_of(root / SETS)
+    if not sets:
         return {"train": list(_xml_in(annotations))}
-    found: dict[str, list[Path]] = {}
-    for split, path in splits.items():
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} cannot be read as a text file: {error}.") from error
-        stems = [line.split()[0] for line in lines if line.strip()]
-        found[split] = [annotations / f"{stem}.xml" for stem in stems]
-        absent = [file for file in found[split] if not file.is_file()]
+    found = {split: [annotations / f"{stem}.xml" for stem in stems] for split, stems in sets.items()}
+    for split, files in found.items():
+        absent = [file for file in files if not file.is_file()]
         if absent:
             raise InputError(
-                f"{path} lists {len(stems)} images, and {len(absent)} of them have no annotation: there is no "
-                f"{absent[0]}."
+                f"{root / SETS}: the {split} set lists {len(files)} images, and {len(absent)} of them have no "
+                f"annotation: there is no {absent[0]}."
             )
-    _check_apart(found)
     return found
-
-
-def _check_apart(found: dict[str, list[Path]]) -> None:
-    split_of: dict[Path, str] = {}
-    for split, paths in found.items():
-        for path in paths:
-            if path in split_of:
-                where = f"in {split_of[path]} and in {split}" if split_of[path] != split else f"twice in {split}"
-                raise InputError(f"{SETS} lists {path.stem} {where}. Remove one of them.")
-            split_of[path] = split
 
 
 def _folders_of_splits(root: Path) -> dict[str, Path]:
     children = [child for child in sorted(root.iterdir()) if child.is_dir()]
-    return {SPLIT_OF[child.name.lower()]: child for child in children if child.name.lower() in SPLIT_OF} or {
+    return {SPLIT_NAMES[child.name.lower()]: child for child in children if child.name.lower() in SPLIT_NAMES} or {
         "train": root
     }
 

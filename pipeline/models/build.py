@@ -13,6 +13,7 @@ from pipeline import importing, recipe
 from pipeline.errors import InputError, as_input_error, did_you_mean, one_line
 from pipeline.models.backend import tf_keras
 from pipeline.models.data_fit import check_data
+from pipeline.models.dense_prediction import NETWORKS, Request, build_network
 from pipeline.models.head import number_of_classes, replace_head
 from pipeline.models.keras3.keras3_file import in_float32
 from pipeline.models.keras_signature import signature_of
@@ -82,12 +83,15 @@ def build(
         built = load_file(model.path, compiled=compiled, trusted=model.trust)
     elif model.function is not None:
         built = _from_function(model.function)
+    elif model.name in NETWORKS:
+        built = _dense_prediction(model, inputs, class_names, task)
     elif model.name is not None:
-        built = _from_zoo(model, inputs, _outputs(model, targets, class_names, task))
+        factory = _architecture(model)
+        built = _from_zoo(model, factory, inputs, _outputs(model, targets, class_names, task))
     else:
         raise InputError(
-            "The recipe does not say which model: give --set model.name=MobileNetV2 (any of tf_keras.applications), "
-            "--set model.path=FILE or --set model.function=module:function."
+            "The recipe does not say which model: give --set model.name=MobileNetV2 (any of tf_keras.applications; "
+            f"or {', '.join(NETWORKS)}), --set model.path=FILE or --set model.function=module:function."
         )
     check_inputs(built, inputs)
     if _classifies(class_names, task) and (_name(task) != "auto" or _answers_classes(built)):
@@ -150,17 +154,41 @@ def _outputs(
     )
 
 
-def _from_zoo(model: recipe.Model, inputs: Mapping[str, TensorSpec], ends: _Outputs) -> Any:
-    known = zoo()
-    if model.name not in known:
-        hint = did_you_mean(str(model.name), known)
-        raise InputError(f"There is no tf_keras.applications model '{model.name}'.{hint}")
-    factory = known[model.name]
+def _dense_prediction(
+    model: recipe.Model, inputs: Mapping[str, TensorSpec], class_names: Sequence[str], task: str | Mapping[str, Any]
+) -> Any:
+    classes = model.classes or len(class_names)
+    if not classes:
+        raise InputError(
+            f"{model.name} answers classes of boxes or of pixels, and the data names none: give data with boxes or "
+            "masks, or say how many with --set model.classes=…."
+        )
+    options = task if isinstance(task, Mapping) else {}
+    shape = _input_shape(model, inputs)
+    wanted = Request(str(model.name), shape, classes, options, model.backbone, model.alpha, model.weights)
+    return build_network(wanted, zoo())
+
+
+def _input_shape(model: recipe.Model, inputs: Mapping[str, TensorSpec]) -> tuple[int, ...]:
     if len(inputs) != 1 and model.input_shape is None:
         raise InputError(
             f"{model.name} takes one image; the data has the inputs {', '.join(map(repr, inputs)) or 'none'}."
         )
-    input_shape = model.input_shape or next(iter(inputs.values())).shape[1:]
+    return model.input_shape or next(iter(inputs.values())).shape[1:]
+
+
+def _architecture(model: recipe.Model) -> Any:
+    known = zoo()
+    if model.name not in known:
+        hint = did_you_mean(str(model.name), [*known, *NETWORKS])
+        raise InputError(f"There is no tf_keras.applications model '{model.name}'.{hint}")
+    if model.backbone is not None:
+        raise InputError(f"{model.name} has no backbone: model.backbone goes with {', '.join(NETWORKS)}.")
+    return known[model.name]
+
+
+def _from_zoo(model: recipe.Model, factory: Any, inputs: Mapping[str, TensorSpec], ends: _Outputs) -> Any:
+    input_shape = _input_shape(model, inputs)
     options: dict[str, Any] = {
         "input_shape": tuple(None if side == OPEN else side for side in input_shape),
         "weights": None,

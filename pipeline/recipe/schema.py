@@ -65,14 +65,25 @@ Points = Annotated[float, Field(ge=0)]
 class Model(Section):
     """Which network, and where its weights come from. Exactly one of `name`, `path`, `function`."""
 
-    name: str | None = Field(None, description="A model of tf_keras.applications, for example MobileNetV2.")
+    name: str | None = Field(
+        None,
+        description="A model of tf_keras.applications, for example MobileNetV2; or ssd_lite or centernet for boxes, "
+        "deeplabv3plus_lite or u_net for masks.",
+    )
+    backbone: str | None = Field(
+        None,
+        description="Of ssd_lite, centernet, deeplabv3plus_lite and u_net: a model of tf_keras.applications, "
+        "MobileNetV2 by default; u_net has a way down of its own by default.",
+    )
     path: Path | None = Field(None, description="A .keras file (Keras 2 or 3), an .h5 file or a SavedModel.")
     signature: str | None = Field(
         None, description="Which signature of a SavedModel or .tflite; serving_default, else the only one, by default."
     )
     function: str | None = Field(None, description="module:function that returns a tf_keras model.")
     alpha: float | None = Field(None, gt=0, description="Width multiplier of the MobileNets.")
-    weights: str | None = Field(None, description="none (random), 'imagenet' (downloaded) or a weights file.")
+    weights: str | None = Field(
+        None, description="none (random), 'imagenet' (downloaded) or a weights file; the backbone's where there is one."
+    )
     input_shape: tuple[int, ...] | None = Field(None, description="Without the batch; the data's by default.")
     input_sizes: dict[str, tuple[Positive, ...]] = Field(
         {}, description="Where there are several inputs: name → [height, width, channels], without the batch."
@@ -88,6 +99,8 @@ class Model(Section):
         given = [key for key in ("name", "path", "function") if getattr(self, key) is not None]
         if len(given) > 1:
             raise ValueError(f"takes one of name, path and function, not {' and '.join(given)}")
+        if self.backbone is not None and self.name is None:
+            raise ValueError("backbone goes with a name: ssd_lite, centernet, deeplabv3plus_lite or u_net")
         if self.input_shape is not None and self.input_sizes:
             raise ValueError("takes input_shape for one input or input_sizes for several, not both")
         return self

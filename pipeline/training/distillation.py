@@ -80,8 +80,10 @@ def kind_of(loss: LossName | None, ending: Ending) -> Kind:
     """How an output is compared, by the loss it has otherwise; by how the model ends where it has none."""
     if loss in ("categorical_crossentropy", "ctc"):
         return "classes"
-    if loss == "binary_crossentropy":
+    if loss in ("binary_crossentropy", "focal", "heatmap_focal"):
         return "units"
+    if loss in ("dice", "dice_crossentropy"):
+        return "units" if ending == "sigmoid" else "classes"
     if loss in (None, "as_compiled") and ending != "none":
         return "classes" if ending == "softmax" else "units"
     return "values"

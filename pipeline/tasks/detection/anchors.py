@@ -30,6 +30,8 @@ Sizes = Sequence[tuple[float, float]]
 Positive = Annotated[int, Field(ge=1)]
 Strides = Annotated[tuple[Positive, ...], Field(min_length=1)]
 Levels = Annotated[tuple[Positive | tuple[Positive, Positive], ...], Field(min_length=1)]
+Maps = Sequence[tuple[tuple[int, int], Sizes]]
+"""Of each level: its cells along the height and the width, and the boxes of a cell."""
 
 STRIDES = (8, 16, 32, 64)
 SCALES = (2.0, 2 * math.sqrt(2))
@@ -47,14 +49,14 @@ class _Grid:
     ratios: Shares = RATIOS
     """Width by height."""
 
-    def make(self, input_size: tuple[int, int]) -> NDArray[np.float32]:
+    def maps(self, input_size: tuple[int, int]) -> Maps:
         height, width = input_size
         levels = []
         for stride in self.strides:
             sides = [(scale * stride, ratio) for scale in self.scales for ratio in self.ratios]
             shares = [(side / math.sqrt(ratio) / height, side * math.sqrt(ratio) / width) for side, ratio in sides]
             levels.append((_cells(input_size, stride), shares))
-        return _on_cells(levels)
+        return levels
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class _Sizes:
     grids: Levels | None = None
     """By level: cells along the height and the width, or one number for both."""
 
-    def make(self, input_size: tuple[int, int]) -> NDArray[np.float32]:
-        return _on_cells(list(zip(_grids(self, input_size, len(self.sizes)), self.sizes, strict=True)))
+    def maps(self, input_size: tuple[int, int]) -> Maps:
+        return list(zip(_grids(self, input_size, len(self.sizes)), self.sizes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class _Multibox:
     strides: Strides | None = None
     grids: Levels | None = None
 
-    def make(self, input_size: tuple[int, int]) -> NDArray[np.float32]:
+    def maps(self, input_size: tuple[int, int]) -> Maps:
         by_level = [one if isinstance(one, tuple) else self.ratios for one in self.ratios]
         if not isinstance(self.ratios[0], tuple):
             by_level = [self.ratios] * len(self.sizes)
@@ -97,7 +99,7 @@ class _Multibox:
                 [(size / first, size * first) for size in sizes]
                 + [(sizes[0] / root, sizes[0] * root) for root in others]
             )
-        return _on_cells(list(zip(_grids(self, input_size, len(shapes)), shapes, strict=True)))
+        return list(zip(_grids(self, input_size, len(shapes)), shapes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class _TensorFlow:
     reduce_lowest: bool = True
     """Whether the first level has three boxes only."""
 
-    def make(self, input_size: tuple[int, int]) -> NDArray[np.float32]:
+    def maps(self, input_size: tuple[int, int]) -> Maps:
         count = len(self.strides) if self.grids is None else len(self.grids)
         shapes = []
         shorter = min(input_size)
@@ -136,7 +138,7 @@ class _TensorFlow:
                     for size, ratio in pairs
                 ]
             )
-        return _on_cells(list(zip(_grids(self, input_size, count), shapes, strict=True)))
+        return list(zip(_grids(self, input_size, count), shapes, strict=True))
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class _MediaPipe:
     fixed_size: bool = True
     """Whether every anchor is as large as the input, and boxes are relative to its centre alone."""
 
-    def make(self, input_size: tuple[int, int]) -> NDArray[np.float32]:
+    def maps(self, input_size: tuple[int, int]) -> Maps:
         count = len(self.strides)
         scales = [*_scales(self.min_scale, self.max_scale, count), 1.0]
         levels = []
@@ -166,7 +168,7 @@ class _MediaPipe:
                     pairs.append((math.sqrt(scales[level] * scales[level + 1]), self.interpolated_ratio))
             shapes = [(size / math.sqrt(ratio), size * math.sqrt(ratio)) for size, ratio in pairs]
             levels.append((_cells(input_size, stride), [(1.0, 1.0)] * len(shapes) if self.fixed_size else shapes))
-        return _on_cells(levels)
+        return levels
 
 
 RULES = {"grid": _Grid, "sizes": _Sizes, "multibox": _Multibox, "tf_od": _TensorFlow, "mediapipe": _MediaPipe}
@@ -189,12 +191,7 @@ def grid_anchors(
     Returns:
         float32 [A, 4]: centre y, centre x, height, width.
     """
-    return _Grid(tuple(strides), tuple(scales), tuple(ratios)).make(input_size)
-
-
-def boxes_a_cell(scales: Sequence[float] = SCALES, ratios: Sequence[float] = RATIOS) -> int:
-    """How many boxes each cell of :func:`grid_anchors` has."""
-    return len(scales) * len(ratios)
+    return _on_cells(_Grid(tuple(strides), tuple(scales), tuple(ratios)).maps(input_size))
 
 
 def read_anchors(section: str | Mapping[str, Any] | None, input_size: tuple[int, int]) -> NDArray[np.float32]:
@@ -213,14 +210,40 @@ def read_anchors(section: str | Mapping[str, Any] | None, input_size: tuple[int,
     """
     if isinstance(section, str):
         return _of_file(Path(section))
+    return _on_cells(_maps(section, input_size))
+
+
+def anchor_maps(
+    section: str | Mapping[str, Any] | None, input_size: tuple[int, int]
+) -> list[tuple[tuple[int, int], int]]:
+    """The feature maps that a network needs for a recipe's `anchors`.
+
+    Args:
+        section: As of :func:`read_anchors`.
+        input_size: Height and width in pixels.
+
+    Returns:
+        Of each map, in the order of the anchors: its cells along the height and the width, and the boxes of a cell.
+
+    Raises:
+        InputError: as :func:`read_anchors`, or the anchors are a file's, which does not say their maps.
+    """
+    if isinstance(section, str):
+        raise InputError(
+            f"The anchors of {section} do not say which feature maps they belong to, so no network can be built for "
+            f"them. Give task.anchors by a rule: {', '.join(RULES)}."
+        )
+    return [(cells, len(sizes)) for cells, sizes in _maps(section, input_size)]
+
+
+def _maps(section: Mapping[str, Any] | None, input_size: tuple[int, int]) -> Maps:
     options = dict(section or {})
     rule = options.pop("rule", "sizes" if "sizes" in options else "grid")
     if rule not in RULES:
         raise InputError(f"task.anchors.rule is one of {', '.join(RULES)}, not {rule!r}.")
     known = options_of(RULES[rule])
-    made: NDArray[np.float32] = RULES[rule](
-        **read_options(f"anchors' rule {rule}", known, options, "task.anchors")
-    ).make(input_size)
+    given = read_options(f"anchors' rule {rule}", known, options, "task.anchors")
+    made: Maps = RULES[rule](**given).maps(input_size)
     return made
 
 
@@ -262,7 +285,7 @@ def _grids(rule: Any, input_size: tuple[int, int], levels: int) -> list[tuple[in
     return [(grid, grid) if isinstance(grid, int) else grid for grid in given]
 
 
-def _on_cells(levels: Sequence[tuple[tuple[int, int], Sizes]]) -> NDArray[np.float32]:
+def _on_cells(levels: Maps) -> NDArray[np.float32]:
     parts = []
     for (rows, columns), sizes in levels:
         y, x = (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns

@@ -22,11 +22,13 @@ def to_centres(boxes: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([(low + high) / 2, high - low], axis=-1)
 
 
+_LARGEST = 20
+"""Exponents are cut there: a side of e^20 anchors is larger than any image, and no infinity comes out."""
+
+
 def exp32(values: NDArray[Any]) -> Floats:
-    """e^x, worked out in float64 and rounded once, so that other languages round to the same float32."""
-    with np.errstate(over="ignore"):
-        powers: Floats = np.exp(values.astype(np.float64)).astype(np.float32)
-    return powers
+    """e^x, of x up to 20, worked out in float64 and rounded once, so that other languages round to the same float32."""
+    return np.asarray(np.exp(np.minimum(values.astype(np.float64), _LARGEST)), np.float32)
 
 
 def sigmoid32(values: NDArray[Any]) -> Floats:

@@ -144,10 +144,21 @@ class Detection(Task):
             score_threshold: Another one than the task's.
         """
         if self.cut:
-            outputs = {name: activated(values, self.endings.get(name, "none")) for name, values in outputs.items()}
+            outputs = self._whole(outputs)
         least = self.score_threshold if score_threshold is None else score_threshold
         overlap = None if self.decoder.suppresses else self.iou_threshold
         return detect(self.decoder.decode(outputs), least, overlap, self.max_boxes)
+
+    def _whole(self, outputs: Tensors) -> Tensors:
+        """Outputs that were cut before their last operator, with it; a reshape between the two was cut too."""
+        shapes = {spec.name: spec.shape[1:] for specs in self.decoder.outputs.values() for spec in specs}
+        found = {}
+        for name, values in outputs.items():
+            shape = shapes.get(name, values.shape[1:])
+            same = OPEN not in shape and int(np.prod(shape)) == int(np.prod(values.shape[1:]))
+            values = values.reshape(len(values), *shape) if same else values
+            found[name] = activated(values, self.endings.get(name, "none"))
+        return found
 
     def finalize(self, statistics: NDArray[Any]) -> NDArray[Any]:
         """

@@ -64,7 +64,9 @@ class PostprocessDecoder(Decoder):
         if "count" in self.outputs:
             given = self._read(outputs, "count").reshape(batch, 1)
             scores = np.where(np.arange(count) < np.rint(given), scores, np.float32(-1))
-        classes = np.rint(self._read(outputs, "classes")).astype(np.int64).reshape(batch, count) - self.first_class
+        with np.errstate(invalid="ignore"):  # NaN has no score that counts
+            numbers = np.rint(self._read(outputs, "classes")).astype(np.int64)
+        classes = numbers.reshape(batch, count) - self.first_class
         return Candidates(boxes, scores[..., None], classes)
 
 

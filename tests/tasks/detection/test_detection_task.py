@@ -158,7 +158,11 @@ def test_before_the_activation() -> None:
     generator = np.random.default_rng(0)
     logits = {"b": generator.random((2, 4, 84), np.float32), "s": generator.normal(size=(2, 3, 84)).astype(np.float32)}
     whole = logits | {"s": 1 / (1 + np.exp(-logits["s"]))}
-    for one, two in zip(task.answers(whole), task.before_activation().answers(logits), strict=True):
+    flat = logits | {"s": logits["s"].reshape(2, 1, -1)}
+    found = [list(answered) for answered in (task.answers(whole), task.before_activation().answers(logits))]
+    found.append(list(task.before_activation().answers(flat)))  # as before a reshape that was cut too
+    for one, two, three in zip(*found, strict=True):
+        np.testing.assert_array_equal(two.scores, three.scores)
         assert len(one)
         np.testing.assert_array_equal(one.classes, two.classes)
         np.testing.assert_allclose(one.scores, two.scores, rtol=1e-5)

@@ -86,7 +86,8 @@ def build(
     elif model.name in NETWORKS:
         built = _dense_prediction(model, inputs, class_names, task)
     elif model.name is not None:
-        built = _from_zoo(model, inputs, _outputs(model, targets, class_names, task))
+        factory = _architecture(model)
+        built = _from_zoo(model, factory, inputs, _outputs(model, targets, class_names, task))
     else:
         raise InputError(
             "The recipe does not say which model: give --set model.name=MobileNetV2 (any of tf_keras.applications; "
@@ -176,14 +177,17 @@ def _input_shape(model: recipe.Model, inputs: Mapping[str, TensorSpec]) -> tuple
     return model.input_shape or next(iter(inputs.values())).shape[1:]
 
 
-def _from_zoo(model: recipe.Model, inputs: Mapping[str, TensorSpec], ends: _Outputs) -> Any:
+def _architecture(model: recipe.Model) -> Any:
     known = zoo()
     if model.name not in known:
         hint = did_you_mean(str(model.name), [*known, *NETWORKS])
         raise InputError(f"There is no tf_keras.applications model '{model.name}'.{hint}")
     if model.backbone is not None:
         raise InputError(f"{model.name} has no backbone: model.backbone goes with {', '.join(NETWORKS)}.")
-    factory = known[model.name]
+    return known[model.name]
+
+
+def _from_zoo(model: recipe.Model, factory: Any, inputs: Mapping[str, TensorSpec], ends: _Outputs) -> Any:
     input_shape = _input_shape(model, inputs)
     options: dict[str, Any] = {
         "input_shape": tuple(None if side == OPEN else side for side in input_shape),

@@ -8,6 +8,7 @@ What is regressed has a target with one value more than the output, its weight: 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.models.backend import tf
@@ -19,25 +20,29 @@ FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 HEATMAP_ALPHA, HEATMAP_BETA = 2.0, 4.0
 SMOOTH = 1.0
 """Pixels added to both sides of a class's Dice, so that a class that is nowhere, and found nowhere, counts as right."""
-VARIANCES = (0.1, 0.1, 0.2, 0.2)
-"""Of encoded boxes: SSD's (Liu et al. 2016), of centre and size."""
+
+Corners = Callable[[Any], tuple[Any, Any]]
+"""From the four values of a box, [B, …, 4], to its upper left and lower right corner, [B, …, 2] each."""
 
 
 def focal(targets: Any, found: Any, ending: Ending) -> Any:
     """T. Lin et al., Focal Loss for Dense Object Detection, 2017, https://arxiv.org/abs/1708.02002.
 
+    Of targets between 0 and 1, as a centre's nearness is, the quality focal loss, which is the same at both ends (X. Li
+    et al., Generalized Focal Loss, 2020, https://arxiv.org/abs/2006.04388).
+
     Args:
-        targets: [B, …, C], 0 or 1; negative: ignored.
+        targets: [B, …, C], 0 to 1; negative: ignored.
         found: Probabilities of a sigmoid, or logits.
         ending: Of the model.
     """
     logits = _logits(found, ending)
-    right = tf.cast(targets > 0, logits.dtype)
-    share = tf.sigmoid(logits)
-    missing = tf.where(right > 0, 1 - share, share)
-    balance = tf.where(right > 0, FOCAL_ALPHA, 1 - FOCAL_ALPHA)
-    loss = balance * missing**FOCAL_GAMMA * tf.nn.sigmoid_cross_entropy_with_logits(right, logits)
-    return _over_image(tf.where(targets >= 0, loss, 0.0)) / _positives(tf.reduce_max(right, axis=-1))
+    wanted = tf.maximum(targets, 0.0)
+    missing = tf.abs(wanted - tf.sigmoid(logits))
+    balance = wanted * FOCAL_ALPHA + (1 - wanted) * (1 - FOCAL_ALPHA)
+    loss = balance * missing**FOCAL_GAMMA * tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits)
+    positive = tf.cast(tf.reduce_max(targets, axis=-1) > 0, loss.dtype)
+    return _over_image(tf.where(targets >= 0, loss, 0.0)) / _positives(positive)
 
 
 def heatmap_focal(targets: Any, found: Any, ending: Ending) -> Any:
@@ -77,25 +82,44 @@ def masked_l1(targets: Any, found: Any) -> Any:
     return _over_image(tf.reduce_sum(tf.abs(found - values), axis=-1) * weights) / _positives(weights)
 
 
-def giou(targets: Any, found: Any) -> Any:
+def giou(targets: Any, found: Any, corners: Corners) -> Any:
     """1 − GIoU: H. Rezatofighi et al., 2019, https://arxiv.org/abs/1902.09630.
 
-    An overlap stays what it is where both axes are moved and stretched, so boxes are compared in units of their anchor,
-    which needs not be known.
+    An overlap stays what it is where both axes are moved and stretched, so boxes are compared about their anchor or
+    point and in its units, which need not be known.
 
     Args:
-        targets: [B, A, 5]: encoded against an anchor (t_y, t_x, t_h, t_w), and the weight.
-        found: [B, A, 4], encoded so too.
+        targets: [B, …, 5]: four values that say a box, and the weight.
+        found: [B, …, 4].
+        corners: What the values say.
     """
     values, weights = _weighted(targets, found)
-    (top, bottom), (other_top, other_bottom) = _corners(found), _corners(values)
-    own, other = (tf.reduce_prod(b - a, axis=-1) for a, b in ((top, bottom), (other_top, other_bottom)))
-    common = tf.reduce_prod(tf.maximum(tf.minimum(bottom, other_bottom) - tf.maximum(top, other_top), 0.0), axis=-1)
-    union = own + other - common
-    around = tf.reduce_prod(tf.maximum(bottom, other_bottom) - tf.minimum(top, other_top), axis=-1)
-    loss = 1 - (common / union - (around - union) / around)
+    (low, high), (other_low, other_high) = corners(found), corners(values)
+    own, other = tf.reduce_prod(high - low, axis=-1), tf.reduce_prod(other_high - other_low, axis=-1)
+    sides = tf.maximum(tf.minimum(high, other_high) - tf.maximum(low, other_low), 0.0)
+    common = tf.reduce_prod(sides, axis=-1)
+    union = tf.maximum(own + other - common, SMALLEST)
+    around = tf.reduce_prod(tf.maximum(high, other_high) - tf.minimum(low, other_low), axis=-1)
+    loss = 1 - common / union + (around - union) / tf.maximum(around, SMALLEST)
     # What holds no object has an arbitrary box, whose loss may be none.
     return _over_image(tf.where(weights > 0, loss * weights, 0.0)) / _positives(weights)
+
+
+def about_anchors(variances: Sequence[float] = (0.1, 0.1, 0.2, 0.2)) -> Corners:
+    """The corners of boxes that are encoded against anchors: centre and size, as SSD has them (Liu et al. 2016)."""
+    moved, grown = list(variances[:2]), list(variances[2:])
+
+    def corners(encoded: Any) -> tuple[Any, Any]:
+        centre = encoded[..., :2] * moved
+        half = tf.exp(tf.clip_by_value(encoded[..., 2:] * grown, -10.0, 10.0)) / 2
+        return centre - half, centre + half
+
+    return corners
+
+
+def about_points(distances: Any) -> tuple[Any, Any]:
+    """The corners of boxes that are distances from a point to the four sides, as FCOS has them (Tian et al. 2019)."""
+    return -distances[..., :2], tf.maximum(distances[..., 2:], SMALLEST - distances[..., :2])
 
 
 def dice(targets: Any, found: Any, ending: Ending) -> Any:
@@ -138,14 +162,6 @@ def _weighted(targets: Any, found: Any) -> tuple[Any, Any]:
     if targets.shape[-1] == values:
         return targets, tf.ones_like(targets[..., 0])
     return targets[..., :values], targets[..., values]
-
-
-def _corners(encoded: Any) -> tuple[Any, Any]:
-    """(y, x) of the upper left and lower right corners of encoded boxes, in units of the anchor from its centre."""
-    moved, grown = VARIANCES[:2], VARIANCES[2:]
-    centre = encoded[..., :2] * moved
-    half = tf.exp(tf.clip_by_value(encoded[..., 2:] * grown, -10.0, 10.0)) / 2
-    return centre - half, centre + half
 
 
 def _counted(targets: Any) -> Any:

@@ -14,6 +14,10 @@ from pipeline import recipe
 from pipeline.errors import InputError, did_you_mean
 from pipeline.models.backend import tf, tf_keras
 from pipeline.models.keras_signature import endings_of
+from pipeline.tasks.detection import Detection
+from pipeline.tasks.detection.fcos_decoder import FcosDecoder
+from pipeline.tasks.detection.ssd_decoder import SsdDecoder
+from pipeline.tasks.several_outputs import SeveralOutputs
 from pipeline.tasks.task import Task
 from pipeline.tflite.endings import Ending
 from pipeline.training import dense_losses
@@ -22,6 +26,7 @@ Loss = Callable[[Any, Any], Any]
 
 SMALLEST = dense_losses.SMALLEST
 """Probabilities are kept this far from 0, whose logarithm is none."""
+_SSD = dense_losses.about_anchors()
 TRIPLET_MARGIN = 0.2
 """Of FaceNet (Schroff et al. 2015, https://arxiv.org/abs/1503.03832), on embeddings of length 1."""
 
@@ -80,8 +85,29 @@ def losses_of(model: Any, task: Task, how: recipe.Train | recipe.Qat) -> dict[st
                 )
             found[name] = OutputLoss(kind, own[name], weights[name])
         else:
-            found[name] = OutputLoss(kind, of_name(kind, endings[name], how.label_smoothing), weights[name])
+            corners = corners_of(task, name) if kind == "giou" else _SSD
+            found[name] = OutputLoss(kind, of_name(kind, endings[name], how.label_smoothing, corners), weights[name])
     return found
+
+
+def corners_of(task: Task, output: str) -> dense_losses.Corners:
+    """What the four values of a box are in an output of a task.
+
+    Raises:
+        InputError: it gives no boxes, or others than SSD's or FCOS's.
+    """
+    if isinstance(task, SeveralOutputs) and output in task.tasks:
+        return corners_of(task.tasks[output], output)
+    decoder = task.decoder if isinstance(task, Detection) else None
+    if decoder is not None and any(spec.name == output for spec in decoder.outputs.get("boxes", ())):
+        if isinstance(decoder, SsdDecoder) and decoder.sizes == "exp":
+            return dense_losses.about_anchors(decoder.variances)
+        if isinstance(decoder, FcosDecoder):
+            return dense_losses.about_points
+    raise InputError(
+        f"The loss giou compares the boxes of a detector as the decoders ssd (sizes: exp) and fcos read them, and "
+        f"'{output}' is none of those. Name another loss for it, for example smooth_l1."
+    )
 
 
 def reads_compiled(how: recipe.Train | recipe.Qat) -> bool:
@@ -89,13 +115,19 @@ def reads_compiled(how: recipe.Train | recipe.Qat) -> bool:
     return "as_compiled" in ([how.loss] if isinstance(how.loss, str) else (how.loss or {}).values())
 
 
-def of_name(name: recipe.LossName, ending: Ending, smoothing: float = 0.0) -> Loss:
+def of_name(
+    name: recipe.LossName,
+    ending: Ending,
+    smoothing: float = 0.0,
+    corners: dense_losses.Corners = _SSD,
+) -> Loss:
     """A loss by name.
 
     Args:
         name: Any but `as_compiled`.
         ending: What the model's last operator is; after none of them, cross entropies take the outputs as logits.
         smoothing: Of the labels, for cross entropies.
+        corners: What the values of a box say, for `giou`.
     """
     if name in ("categorical_crossentropy", "binary_crossentropy"):
         function = getattr(tf_keras.losses, name)
@@ -112,8 +144,10 @@ def of_name(name: recipe.LossName, ending: Ending, smoothing: float = 0.0) -> Lo
     if name in ("focal", "heatmap_focal", "dice"):
         of_shares = getattr(dense_losses, name)
         return lambda targets, found: of_shares(targets, found, ending)
-    if name in ("smooth_l1", "masked_l1", "giou"):
+    if name in ("smooth_l1", "masked_l1"):
         return cast(Loss, getattr(dense_losses, name))
+    if name == "giou":
+        return lambda targets, found: dense_losses.giou(targets, found, corners)
     function = getattr(tf_keras.losses, {"mse": "mean_squared_error", "mae": "mean_absolute_error"}.get(name, name))
     return lambda targets, found: function(targets, found)
 

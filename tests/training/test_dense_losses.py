@@ -89,6 +89,31 @@ def test_giou_is_that_of_the_decoded_boxes_whatever_the_anchor() -> None:
     np.testing.assert_allclose(loss("giou", targets, found), [(every * weights).sum() / 4], 1e-4)
 
 
+def test_giou_of_distances_from_a_point() -> None:
+    from pipeline.models.backend import tf
+    from pipeline.training import dense_losses
+
+    wanted, found = tf.constant([[[1.0, 1, 1, 1, 1]]]), tf.constant([[[1.0, 1, 3, 1]]])  # 2x2 in 4x2
+    assert dense_losses.giou(wanted, found, dense_losses.about_points).numpy() == pytest.approx([0.5], abs=1e-5)
+
+
+def test_giou_needs_a_detectors_boxes() -> None:
+    from pipeline.errors import InputError
+    from pipeline.tasks.regression import Regression
+    from pipeline.tensors import TensorSpec
+    from pipeline.training.losses import corners_of
+
+    task = Regression(output=TensorSpec("y", (-1, 4), np.dtype(np.float32)))
+    with pytest.raises(InputError, match="none of those"):
+        corners_of(task, "y")
+
+
+def test_targets_between_0_and_1_are_met_where_they_are() -> None:
+    values = [[[0.3], [0.8]]]
+    assert loss("focal", values, values, "sigmoid") == pytest.approx([0], abs=1e-6)
+    assert loss("focal", values, [[[0.5], [0.5]]], "sigmoid") > 1e-3
+
+
 def test_boxes_without_an_object_give_giou_no_gradient() -> None:
     from pipeline.models.backend import tf
     from pipeline.training.losses import of_name

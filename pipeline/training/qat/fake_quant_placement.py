@@ -5,7 +5,8 @@ and those of the writer, ai-edge-quantizer:
 
 - Batch-norm and ReLU behind a convolution are fused into it: only the last of them is rounded. A ReLU is fused into
   ADD, SUB, MUL and the pools too.
-- What goes into a CONCATENATION, MAXIMUM or MINIMUM and nowhere else is written on its steps, and rounded there.
+- What goes into a CONCATENATION, MAXIMUM or MINIMUM and nowhere else, reshaped or not, is written on its steps, and
+  rounded there.
 - AVERAGE_POOL_2D and RESIZE_BILINEAR round onto the steps of their input (:mod:`pipeline.training.qat.snap`).
 - Whatever only moves values (RESHAPE, TRANSPOSE, PAD, MAX_POOL_2D, slices) stays on its input's steps.
 - LOGISTIC, TANH and SOFTMAX have the range that their kernel fixes. One that the model ends in stays exact in
@@ -81,8 +82,17 @@ def _range(call: Call) -> Range | None:
 def _joins(graph: Graph, call: Call, value: Value) -> bool:
     """Whether int8 computes a value in the steps of the operator behind it; the writer's choice."""
     consumer = graph.single_consumer(value)
+    while consumer is not None and _reshapes(consumer):
+        consumer = graph.single_consumer(consumer.output)
     free = not call.is_a(*_JOINING) and not keeps_scale(call.layer.kind, call.layer.config)
     return free and consumer is not None and consumer.is_a(*_JOINING)
+
+
+def _reshapes(call: Call) -> bool:
+    """Whether every value goes on, in another shape or order."""
+    if call.layer.kind is Operation:
+        return plain_name(call.layer.config["function"]) in ("reshape", "transpose")
+    return call.is_a("Reshape", "Flatten", "Permute")
 
 
 def keeps_scale(kind: type, config: Mapping[str, Any]) -> bool:

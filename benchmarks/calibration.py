@@ -26,7 +26,8 @@ from ai_edge_quantizer import recipe as standard
 from pipeline.benchmarking.host import describe_host
 from pipeline.quantization.calibrate import calibrate
 from pipeline.quantization.observers import ESTIMATORS
-from pipeline.tflite.runner import Runner, without_messages
+from pipeline.tflite.runner import Runner
+from pipeline.tflite.runtime_messages import without_messages
 from pipeline.tflite.signature import with_signature
 
 BATCH = 4

@@ -39,3 +39,11 @@ def bar(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[
         maxinterval=10,
         file=sys.stderr,
     )
+
+
+def clear() -> None:
+    """Take every bar that is drawn off the terminal: what is printed then stands on a line of its own."""
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is not None:
+        for one in list(tqdm.tqdm._instances):
+            one.close()

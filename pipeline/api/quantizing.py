@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pipeline.api.model import Model, files, load, task_of
 from pipeline.errors import InputError, did_you_mean
 from pipeline.progress import Track, quiet
-from pipeline.quantization.keep import BASE
+from pipeline.quantization.keep import BASE, INT8
 from pipeline.recipe import Calibration, Format, IoType, Keep, Quantize
 from pipeline.tensors import Batch, Tensors, bind, first_examples
 from pipeline.text_table import decibels, size, text_table
@@ -53,6 +53,8 @@ class Quantized:
     """Against the float model, on the first examples that were given; None where there were none."""
     findings: tuple[Finding, ...] = ()
     """Why it is far from the float model, where it is."""
+    kept: str = ""
+    """Which LSTMs stay in float, and why; empty where none does of its own accord."""
 
     @cached_property
     def model(self) -> Model:
@@ -85,6 +87,7 @@ class Quantized:
             "ranges": self.ranges.method if self.ranges else None,
             "measured": self.measured.to_json() if self.measured else None,
             "findings": [finding.to_json() for finding in self.findings],
+            "kept": self.kept or None,
         }
 
     def __str__(self) -> str:
@@ -94,6 +97,8 @@ class Quantized:
         if self.settings is not None:
             why = f": {self.choice.reason}" if self.choice else ""
             lines.append(f"calibration: {self.settings}{why}")
+        if self.kept:
+            lines.append(self.kept)
         if self.measured is not None and self.measured.compared is not None:
             lines.append(_shown(self.measured, self.measured.compared))
         lines += map(str, self.findings)
@@ -152,6 +157,7 @@ def quantize(
     imported = import_float(source.content)
     content, learned = imported.content, imported.ranges
     choice, how, ranges, measured = None, None, None, None
+    rules, kept = section.keep, ""
     findings: tuple[Finding, ...] = ()
     if data is None:
         if format in NEEDS_RANGES and not learned:
@@ -165,22 +171,26 @@ def quantize(
         read = _Calibration(source, examples)
         judged = task_of(task, source, examples).task
         prepared = prepare_float_model(content, learned, section, read, read.size, judged, track=track)
-        written, _ = prepared.quantizer(read, track)(format, io, section.keep)
+        rules = (*prepared.lstms.rules, *section.keep) if format in INT8 else section.keep
+        written, _ = prepared.quantizer(read, track)(format, io, rules)
         content, choice = prepared.model.content, prepared.choice
+        kept = prepared.lstms.reason if format in INT8 else ""
         how, ranges = prepared.settings, prepared.model.ranges
         if format != "float32":
             measured, findings = _judged(imported.content, written, format, examples, judged, track)
-    _audit(written, format, io, section.keep, content)
+    _audit(written, format, io, rules, content)
     for finding in findings:
         warnings.warn(f"The {format} model is far from the float one. {finding}", stacklevel=2)
-    return Quantized(written, format, f"{source.name}_{format}", content, how, choice, ranges, measured, findings)
+    name = f"{source.name}_{format}"
+    return Quantized(written, format, name, content, how, choice, ranges, measured, findings, kept)
 
 
 def _judged(
     float_content: bytes, written: bytes, format: Format, data: DataSource, task: Task, track: Track
 ) -> tuple[Evaluation, tuple[Finding, ...]]:
     """How near a model is to the float one on the examples that calibrated it, and why where it is not."""
-    from pipeline.diagnosis.weak_int8 import first_cause, is_weak, statistics_over
+    from pipeline.diagnosis.weak_int8 import first_cause, statistics_over
+    from pipeline.evaluation.comparison import is_weak
     from pipeline.evaluation.evaluator import evaluate
     from pipeline.tflite.kernels import open_runner
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from pipeline import progress
 from pipeline.cli import (
     benchmark,
     bundle,
@@ -132,6 +133,7 @@ def main() -> None:
 
 
 def _fail(message: str, status: int, debug: bool) -> None:
+    progress.clear()  # an exception keeps the frames alive in which a bar is drawn
     if debug:
         traceback.print_exc()
     from rich.console import Console

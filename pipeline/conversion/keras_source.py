@@ -16,6 +16,7 @@ from pipeline.models.load import load_for_conversion, refuse_signature
 from pipeline.models.named_function import NamedFunction, is_keras3, named_function
 from pipeline.models.trial_inputs import difference, trial_inputs
 from pipeline.tensors import OPEN, TensorSpec
+from pipeline.tflite import flatbuffer
 from pipeline.tflite.runner import Runner
 
 TOLERANCE = 1e-5
@@ -24,6 +25,8 @@ TOLERANCE = 1e-5
 
 def convert_source(source: Path | Any, signature: str | None, sizes: Sizes | None, *, trusted: bool = False) -> bytes:
     """Load where it is a path, and convert; a Keras 3 model's flatbuffer must answer random input as the model does.
+
+    Where that would loop at run time, an equal counterpart in `tf_keras` that does not is converted instead.
 
     Raises:
         InputError: as `load_for_conversion` and `to_flatbuffer`.
@@ -39,8 +42,47 @@ def convert_source(source: Path | Any, signature: str | None, sizes: Sizes | Non
     function = named_function(model, sizes)
     content = to_flatbuffer(function)
     if is_keras3(model):
+        fused = _without_loops(model, function, sizes) if _loops(content) else None
+        if fused is not None:
+            return fused
         check_outputs(function, content)
     return content
+
+
+def _without_loops(model: Any, function: NamedFunction, sizes: Sizes | None) -> bytes | None:
+    """A Keras 3 model by way of its counterpart in `tf_keras`, whose LSTMs TFLite has an operator for.
+
+    Keras 3 traces them as loops, which no converter knows for what they are.
+
+    Args:
+        model: The Keras 3 model.
+        function: The same, as what is converted.
+        sizes: Of open dimensions.
+
+    Returns:
+        None where it has no counterpart of the same inputs, outputs and answers, or that one loops as well.
+    """
+    from pipeline.models.keras3.equivalence import compare
+    from pipeline.models.keras3.replay import carry
+
+    try:
+        carried = carry(model)
+        compare(model, carried)
+        own = named_function(carried.model, sizes)
+        if own.inputs != function.inputs or own.signature.outputs != function.signature.outputs:
+            return None
+        content = to_flatbuffer(own)
+        if _loops(content):
+            return None
+        check_outputs(function, content)
+    except (InputError, PipelineError):
+        return None
+    return content
+
+
+def _loops(content: bytes) -> bool:
+    model = flatbuffer.read(content)
+    return any(flatbuffer.operator_name(model, operator) == "WHILE" for operator in model.subgraphs[0].operators)
 
 
 def inputs_of(

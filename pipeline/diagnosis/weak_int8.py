@@ -9,18 +9,11 @@ import numpy as np
 
 from pipeline.diagnosis.checks import flat_inputs, lost_outputs, sample_size, wide_ranges
 from pipeline.diagnosis.input_statistics import InputKind, InputStatistics, add_batch, statistics_of
-from pipeline.evaluation.comparison import Comparison, renamed
+from pipeline.evaluation.comparison import renamed
 from pipeline.finding import Finding
 from pipeline.tensors import Batch, Predictor, TensorSpec
 
-FLOOR_DB, FLOOR_AGREEMENT = 15.0, 0.80
-"""Below either a model is said to be of no use: noise is a fifth of the signal, or every fifth answer another one."""
 CHECK = "fidelity"
-
-
-def is_weak(compared: Comparison) -> bool:
-    """Whether a quantized model is so far from the float one that a user must be told."""
-    return compared.agreement < FLOOR_AGREEMENT or compared.sqnr_db < FLOOR_DB
 
 
 def statistics_over(

@@ -20,6 +20,9 @@ from pipeline.evaluation.statistics import Difference, bootstrap_difference, fin
 from pipeline.tasks.task import Metric, Task
 from pipeline.tensors import Outputs, Tensors
 
+FLOOR_DB, FLOOR_AGREEMENT = 15.0, 0.80
+"""Below either a model is said to be of no use: noise is a fifth of the signal, or every fifth answer another one."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -69,6 +72,11 @@ class Comparison:
             "identical": self.identical,
             "outputs": {name: output.to_json() for name, output in self.fidelity.items()},
         }
+
+
+def is_weak(compared: Comparison) -> bool:
+    """Whether a quantized model is so far from the float one that a user must be told."""
+    return compared.agreement < FLOOR_AGREEMENT or compared.sqnr_db < FLOOR_DB
 
 
 class Record:

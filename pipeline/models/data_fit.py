@@ -36,7 +36,8 @@ def check_data(wanted: Sequence[TensorSpec], inputs: Mapping[str, TensorSpec]) -
         if spec.dtype.kind in "iu" and spec.scale is None and own.dtype.kind == "f":
             raise InputError(
                 f"The model takes whole numbers ({spec.dtype}){_called(spec, wanted)}, the data gives {own.dtype}. "
-                f"Give integers: tokens or indices that are not scaled; in a recipe, data.inputs.{own.name}.dtype."
+                f"Give them as they are: tokens or indices that are not scaled, pixels with {section}.preprocess."
+                f"scale: raw; in a recipe with data.inputs.{own.name}.dtype: {spec.dtype}."
             )
 
 

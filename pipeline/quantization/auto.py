@@ -6,7 +6,7 @@ learned rounding pays where weights lose more than activations do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from typing import Any
@@ -15,20 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.comparison import Comparison, Record
+from pipeline.evaluation.comparison import Comparison
 from pipeline.evaluation.statistics import finite_or_none, paired_mean_difference
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate_many
+from pipeline.quantization.float_comparison import FloatComparison, part_of
 from pipeline.quantization.float_reference import Reference
 from pipeline.quantization.observers import Estimator, describe, make
 from pipeline.quantization.ptq import FloatModel, Quantizer, Settings, prepare
 from pipeline.quantization.ranges import Ranges
-from pipeline.quantization.tap import BATCH, Inputs
+from pipeline.quantization.tap import Inputs
 from pipeline.quantization.trial_work import TrialWork
 from pipeline.tasks.task import Task
-from pipeline.tensors import Outputs, Tensors, batch_size, take
-from pipeline.tflite.endings import before_activations
-from pipeline.tflite.kernels import open_runner
+from pipeline.tensors import Tensors
 
 ESTIMATORS: tuple[Estimator, ...] = ("min_max", "mse", "percentile", "entropy")
 HELD_OUT = 0.25
@@ -257,19 +256,18 @@ class _Fold:
     ) -> None:
         self.apart = held is not None
         start, stop = (0, examples) if held is None else held
-        self._content, self._threads, self._task = content, threads, task.before_activation()
+        self._content, self._threads = content, threads
         self._examples = examples - (stop - start if self.apart else 0)
 
         def fit() -> Iterator[Tensors]:
             if not self.apart:
                 return iter(inputs())
-            return chain(_slice(inputs(), 0, start), _slice(inputs(), stop, examples))
+            return chain(part_of(inputs(), 0, start), part_of(inputs(), stop, examples))
 
         self._fit = fit
         self._reference = Reference(content, fit, threads=threads)
-        self._batches = list(_slice(inputs(), start, stop))
-        self._expected = list(self._answers(content)) if self._batches else []
-        self.judged = sum(map(batch_size, self._batches))
+        self._against_float = FloatComparison(content, part_of(inputs(), start, stop), task, threads)
+        self.judged = self._against_float.examples
 
     def ranges(self, candidates: Sequence[Settings], track: Track) -> dict[str, Ranges]:
         """Those of several estimators, measured in one pass; by the settings in words."""
@@ -283,25 +281,4 @@ class _Fold:
         ready = prepared or prepare(self._content, self._fit, settings, threads=self._threads)
         own = self._reference if ready.content == self._content else None
         written, _ = Quantizer(ready, self._fit, settings, threads=self._threads, reference=own)("int8")
-        record, others = (Record(name, self._task) for name in ("int8", "float"))
-        for answers, expected in zip(self._answers(written), self._expected, strict=True):
-            record.hold_against(others.name, answers, expected)
-        return record.against(others)
-
-    def _answers(self, content: bytes) -> Iterator[Outputs]:
-        runner = open_runner(before_activations(content), "xnnpack", BATCH, threads=self._threads)
-        return (runner(batch) for batch in self._batches)
-
-
-def _slice(batches: Iterable[Tensors], start: int, stop: int) -> Iterator[Tensors]:
-    """Examples start to stop of a stream of batches."""
-    if start >= stop:
-        return
-    place = 0
-    for batch in batches:
-        piece = take(batch, slice(max(start - place, 0), max(stop - place, 0)))
-        if batch_size(piece):
-            yield piece
-        place += batch_size(batch)
-        if place >= stop:
-            return
+        return self._against_float(written)

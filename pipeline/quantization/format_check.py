@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence, Set
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.quantization.keep import BASE, as_options, in_float, plan
+from pipeline.quantization.keep import BASE, INT8, as_options, in_float, plan
+from pipeline.quantization.kernel_table import Dtype, refused
 from pipeline.recipe import Format, IoType, Keep
 from pipeline.tflite.hybrid import HALF, require_hybrid
 from pipeline.tflite.inspect import Inspection, inspect
@@ -37,9 +38,20 @@ def audit(files: dict[Format, Path], io_type: IoType, keep: Sequence[Keep] = (),
             _hold(found, target, io_type, {operator.output: compute for operator, compute in kept.items()}, source)
         except PipelineError as error:
             floats = {operator.output for operator in found.float_operators if operator.subgraph == 0}
-            raise PipelineError(f"{error}{_hint(source, target, keep, floats)}") from error
+            why = _reasons(found, target)
+            raise PipelineError(f"{error}{why}{_hint(source, target, keep, floats)}") from error
         if target in BASE:
             _require_runs(path, target, keep, source, prepared)
+
+
+def _reasons(found: Inspection, target: Format) -> str:
+    """Why LiteRT's integer kernels of the operators that stayed in float are not used, where trials said so."""
+    if target not in BASE:
+        return ""
+    dtype: Dtype = "int8" if target in INT8 else "int16"
+    kinds = dict.fromkeys(operator.name for operator in found.float_operators)
+    known = {kind: refused(kind, dtype) for kind in kinds}
+    return "".join(f" {kind} in {dtype} failed its trial ({why})." for kind, why in known.items() if why)
 
 
 def _hold(found: Inspection, target: Format, io_type: IoType, kept: dict[str, str], source: Inspection | None) -> None:

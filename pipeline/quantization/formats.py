@@ -29,7 +29,7 @@ from pipeline.tflite import metadata
 from pipeline.tflite.flatbuffer import operator_name, read, serialize, tensor_name
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.integer_shapes import shapes_of_integers
-from pipeline.tflite.runner import without_messages
+from pipeline.tflite.runtime_messages import without_messages
 from pipeline.tflite.signature import with_signature
 from pipeline.tflite.unshare_constants import unshare_constants
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BASE: dict[Format, Compute] = {"int8": "int8", "int8_per_tensor": "int8", "int16x8": "int16x8"}
 """What the operators of each format with integer activations compute in, where no rule says otherwise."""
+INT8 = frozenset(name for name, compute in BASE.items() if compute == "int8")
 
 
 def plan(operators: Sequence[Operator], rules: Sequence[Keep], target: Format = "int8") -> dict[Operator, Compute]:

@@ -25,8 +25,8 @@ _INPUT_WEIGHTS, _STATE_WEIGHTS, _BIASES = (1, 2, 3, 4), (5, 6, 7, 8), (12, 13, 1
 _OUTPUT_STATE, _CELL_STATE = 18, 19
 _UNUSUAL = (9, 10, 11, 16, 17, 20, 21, 22, 23)
 """Peepholes, projection and layer norm, which Keras's LSTM has not."""
-_INTEGER_BITS = range(7)
-"""Of the cell, that the kernel's tanh has."""
+_MOST_INTEGER_BITS = 6
+"""Of the cell, that the kernel's tanh takes."""
 _INTERMEDIATES = ("input_to_input", "input_to_forget", "input_to_cell", "input_to_output", "effective_hidden_scale")
 
 _FLOAT32, _INT8 = schema.TensorType.FLOAT32, schema.TensorType.INT8
@@ -72,7 +72,7 @@ def _take(model: ModelT, editor: Editor, operator: OperatorT, ranges: Ranges) ->
     constants = {place: _values(model, graph, given[place]) for place in places}
     bits = _cell_bits(operator, tensors[given[0]].shape)
     unusual = any(given[place] >= 0 for place in _UNUSUAL if place < len(given))
-    if unusual or bits is None or any(values is None for values in constants.values()):
+    if unusual or any(values is None for values in constants.values()):
         return False
     source = _stored(model, graph, given[0])
     if source is None and fed is not None:
@@ -110,12 +110,14 @@ def _take(model: ModelT, editor: Editor, operator: OperatorT, ranges: Ranges) ->
     return True
 
 
-def _cell_bits(operator: OperatorT, shape: NDArray[np.int32]) -> int | None:
-    """The integer bits that hold every value of the cell: it is clipped, else it grows by less than 1 a step."""
+def _cell_bits(operator: OperatorT, shape: NDArray[np.int32]) -> int:
+    """The integer bits for the cell's values: it is clipped, else it grows by less than 1 a step.
+
+    Beyond 64 the kernel clips it. Cells that forget stay far below, and tanh cannot tell 64 from more.
+    """
     options = operator.builtinOptions
     largest = float(options.cellClip) or float(shape[0 if options.timeMajor else 1])
-    bits = int(np.ceil(np.log2(max(largest, 1.0))))
-    return bits if bits in _INTEGER_BITS else None
+    return min(int(np.ceil(np.log2(max(largest, 1.0)))), _MOST_INTEGER_BITS)
 
 
 def _asked_for(model: ModelT, graph: schema.SubGraphT, index: int) -> tuple[float, int] | None:

@@ -155,7 +155,7 @@ class Input(_Named):
         None,
         description="(x − mean)/std of the training split, for each of the last axis; by default of tables alone.",
     )
-    dtype: Literal["float32", "float16", "int32", "int64", "bool"] | None = Field(
+    dtype: Literal["float32", "float16", "uint8", "int8", "int16", "int32", "int64", "bool"] | None = Field(
         None, description="What the model is fed; by default float32, but integers, bool and float16 as stored."
     )
 

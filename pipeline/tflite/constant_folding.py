@@ -22,7 +22,7 @@ from pipeline.tflite import flatbuffer, guard
 from pipeline.tflite.edit import Editor
 from pipeline.tflite.flatbuffer import operator_name
 from pipeline.tflite.prune import prune
-from pipeline.tflite.runner import without_messages
+from pipeline.tflite.runtime_messages import without_messages
 from pipeline.tflite.signature import input_names
 
 _OF_SHAPES = frozenset({"SHAPE", "RANK"})

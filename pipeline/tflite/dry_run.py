@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -22,9 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import one_line
+from pipeline.errors import InputError, one_line
+from pipeline.tflite import flatbuffer
 from pipeline.tflite.dry_run_process import READY
+from pipeline.tflite.work import work
 
+LIMIT = 60.0
+"""Seconds that loading a model, or one inference, may take."""
+SLOWEST = 2e7
+"""Multiply-accumulates a second: what the reference kernels do on a busy machine."""
 _SAID = 200
 """Characters of what LiteRT prints before it ends the process."""
 
@@ -39,6 +46,8 @@ class Crash:
     """`READY`, or the kind of input."""
     said: str
     """The last line that it printed; may be empty."""
+    hung: bool = False
+    """Whether it was stopped because it came to no end."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +71,13 @@ class _Process:
         self._printed: IO[bytes] | None = None
         atexit.register(self.close)
 
-    def run(self, content: bytes, job: dict[str, Any]) -> Outcome:
+    def run(self, content: bytes, job: dict[str, Any], limit: float) -> Outcome:
         """One job.
+
+        Args:
+            content: Of the .tflite.
+            job: As the process takes it.
+            limit: Seconds for each step of it, after which the process is ended.
 
         Raises:
             OSError: the process cannot be started.
@@ -73,16 +87,23 @@ class _Process:
             assert process.stdin is not None
             assert process.stdout is not None
             step = READY
+            late = _Deadline(process, limit)
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(job | {"bytes": len(content)}).encode() + b"\n" + content)
                 process.stdin.flush()
             for line in process.stdout:
+                late.start_again()
                 if line.startswith(b"{"):
+                    late.stop()
                     answer = json.loads(line)
                     failed = tuple((kind, one_line(why, 400)) for kind, why in answer["failed"].items())
                     return Outcome(None, answer["refused"], failed, tuple(answer["tried"]))
                 step = line.decode().strip()
-            return Outcome(Crash(_ending(process.wait()), step, self._last_words()))
+            late.stop()
+            ended = _ending(process.wait())
+            if late.missed:
+                return Outcome(Crash(f"no end within {limit:.0f} s", step, "", hung=True))
+            return Outcome(Crash(ended, step, self._last_words()))
 
     def close(self) -> None:
         """End it."""
@@ -119,6 +140,32 @@ class _Process:
         return one_line(said[-1], _SAID) if said else ""
 
 
+class _Deadline:
+    """Ends a process that does not say within some seconds that it has got on."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        self._process, self._seconds = process, seconds
+        self.missed = False
+        self._timer = self._started()
+
+    def start_again(self) -> None:
+        self._timer.cancel()
+        self._timer = self._started()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _started(self) -> threading.Timer:
+        timer = threading.Timer(self._seconds, self._end)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _end(self) -> None:
+        self.missed = True
+        self._process.kill()
+
+
 _process = _Process()
 _known: dict[tuple[Any, ...], Outcome] = {}
 _digests: dict[tuple[Any, ...], str] = {}
@@ -132,6 +179,7 @@ def dry_run(
     shapes: Sequence[Sequence[int]] | None = None,
     seconds: float | None = None,
     kinds: Sequence[str] = (),
+    limit: float | None = None,
 ) -> Outcome | None:
     """Load a model and invoke it on plausible inputs, in another process.
 
@@ -142,21 +190,37 @@ def dry_run(
         shapes: The whole shape of every input instead.
         seconds: After which it gets no further inputs; None: it gets all.
         kinds: Of :data:`pipeline.tflite.plausible_inputs.KINDS`; all by default.
+        limit: Seconds for loading it, and for each inference, after which it counts as hung; by default `LIMIT`, and
+            more for models of much work.
 
     Returns:
         None where no process can be started.
     """
     fixed = None if shapes is None else tuple(tuple(int(side) for side in shape) for shape in shapes)
-    key = (_digest(model), kernels, batch, fixed, tuple(kinds))
+    key = (_digest(model), kernels, batch, fixed, tuple(kinds), limit)
     known = _known.get((*key, None)) or _known.get((*key, seconds))
     if known is None:
         job = {"kernels": kernels, "batch": batch, "shapes": fixed, "seconds": seconds, "kinds": list(kinds)}
+        content = content_of(model)
         try:
-            known = _process.run(content_of(model), job)
+            known = _process.run(content, job, _limit(content, batch, fixed) if limit is None else limit)
         except OSError:
             return None
         _known[*key, seconds] = known
     return known
+
+
+def _limit(content: bytes, batch: int | None, shapes: Sequence[Sequence[int]] | None) -> float:
+    """`LIMIT`, or what the slowest kernels may take for the model's multiply-accumulates."""
+    try:
+        model = flatbuffer.read(content)
+        graph = model.subgraphs[0]
+        macs = sum(work(model, place).macs for place in range(len(graph.operators)))
+        own = [flatbuffer.tensor_shape(graph.tensors[index]) for index in graph.inputs]
+    except (*flatbuffer.CORRUPT, InputError):
+        return LIMIT
+    larger = [math.prod(given) / max(math.prod(shape), 1) for given, shape in zip(shapes or (), own, strict=False)]
+    return max(LIMIT, macs * max([1.0, *larger, float(batch or 1)]) / SLOWEST)
 
 
 def content_of(model: Path | bytes) -> bytes:

@@ -30,6 +30,7 @@ from pipeline import foreign_files
 from pipeline.errors import InputError
 from pipeline.files import check_ordinary
 from pipeline.tflite import tensor_checks
+from pipeline.tflite.parsed_models import ParsedModels
 
 _IDENTIFIER = b"TFL3"
 _TOO_LARGE = 2**31
@@ -157,6 +158,9 @@ def read(source: Path | bytes) -> ModelT:
         InputError: what `load` raises, a truncated or corrupt flatbuffer, and a schema that TFLite does not read.
     """
     data = load(source)
+    known = _parsed.get(data)
+    if known is not None:
+        return known
     try:
         model = ModelT.InitFromObj(Model.GetRootAs(BoundedBytes(data), 0))
         _complete(model, BoundedBytes(data))
@@ -172,7 +176,11 @@ def read(source: Path | bytes) -> ModelT:
             f"{label(source)} is of version {model.version} of the TFLite schema, and TFLite reads version {_SCHEMA} "
             "alone. Convert its source again."
         )
+    _parsed.keep(data, model)
     return model
+
+
+_parsed = ParsedModels()
 
 
 def is_outdated(data: bytes) -> bool:

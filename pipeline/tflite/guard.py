@@ -20,6 +20,8 @@ from pipeline.tflite.dry_run_process import READY
 
 _SECONDS = 0.5
 """After which a model gets no further inputs."""
+CULPRIT_LIMIT = 10.0
+"""Seconds for each part of a model that hung as a whole, while the operator is looked for."""
 _off = False
 
 
@@ -56,8 +58,14 @@ def check(
         return
     crash = outcome.crash
     when = "while it is made ready" if crash.step == READY else f"on {_input(crash.step)}"
-    who = find_culprit(content_of(model), crash.step, kernels=kernels, batch=batch, shapes=shapes)
+    limit = CULPRIT_LIMIT if crash.hung else None
+    who = find_culprit(content_of(model), crash.step, kernels=kernels, batch=batch, shapes=shapes, limit=limit)
     at = "" if who is None else f", in {who}"
+    if crash.hung:
+        raise InputError(
+            f"{name} comes to no end {when}{at}: it was stopped ({crash.ended}). The file is damaged, or a loop in it "
+            "does not end: make the file again, and look at what the loop's condition is computed from."
+        )
     said = f" LiteRT: {crash.said}." if crash.said else ""
     raise InputError(
         f"{name} kills the process that runs it ({crash.ended}) {when}{at}.{said} The file is damaged, or LiteRT's "

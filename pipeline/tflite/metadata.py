@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.schema_py_generated import BufferT, MetadataT, ModelT, TensorT
 
-from pipeline.errors import InputError, shortened
+from pipeline.errors import InputError, one_line, shortened
 from pipeline.tflite import flatbuffer, metadata_schema
 from pipeline.tflite.metadata_fields import problem
 from pipeline.tflite.metadata_schema import GRAYSCALE, RGB, ModelMetadata, TensorMetadata
@@ -128,9 +128,10 @@ def without(model: bytes) -> bytes:
 def read(source: Path | bytes) -> Metadata | None:
     """Our metadata if the model has it, else what the standard metadata and its packed labels say, else None.
 
+    Labels that are named but missing are left out; see :func:`lost_file`.
+
     Raises:
-        InputError: not a whole TFLite model, corrupt metadata, or packed labels that are named but missing (a
-            file cut at its end, or rewritten by a tool that dropped them).
+        InputError: not a whole TFLite model, or corrupt metadata.
     """
     data = flatbuffer.load(source)
     tree = flatbuffer.read(data)
@@ -149,6 +150,23 @@ def read(source: Path | bytes) -> Metadata | None:
     raise InputError(
         f"The '{OUR_BUFFER}' metadata of {where} is not what this program writes: {wrong}. Write it again."
     )
+
+
+def lost_file(source: Path | bytes) -> tuple[str, str] | None:
+    """The packed file of labels that the standard metadata names and the file does not hold, and why.
+
+    A file cut at its end, or rewritten by a tool that drops what stands behind the flatbuffer.
+
+    Raises:
+        InputError: as `read`.
+    """
+    data = flatbuffer.load(source)
+    encoded = _get_buffer(flatbuffer.read(data), STANDARD_BUFFER)
+    if encoded is None:
+        return None
+    name = _labels_file(_decoded(encoded, flatbuffer.label(source)))
+    found = None if name is None else _packed_labels(data, name)
+    return (name, found) if name is not None and isinstance(found, str) else None
 
 
 def _input(tensor: TensorT, preprocessing: dict[str, Any]) -> TensorMetadata:
@@ -219,11 +237,9 @@ def _append_labels(model: bytes, labels: tuple[str, ...]) -> bytes:
 def _read_standard(encoded: bytes | None, data: bytes, where: str, names: list[str]) -> Metadata | None:
     if encoded is None:
         return None
-    try:
-        standard = metadata_schema.decode(encoded)
-    except ValueError as error:
-        raise InputError(f"The {STANDARD_BUFFER} of {where} cannot be read: {error}. Write it again.") from error
-    files = [output.labels_file for output in standard.outputs if output.labels_file]
+    standard = _decoded(encoded, where)
+    labels_file = _labels_file(standard)
+    labels = () if labels_file is None else _packed_labels(data, labels_file)
     normalized = {
         name: {"mean": list(tensor.mean), "std": list(tensor.std)}
         for name, tensor in zip(names, standard.inputs, strict=False)
@@ -234,12 +250,24 @@ def _read_standard(encoded: bytes | None, data: bytes, where: str, names: list[s
         name=standard.name,
         description=standard.description,
         version=standard.version,
-        labels=_packed_labels(data, files[0], where) if files else (),
+        labels=() if isinstance(labels, str) else labels,
         preprocessing={} if not normalized else {INPUTS: normalized} if several else by_input(normalized),
     )
 
 
-def _packed_labels(data: bytes, name: str, where: str) -> tuple[str, ...]:
+def _decoded(encoded: bytes, where: str) -> ModelMetadata:
+    try:
+        return metadata_schema.decode(encoded)
+    except ValueError as error:
+        raise InputError(f"The {STANDARD_BUFFER} of {where} cannot be read: {error}. Write it again.") from error
+
+
+def _labels_file(standard: ModelMetadata) -> str | None:
+    return next((output.labels_file for output in standard.outputs if output.labels_file), None)
+
+
+def _packed_labels(data: bytes, name: str) -> tuple[str, ...] | str:
+    """The lines of a packed file, or why they cannot be had."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if archive.getinfo(name).file_size > _MOST_OF_LABELS:
@@ -254,8 +282,4 @@ def _packed_labels(data: bytes, name: str, where: str) -> tuple[str, ...]:
         OSError,
         EOFError,
     ) as error:
-        raise InputError(
-            f"The metadata of {where} names the packed file '{name}', but it is not there ({error}): the "
-            "file was cut at its end, or rewritten by a tool that drops it. Copy it again, or write the labels "
-            "anew."
-        ) from error
+        return one_line(error, 200)

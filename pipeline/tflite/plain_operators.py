@@ -15,11 +15,13 @@ from ai_edge_litert.schema_py_generated import ActivationFunctionType, BuiltinOp
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.edit import Editor
 from pipeline.tflite.prune import prune
+from pipeline.tflite.signs import is_never_negative
 
 
 def plain_operators(content: bytes) -> bytes:
     """The float model with MUL for SQUARE, NEG, ZEROS_LIKE, POW by 2 and DIV by a constant, and GATHER for repeats.
 
+    What is divided by a tensor that is never negative (a norm, a deviation) is multiplied twice by its RSQRT.
     ADD_N becomes one ADD after the other. Operators whose outputs nothing reads, which ai-edge-quantizer would leave
     half quantized, go as well. The content itself where there is nothing to change.
     """
@@ -78,13 +80,25 @@ def _power(editor: Editor, operator: OperatorT) -> bool:
 def _divide(editor: Editor, operator: OperatorT) -> bool:
     x, divisor = map(int, operator.inputs)
     values = _constant(editor.model, divisor)
-    if not _is_float(editor, x) or values is None or _constant(editor.model, x) is not None:
+    if not _is_float(editor, x) or _constant(editor.model, x) is not None:
         return False
+    if values is None:
+        return is_never_negative(editor.model, divisor) and _times_roots(editor, operator, x, divisor)
     with np.errstate(divide="ignore", over="ignore"):
         factor = (1 / values.astype(np.float64)).astype(np.float32)
     if not np.isfinite(factor).all() or (factor == 0).any():
         return False
     return _multiply(editor, operator, x, _number(editor, operator, factor))
+
+
+def _times_roots(editor: Editor, operator: OperatorT, x: int, divisor: int) -> bool:
+    """x · RSQRT(divisor) · RSQRT(divisor): both have integer kernels, and DIV's gives up on a divisor of 0 steps."""
+    place, output = _place(editor, operator), int(operator.outputs[0])
+    name = flatbuffer.tensor_name(editor.graph.tensors[output])
+    root, product = editor.like(divisor, f"{name}/rsqrt"), editor.like(output, f"{name}/product")
+    editor.operator(BuiltinOperator.RSQRT, [divisor], [root], place=place)
+    editor.operator(BuiltinOperator.MUL, [x, root], [product], ("MulOptions", {}), place=place + 1)
+    return _multiply(editor, operator, product, root)
 
 
 def _multiply(editor: Editor, operator: OperatorT, first: int, second: int) -> bool:

@@ -11,6 +11,7 @@ from pipeline.tflite.culprit import Culprit, find_culprit
 from pipeline.tflite.dry_run import Outcome, content_of, dry_run
 from pipeline.tflite.dry_run_process import READY
 from pipeline.tflite.example_shapes import example_shapes
+from pipeline.tflite.guard import CULPRIT_LIMIT
 
 _CALLED = {"zeros": "zeros", "noise": "random values"}
 
@@ -32,7 +33,7 @@ class PlausibleRun:
     @property
     def _where(self) -> str:
         if READY in self.bad:
-            return "at all, it ends the process that loads it"
+            return "at all, it ends the process that loads it or does not come to an end"
         *first, last = [_CALLED.get(kind, kind) for kind in self.bad]
         others = f"{', '.join(first)} or " if first else ""
         return f"on an input that holds {others}{last} throughout"
@@ -56,7 +57,8 @@ def plausible_run(model: Path | bytes) -> PlausibleRun | None:
     if outcome is None or outcome.refused is not None or not (outcome.tried or outcome.crash):
         return None
     bad = _bad(outcome)
-    culprit = find_culprit(content_of(model), next(iter(bad)), shapes=shapes) if bad else None
+    limit = CULPRIT_LIMIT if outcome.crash is not None and outcome.crash.hung else None
+    culprit = find_culprit(content_of(model), next(iter(bad)), shapes=shapes, limit=limit) if bad else None
     return PlausibleRun(bad, culprit)
 
 

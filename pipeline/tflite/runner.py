@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +15,7 @@ from pipeline.supervision import note_running
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
 from pipeline.tflite import flatbuffer, guard
 from pipeline.tflite.delegated_nodes import partitions
+from pipeline.tflite.runtime_messages import without_messages
 
 
 class NoReferenceKernelError(InputError):
@@ -38,7 +34,7 @@ class Call(NamedTuple):
 
 
 class Runner:
-    """One model, loaded and ready.
+    """One model, loaded and ready; with its first examples only, where it leaves sizes open and cannot run at size 1.
 
     Args:
         model: The file, or its content.
@@ -83,10 +79,18 @@ class Runner:
                 self._resize(details, [[batch, *entry["shape"][1:]] for entry in details], batch)
             elif shapes is not None:
                 self._resize(details, shapes, None)
-            self._allocate(batch if resized else None)
+            self._refusal: InputError | None = None
+            """Why it could not be made ready at size 1 in open dimensions; None as soon as it is ready."""
+            waits = shapes is None and any(OPEN in entry["shape_signature"][1:] for entry in details)
+            try:
+                self._allocate(batch if resized and not waits else None)
+            except InputError as error:
+                if not waits:
+                    raise
+                self._refusal = error
         self._names = _signature_names(self._interpreter)
         self._describe()
-        if resized:
+        if resized and self._refusal is None:
             self._try_batch(batch)
             self._describe()
         self.signature = Signature(
@@ -109,6 +113,8 @@ class Runner:
         Raises:
             InputError: not as many arrays as inputs, or an array of another shape or type.
         """
+        if self._refusal is not None:
+            raise self._refusal
         if len(arrays) != len(self.inputs):
             raise InputError(f"{self._name} takes {self._list_inputs()}; {len(arrays)} arrays were given.")
         for spec, index, array in zip(self.inputs, self._input_indices, arrays, strict=True):
@@ -217,12 +223,36 @@ class Runner:
                 )
             resized |= shape != now
             shapes.append(shape if spec.name in alone else (spec.shape[0], *shape))
-        if resized:
-            guard.check(self._model, self._name, kernels=self._kernels, shapes=shapes)
-            self._resize(self._interpreter.get_input_details(), shapes, None)
-            with without_messages():
-                self._allocate(None)
-            self._describe()
+        if self._refusal is not None:
+            self._get_ready(shapes, alone)
+        elif resized:
+            self._open_to(shapes)
+
+    def _get_ready(self, shapes: Sequence[tuple[int, ...]], alone: set[str]) -> None:
+        """The first examples say how large the open dimensions are; the batch is the model's own if it refuses this."""
+        self._refusal, own = None, [spec.shape[0] for spec in self.inputs if spec.name not in alone]
+        batch = own[0] if own else 1
+        try:
+            self._open_to(shapes)
+            if batch > 1:
+                self._try_batch(batch)
+                self._describe()
+        except InputError:
+            if batch == 1:
+                raise
+            self._open_to(
+                [
+                    shape if spec.name in alone else (1, *shape[1:])
+                    for spec, shape in zip(self.inputs, shapes, strict=True)
+                ]
+            )
+
+    def _open_to(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        guard.check(self._model, self._name, kernels=self._kernels, shapes=shapes)
+        self._resize(self._interpreter.get_input_details(), shapes, None)
+        with without_messages():
+            self._allocate(None)
+        self._describe()
 
     def _piece(self, spec: TensorSpec, array: Array, start: int, batch: int, alone: bool) -> Array:
         if alone:
@@ -394,32 +424,3 @@ def _as_in_the_file(specs: tuple[TensorSpec, ...], details: list[dict[str, Any]]
 
 def _fits(given: Sequence[int], wanted: Sequence[int]) -> bool:
     return all(side in (OPEN, own) for own, side in zip(given, wanted, strict=True))
-
-
-_redirecting = threading.Lock()
-
-
-@contextmanager
-def without_messages() -> Iterator[None]:
-    """Keep the runtime's INFO lines off the terminal.
-
-    They come from C++ straight on file descriptor 2 and no setting turns them off, so what is written there
-    meanwhile is caught, and passed on without those lines.
-    """
-    with _redirecting, tempfile.TemporaryFile() as caught:
-        try:
-            terminal = os.dup(2)
-        except OSError:  # a process without a stderr
-            yield
-            return
-        sys.stderr.flush()
-        os.dup2(caught.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(terminal, 2)
-            caught.seek(0)
-            for line in caught:
-                if not line.startswith(b"INFO: "):
-                    os.write(terminal, line)
-            os.close(terminal)

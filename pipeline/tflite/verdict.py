@@ -40,8 +40,8 @@ class Verdict:
     """What a model is."""
 
     kind: str
-    """int8, int8_per_tensor, int8_float_io, int8x4, int16x8, uint8, mixed, dynamic, weight_only, float16 or
-    float32."""
+    """int8, int8_per_tensor, int8_float_io, int8x4, int16x8, uint8, mixed, dynamic, weight_only, float16, float32, or
+    none where no operator computes with values."""
     text: str
     """The same as a sentence for people."""
     breaks: tuple[str, ...]
@@ -60,7 +60,10 @@ def verdict(operators: Sequence[Operator], inputs: Sequence[Port], outputs: Sequ
     detours = [op for op in operators if op.name == "DEQUANTIZE" and op.inputs and not op.boundary]
     io = _io_breaks(inputs, outputs)
     if len(in_float) == len(computing) and (in_float or _has_float(inputs, outputs)):
-        return _float_verdict(operators, in_float, io)
+        return _float_verdict(operators, in_float, io, [port.name for port in (*inputs, *outputs) if port.scale])
+    if not computing and not any(port.scale for port in (*inputs, *outputs)):
+        what = "neither float nor quantized: text, indices and counts alone"
+        return Verdict("none", what, ("no operator computes in int8",))
     if in_float or detours:
         text = f"mixed: {len(in_float)} of {len(computing)} operators in float"
         if not in_float:
@@ -115,13 +118,15 @@ def require(inspection: Inspection, promise: str) -> None:
     shown = "; ".join(reasons[:_REASONS_SHOWN])
     rest = f"; and {len(reasons) - _REASONS_SHOWN} more" if len(reasons) > _REASONS_SHOWN else ""
     because = f" What breaks it: {shown}{rest}." if shown else ""
-    raise PipelineError(
-        f"{name} is not {_PROMISES[promise]}. It is {found.text}.{because} Quantize it again with that "
-        "format, or hold it to what it is."
-    )
+    remedy = "Quantize it again with that format, or hold it to what it is."
+    if promise == "float32":
+        remedy = "float32 is the model as it was given: give the float model that it was made from."
+    raise PipelineError(f"{name} is not {_PROMISES[promise]}. It is {found.text}.{because} {remedy}")
 
 
-def _float_verdict(operators: Sequence[Operator], in_float: Sequence[Operator], io: list[str]) -> Verdict:
+def _float_verdict(
+    operators: Sequence[Operator], in_float: Sequence[Operator], io: list[str], quantized: Sequence[str]
+) -> Verdict:
     """All operators compute in float: what is left to tell is how the weights are stored and read."""
     read_directly = {dtype for op in in_float for dtype in op.constants}
     dequantized = {dtype for op in operators if op.name == "DEQUANTIZE" for dtype in op.constants}
@@ -138,6 +143,8 @@ def _float_verdict(operators: Sequence[Operator], in_float: Sequence[Operator], 
     if fake:
         text += f", with fake quantization ({fake} QUANTIZE/DEQUANTIZE pairs)"
         reasons.append(f"{fake} QUANTIZE/DEQUANTIZE pairs only imitate int8; the model was not quantized")
+    if quantized:
+        text += f", but for {' and '.join(map(repr, quantized))}, which it takes or gives in integers"
     return Verdict(kind, text, (*reasons, *io))
 
 

@@ -104,7 +104,10 @@ def _name_columns(path: Path, section: dict[str, Any], inputs: Sequence[TensorSp
 
 
 def _prepare_images(section: dict[str, Any], content: dict[str, Any], inputs: Sequence[TensorSpec]) -> None:
-    """Image files come to the model's size, arrays must have it; the scale of pixels must be said."""
+    """Image files come to the model's size, arrays must have it; the scale of pixels must be said.
+
+    A model that takes whole numbers gets the pixels as they are.
+    """
     source = open_source(parse(content, "--data").data)
     columns = next(iter(source.splits.values())).inputs
     for name, column in columns.items():
@@ -113,6 +116,9 @@ def _prepare_images(section: dict[str, Any], content: dict[str, Any], inputs: Se
             continue
         own = section.get("inputs", {}).get(name, {}).get("preprocess")
         preprocess = own if own is not None else section.setdefault("preprocess", {})
+        if spec is not None and spec.dtype.kind in "iu" and spec.scale is None:
+            preprocess.setdefault("scale", "raw")
+            section.setdefault("inputs", {}).setdefault(name, {}).setdefault("dtype", spec.dtype.name)
         if "scale" not in preprocess:
             raise InputError(
                 "The pixels' scale must be said with --data, a model cannot tell it: --set "

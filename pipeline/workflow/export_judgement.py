@@ -91,7 +91,8 @@ def judge(context: RunContext, written: Mapping[Format, Path], keep: Sequence[Ke
     """
     from pipeline.diagnosis.calibration_data import scale_and_labels
     from pipeline.diagnosis.stream import sample
-    from pipeline.diagnosis.weak_int8 import first_cause, is_weak, statistics_over
+    from pipeline.diagnosis.weak_int8 import first_cause, statistics_over
+    from pipeline.evaluation.comparison import is_weak
     from pipeline.evaluation.evaluator import evaluate
     from pipeline.tflite.kernels import open_runner
 
@@ -153,13 +154,15 @@ def _with_proof(context: RunContext, cause: Finding, split: str, keep: Sequence[
     """The cause with a way out that was tried: what reads the inputs kept in float, where that helps."""
     from pipeline.diagnosis.checks.wide_ranges import CHECK
     from pipeline.diagnosis.stream import sample
-    from pipeline.diagnosis.weak_int8 import is_weak
+    from pipeline.evaluation.comparison import is_weak
     from pipeline.evaluation.evaluator import evaluate
+    from pipeline.quantization.lstm_choice import LstmChoice
 
     if cause.check != CHECK:
         return cause
     names = first_operators(context.run.path(PREPARED))
-    rules = [*keep, *(Keep.model_validate({"match": name, "as": "float32"}) for name in names)]
+    own = LstmChoice.from_json(context.run.manifest["stages"]["flatbuffers"].get("kept", {})).rules
+    rules = [*own, *keep, *(Keep.model_validate({"match": name, "as": "float32"}) for name in names)]
     try:
         content, _ = open_quantizer(context)("int8", "float32", rules)
         models: dict[str, Path | bytes | Predictor] = {"float": context.run.path(FLOAT), "tried": content}

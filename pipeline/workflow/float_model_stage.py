@@ -30,6 +30,7 @@ from pipeline.workflow.run_folder import (
 
 if TYPE_CHECKING:
     from pipeline.quantization.auto import Choice
+    from pipeline.quantization.lstm_choice import LstmChoice
     from pipeline.quantization.ptq import FloatModel, Quantizer, Settings
     from pipeline.quantization.ranges import Ranges
     from pipeline.quantization.tap import Inputs
@@ -145,8 +146,10 @@ def _finish(
     from pipeline.conversion.import_float import as_float_model
 
     imported = as_float_model(content)
-    method, files = _write(context, imported.content, imported.ranges)
-    context.run.record("flatbuffers", key, [*outputs, *files], started, about, ranges=method, **facts)
+    prepared, files = _write(context, imported.content, imported.ranges)
+    method = prepared.model.ranges.method
+    facts |= {"ranges": method, "kept": prepared.lstms.to_json()}
+    context.run.record("flatbuffers", key, [*outputs, *files], started, about, **facts)
     context.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
     return _result(context, key)
 
@@ -167,6 +170,8 @@ class Prepared:
     """What was tried, where the settings were chosen by measurement."""
     learned: bool
     """Whether QAT's ranges are in it."""
+    lstms: LstmChoice
+    """Which LSTMs stay in float."""
 
     def quantizer(self, inputs: Inputs, track: Track = quiet) -> Quantizer:
         """What writes the formats; `inputs` goes through the calibration examples once a call."""
@@ -203,7 +208,8 @@ def prepare_float_model(
             model that QAT trained.
     """
     from pipeline.quantization.auto import choose
-    from pipeline.quantization.ptq import AFTER_QAT, Settings, prepare
+    from pipeline.quantization.lstm_choice import keep_inaccurate
+    from pipeline.quantization.ptq import AFTER_QAT, Quantizer, Settings, prepare
     from pipeline.quantization.ranges import Ranges
 
     settings, choice = Settings.of(section), None
@@ -230,15 +236,12 @@ def prepare_float_model(
         settings = choice.settings
         say(f"calibration: {settings}; {choice.reason}")
     model = prepare(content, inputs, settings, given=given, examples=examples, track=track)
-    return Prepared(model, settings, choice, bool(learned))
+    lstms = keep_inaccurate(Quantizer(model, inputs, settings, track=track), inputs, task, section.keep)
+    return Prepared(model, settings, choice, bool(learned), lstms)
 
 
-def _write(context: RunContext, content: bytes, learned: Ranges) -> tuple[str, list[str]]:
-    """Prepare the float model and write it with its ranges, and how PTQ was done.
-
-    Returns:
-        How the ranges came about, and the names of the files.
-    """
+def _write(context: RunContext, content: bytes, learned: Ranges) -> tuple[Prepared, list[str]]:
+    """Prepare the float model and write it with its ranges, and how PTQ was done; the names of the files too."""
     run = context.run
     prepared = prepare_float_model(
         content,
@@ -255,8 +258,8 @@ def _write(context: RunContext, content: bytes, learned: Ranges) -> tuple[str, l
     model.ranges.save(run.path(RANGES))
     if prepared.learned:
         run.path(CALIBRATION).unlink(missing_ok=True)
-        return model.ranges.method, [PREPARED, RANGES]
+        return prepared, [PREPARED, RANGES]
     report = prepared.choice.to_json() if prepared.choice else {}
     report |= {"settings": prepared.settings.to_json(), "equalized": [pair.to_json() for pair in model.equalized]}
     write_text(run.path(CALIBRATION), json.dumps(report, indent=1) + "\n")
-    return model.ranges.method, [PREPARED, RANGES, CALIBRATION]
+    return prepared, [PREPARED, RANGES, CALIBRATION]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.files import write_bytes
 from pipeline.quantization.format_check import audit
-from pipeline.quantization.keep import BASE
+from pipeline.quantization.keep import BASE, INT8
 from pipeline.recipe import Format, IoType, Keep
 from pipeline.versions import versions
 from pipeline.workflow.context import RunContext, calibration_inputs
@@ -33,15 +33,22 @@ def formats(
         InputError: a keep rule matches no operator, or asks for what the operator does not come in.
         PipelineError: the writer refuses the model, or the audit breaks the promise (the file is left for a look).
     """
+    from pipeline.quantization.lstm_choice import LstmChoice
+
     run = context.run
     parent = run.manifest["stages"]["flatbuffers"]["outputs"]
     said = [context.recipe.name, context.recipe.description, list(context.data.class_names)]
+    lstms = LstmChoice.from_json(run.manifest["stages"]["flatbuffers"].get("kept", {}))
+    if lstms.reason and not INT8.isdisjoint(wanted):
+        context.say(lstms.reason)
     written: dict[Format, Path] = {}
+    promised: dict[Format, Sequence[Keep]] = {}
     quantizer: Quantizer | None = None
     for target in wanted:
         name = f"{target}.tflite" if target != "float32" else PREPARED
         written[target] = run.path(name)
-        rules = keep if target in BASE else ()
+        rules = (*lstms.rules, *keep) if target in INT8 else keep if target in BASE else ()
+        promised[target] = rules
         kept = [str(rule) for rule in rules]
         key = key_of("format", target, io_type, kept, parent, said, versions())
         if target == "float32" or run.has(target, key):
@@ -64,7 +71,8 @@ def formats(
         write_bytes(run.path(name), described)
         changes = [change.to_json() for change in corrected.changes] if corrected else []
         run.record(target, key, [name], started, io=io_type, keep=kept, corrected=changes)
-    audit(written, io_type, keep, run.path(PREPARED))
+    for target, path in written.items():
+        audit({target: path}, io_type, promised[target], run.path(PREPARED))
     return written
 
 

@@ -47,7 +47,7 @@ def test_it_draws(call: Call, run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["FLOAT"], "is a float model"),
+        (["FLOAT"], "computes in float: it is float32"),
         (["none.tflite"], "no file none.tflite"),
         (["--reference", "none.tflite"], "no file none.tflite"),
         (["--plot", "picture.gif"], ".png, .svg, .pdf"),

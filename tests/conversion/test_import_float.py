@@ -183,6 +183,33 @@ def test_layers_that_keras_2_does_not_have_are_converted(keras3: Any, tmp_path: 
     both(import_float(tmp_path / "three.keras").content, model)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "both ways"])
+def test_an_lstm_of_keras_3_is_one_operator_as_that_of_keras_2_is(kind: str, keras3: Any, tmp_path: Path) -> None:
+    lstm = keras3.layers.LSTM(4)
+    layer = keras3.layers.Bidirectional(lstm) if kind == "both ways" else lstm
+    model = keras3.Sequential([keras3.Input((6, 3), name="x"), layer, keras3.layers.Dense(2, name="y")])
+    model.save(tmp_path / "lstm.keras")
+    content = import_float(tmp_path / "lstm.keras").content
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in operators(content)
+    assert "WHILE" not in operators(content)
+    both(content, model, batch=1)
+
+
+@pytest.mark.parametrize("kind", ["GRU", "subclassed"])
+def test_what_keras_2_has_no_operator_for_is_converted_as_it_is(kind: str, keras3: Any) -> None:
+    class Own(keras3.Model):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = keras3.layers.LSTM(4)
+
+        def call(self, x: Any) -> Any:
+            return self.lstm(x)
+
+    model = Own() if kind == "subclassed" else keras3.Sequential([keras3.Input((6, 3), name="x"), keras3.layers.GRU(4)])
+    model(np.zeros((1, 6, 3), np.float32))
+    assert "WHILE" in operators(import_float(model).content)
+
+
 def test_a_keras_3_model_in_lower_precision_becomes_float32(keras3: Any, tmp_path: Path) -> None:
     inputs = keras3.Input((6,), name="x")
     dense = keras3.layers.Dense(3, dtype="mixed_bfloat16")(inputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,6 @@ from pipeline.quantization import auto
 from pipeline.quantization.auto import ESTIMATORS, FEWEST_HELD_OUT, MARGIN_DB, Choice, Trial, best_of, choose
 from pipeline.quantization.ptq import Settings, prepare, quantize
 from pipeline.tasks.fidelity_only import Fidelity
-from pipeline.tensors import Tensors
 from pipeline.tflite.runner import Runner
 from tests.quantization import networks
 from tests.quantization.networks import examples, stack
@@ -226,19 +224,6 @@ def test_what_is_held_out_takes_no_part_in_the_fit() -> None:
         stack(), lambda: [{"x": wild}], 64, task=TASK, equalizing=False, learning=False, base=Settings()
     )
     assert all(one.sqnr_db < 8 for one in choice.trials)
-
-
-@pytest.mark.parametrize(("start", "stop"), [(0, 5), (3, 9), (4, 8), (7, 12), (0, 12)])
-def test_examples_are_cut_out_of_a_stream_of_batches(start: int, stop: int) -> None:
-    numbers = np.arange(12)
-
-    def batches() -> Iterator[Tensors]:
-        for part in np.split(numbers, [4, 4, 7]):
-            yield {"a": part, "b": 10 * part}
-
-    found = list(auto._slice(batches(), start, stop))
-    np.testing.assert_array_equal(np.concatenate([batch["a"] for batch in found]), numbers[start:stop])
-    np.testing.assert_array_equal(np.concatenate([batch["b"] for batch in found]), 10 * numbers[start:stop])
 
 
 @pytest.mark.parametrize("target", ["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16"])

@@ -62,6 +62,20 @@ def test_it_computes_in_integers_and_answers_as_keras(kind: str, io: Any) -> Non
     assert 10 * np.log10((expected**2).mean() / (error**2).mean()) > 28
 
 
+def test_a_long_sequence_is_in_integers_too() -> None:
+    from pipeline.models.backend import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    source = tf_keras.Sequential([tf_keras.Input((100, 3), name="x"), tf_keras.layers.LSTM(4)])
+    long = np.random.default_rng(1).normal(size=(4, 100, 3)).astype(np.float32)
+    content = import_float(source).content
+    ranges = prepare(content, lambda: ({"x": example[None]} for example in long), Settings()).ranges
+    written = write(content, "int8", ranges)
+    assert not inspect(written).float_operators
+    error = np.concatenate([answer(Runner(written), one[None]) for one in long]) - source(long).numpy()
+    assert np.abs(error).max() < 0.1
+
+
 def test_one_that_is_kept_stays_float_among_integers() -> None:
     source = model("last state")
     content = import_float(source).content

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.errors import InputError
-from pipeline.tflite import guard
+from pipeline.tflite import flatbuffer, guard
 from pipeline.tflite.culprit import Culprit, find_culprit
-from pipeline.tflite.dry_run import dry_run
+from pipeline.tflite.dry_run import LIMIT, _limit, dry_run
 from pipeline.tflite.dry_run_process import READY
 from pipeline.tflite.plausible_inputs import KINDS, plausible
 from pipeline.tflite.plausible_run import plausible_run
@@ -121,3 +122,57 @@ def test_plausible_inputs_hold_a_types_values(dtype: str, low: float, high: floa
     assert set(zeros) == {1}
     assert (set(lowest), set(highest)) == ({low}, {high})
     assert low <= noise.min() < noise.max() <= high
+
+
+def endless() -> bytes:
+    """A WHILE whose condition is its float state below a bound, and whose body leaves the state as it is."""
+    model = schema.ModelT()
+    model.version, model.description = 3, b""
+    model.buffers = [schema.BufferT(), schema.BufferT(data=np.frombuffer(np.float32(1e9).tobytes(), np.uint8))]
+    model.operatorCodes = [code(kind) for kind in ("WHILE", "LESS", "ABS")]
+
+    def graph(operator: schema.OperatorT, ends: list[int], kinds: list[int]) -> schema.SubGraphT:
+        made = schema.SubGraphT()
+        made.tensors = []
+        for place, kind in enumerate(kinds):
+            tensor = schema.TensorT()
+            tensor.name, tensor.shape, tensor.type = f"t{place}".encode(), [1], kind
+            tensor.buffer = 1 if len(kinds) == 3 and place == 1 else 0
+            made.tensors.append(tensor)
+        made.inputs, made.outputs, made.operators = [0], ends, [operator]
+        return made
+
+    loop, less, stays = (schema.OperatorT() for _ in range(3))
+    for place, operator in enumerate((loop, less, stays)):
+        operator.opcodeIndex = place
+    loop.inputs, loop.outputs = [0], [1]
+    loop.builtinOptionsType, loop.builtinOptions = schema.BuiltinOptions.WhileOptions, schema.WhileOptionsT()
+    loop.builtinOptions.condSubgraphIndex, loop.builtinOptions.bodySubgraphIndex = 1, 2
+    less.inputs, less.outputs = [0, 1], [2]
+    stays.inputs, stays.outputs = [0], [1]
+    real, truth = schema.TensorType.FLOAT32, schema.TensorType.BOOL
+    model.subgraphs = [graph(loop, [1], [real, real]), graph(less, [2], [real, real, truth])]
+    model.subgraphs.append(graph(stays, [1], [real, real]))
+    return flatbuffer.serialize(model)
+
+
+def code(kind: str) -> schema.OperatorCodeT:
+    made = schema.OperatorCodeT()
+    made.builtinCode = getattr(schema.BuiltinOperator, kind)
+    made.deprecatedBuiltinCode, made.version = min(made.builtinCode, 127), 1
+    return made
+
+
+def test_a_model_that_comes_to_no_end_is_stopped_and_its_loop_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.tflite.dry_run.LIMIT", 3.0)
+    monkeypatch.setattr(guard, "CULPRIT_LIMIT", 3.0)
+    with pytest.raises(InputError, match=r"comes to no end on an input of zeros, in operator 0 WHILE.*within 3 s"):
+        Runner(endless())
+    well = dry_run(tiny_models.linear(np.eye(9)))
+    assert well is not None
+    assert well.crash is None
+
+
+def test_a_model_of_much_work_gets_more_time() -> None:
+    assert _limit(tiny_models.linear(np.eye(4)), None, None) == LIMIT
+    assert _limit(tiny_models.linear(np.eye(4)), 10**9, None) > LIMIT

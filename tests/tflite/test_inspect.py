@@ -13,6 +13,7 @@ from pipeline.errors import InputError, PipelineError
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import Inspection, inspect
 from pipeline.tflite.verdict import require
+from tests.tiny_models import Graph
 
 Variant = Callable[[str], Path]
 
@@ -238,3 +239,25 @@ def test_the_published_resnet8() -> None:
     # Made by a converter that left fully connected layers per-tensor.
     assert found.verdict.text == "full int8, per-tensor in 1 of 10 layers"
     assert found.verdict.breaks == ("weights 'model/dense/MatMul' have 1 scale for 10 output channels",)
+
+
+def test_a_model_of_text_and_indices_is_no_int8() -> None:
+    graph = Graph()
+    x, y = graph.tensor("x", [1, 3], "int64"), graph.tensor("y", [1, 3], "int64")
+    graph.operator("RESHAPE", [x], [y])
+    found = inspect(graph.build([x], [y]))
+    assert (found.verdict.kind, found.verdict.breaks) == ("none", ("no operator computes in int8",))
+    with pytest.raises(PipelineError, match="is not full int8"):
+        require(found, "int8")
+    with pytest.raises(PipelineError, match="float32 is the model as it was given: give the float model"):
+        require(found, "float32")
+
+
+def test_a_float_model_with_a_quantized_output_is_called_so() -> None:
+    graph = Graph()
+    x, float_y = graph.tensor("x", [1, 3]), graph.tensor("float", [1, 3])
+    y = graph.tensor("scores", [1, 3], "uint8", scale=0.1)
+    graph.operator("ABS", [x], [float_y])
+    graph.operator("QUANTIZE", [float_y], [y])
+    found = inspect(graph.build([x], [y]))
+    assert found.verdict.text == "float32, but for 'scores', which it takes or gives in integers"

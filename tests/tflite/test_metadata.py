@@ -119,11 +119,26 @@ def test_a_model_without_metadata(variant: Variant) -> None:
     assert metadata.read(variant("int8")) is None
 
 
-def test_cut_in_the_packed_labels_is_an_input_error(variant: Variant) -> None:
+@pytest.mark.parametrize("cut", [1, 20, 100])
+def test_packed_labels_that_were_cut_off_are_named_and_the_rest_is_read(variant: Variant, cut: int) -> None:
     model = metadata.write(variant("int8").read_bytes(), GIVEN)
-    for cut in (1, 20, 100):
-        with pytest.raises(InputError, match=r"labels\.txt"):
-            metadata.read(model[:-cut])
+    assert metadata.lost_file(model) is None
+    name, why = metadata.lost_file(model[:-cut]) or ("", "")
+    assert name == "labels.txt"
+    assert why
+    assert metadata.read(model[:-cut]) == GIVEN
+
+
+def test_without_its_own_metadata_the_labels_are_gone(variant: Variant) -> None:
+    tree = flatbuffer.read(metadata.write(variant("int8").read_bytes(), GIVEN))
+    tree.metadata = [entry for entry in tree.metadata if entry.name == b"TFLITE_METADATA"]
+    found = metadata.read(flatbuffer.serialize(tree))
+    assert found is not None
+    assert (found.name, found.labels) == (GIVEN.name, ())
+
+
+def test_a_model_without_metadata_has_lost_nothing(variant: Variant) -> None:
+    assert metadata.lost_file(variant("int8")) is None
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,37 @@ def test_others_stay(content: bytes) -> None:
     assert plain_operators(content) == content
 
 
+def quotient(divisor: str) -> bytes:
+    """x divided by something made of it."""
+    graph = Graph()
+    x, square, total, made, y = (
+        graph.tensor(name, SHAPE if name in ("x", "square", "y") else [1, 4, 1], open_batch=True)
+        for name in ("x", "square", "total", "made", "y")
+    )
+    axis = graph.tensor("axis", [1], "int32", data=np.array([-1]))
+    kind, options = ("ADD", "AddOptions") if divisor == "twice" else ("MUL", "MulOptions")
+    graph.operator(kind, [x, x], [square], options)
+    graph.operator("SUM", [square, axis], [total], "ReducerOptions", keepDims=True)
+    if divisor == "norm":
+        graph.operator("SQRT", [total], [made])
+    graph.operator("DIV", [x, made if divisor == "norm" else total], [y], "DivOptions")
+    return graph.build([x], [y])
+
+
+@pytest.mark.parametrize("divisor", ["norm", "sum of squares"])
+def test_a_quotient_by_what_is_never_negative_is_two_products(divisor: str) -> None:
+    content = quotient(divisor)
+    plain = plain_operators(content)
+    counts = inspect(plain).operator_counts
+    assert "DIV" not in counts
+    assert (counts["RSQRT"], counts["MUL"]) == (1, 3)
+    np.testing.assert_allclose(answers(plain), answers(content), rtol=1e-5)
+
+
+def test_a_quotient_by_what_may_be_negative_stays() -> None:
+    assert plain_operators(quotient("twice")) == quotient("twice")
+
+
 @pytest.mark.parametrize("terms", [2, 4])
 def test_a_sum_of_several_is_added_one_by_one(terms: int) -> None:
     graph = Graph()

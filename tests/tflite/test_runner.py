@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import Padding
 
 from pipeline.errors import InputError
 from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.kernels import open_runner
 from pipeline.tflite.runner import NoReferenceKernelError, Runner
 from tests import tiny_models
 from tests.answers import answer
@@ -189,3 +192,35 @@ def test_an_axis_of_scales_that_litert_refuses_is_no_damage() -> None:
     model.subgraphs[0].tensors[1].quantization.quantizedDimension = 3
     with pytest.raises(InputError, match="has scales or zero points that this LiteRT refuses"):
         Runner(flatbuffer.serialize(model))
+
+
+def windows() -> bytes:
+    """The mean of each 3x3 window of an image [B, H, W, 2] of any size; at size 1 there is none."""
+    graph = tiny_models.Graph()
+    x = graph.tensor("x", [1, 1, 1, 2], open_batch=True, open_axes=(1, 2))
+    y = graph.tensor("y", [1, 1, 1, 2], open_batch=True, open_axes=(1, 2))
+    weights = graph.tensor("weights", [2, 3, 3, 2], data=np.eye(2)[:, None, None, :].repeat(3, 1).repeat(3, 2) / 9)
+    bias = graph.tensor("bias", [2], data=np.zeros(2))
+    options = {"padding": Padding.VALID, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    graph.operator("CONV_2D", [x, weights, bias], [y], "Conv2DOptions", **options)
+    return graph.build([x], [y])
+
+
+@pytest.mark.parametrize("kernels", ["xnnpack", "builtin", "reference"])
+def test_open_sizes_are_the_examples_where_the_model_does_not_fit_size_1(kernels: Any) -> None:
+    runner = open_runner(windows(), kernels, 4)
+    x = np.random.default_rng(0).normal(size=(6, 5, 4, 2)).astype(np.float32)
+    expected = np.mean([x[:, i : i + 3, j : j + 2] for i in range(3) for j in range(3)], axis=0)
+    assert answer(runner, x[:, :, :4]).shape == (6, 3, 2, 2)
+    np.testing.assert_allclose(answer(runner, x), expected, atol=1e-6)
+    assert runner.inputs[0].shape == (4, 5, 4, 2)
+    assert answer(runner, np.ones((1, 3, 7, 2), np.float32)).shape == (1, 1, 5, 2)
+
+
+def test_before_any_example_such_a_model_says_why_it_does_not_run() -> None:
+    runner = Runner(windows())
+    assert runner.signature.inputs[0].shape == (-1, -1, -1, 2)
+    with pytest.raises(InputError, match="cannot be made ready"):
+        runner.run(np.zeros((1, 1, 1, 2), np.float32))
+    with pytest.raises(InputError, match="cannot be made ready"):
+        answer(runner, np.zeros((2, 2, 2, 2), np.float32))

@@ -71,6 +71,19 @@ def test_the_users_own_names_win(tmp_path: Path) -> None:
     assert section(arrays(tmp_path, a=numbers(3), b=numbers(3)), spec("a", 3), inputs=own)["inputs"] == own
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_a_model_of_whole_numbers_gets_pixels_as_they_are(tmp_path: Path, dtype: str) -> None:
+    pixels = RANDOM.integers(0, 256, (40, 6, 5, 3), np.uint8)
+    takes = TensorSpec("image", (-1, 6, 5, 3), np.dtype(dtype))
+    found = section(arrays(tmp_path, x_train=pixels), takes)
+    data = load(recipe.parse({"name": "d", "model": {}, "data": found}).data, trains=False)
+    batch = next(iter(data.batches("calibration", 4)))
+    [given] = batch.inputs.values()
+    assert given.dtype == dtype
+    assert set(given.reshape(-1)) <= set(range(256))
+    assert any(np.array_equal(given[0], image) for image in pixels)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("sides", [(6, 6, 3), (6, 6, 1), (6, 6)])
 def test_pixels_need_a_scale_and_keep_their_shape(tmp_path: Path, dtype: Any, sides: tuple[int, ...]) -> None:

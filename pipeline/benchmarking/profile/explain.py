@@ -140,7 +140,7 @@ def explain(model: Path, reference: Path | None = None, *, runs: int = RUNS) -> 
     found = inspect(model)
     if found.verdict.kind == "float32":
         raise InputError(
-            f"{model} is a float model: it is {found.verdict.text}. Give the quantized one; the float model goes with "
+            f"{model} computes in float: it is {found.verdict.text}. Give the quantized one; the float model goes with "
             "--reference."
         )
     if reference is not None and (kind := inspect(reference).verdict).kind != "float32":

@@ -11,12 +11,13 @@ from pipeline.errors import InputError
 from pipeline.finding import Finding, worst_first
 from pipeline.progress import Track, quiet
 from pipeline.tensors import Tensors
-from pipeline.tflite import flatbuffer
+from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.audit.checks import (
     bias_overflow,
     bias_scale,
     custom_operators,
     float_islands,
+    packed_files,
     partitions,
     per_channel,
     plausible,
@@ -44,6 +45,7 @@ CHECKS: dict[str, Callable[[Subject], list[Finding]]] = {
     float_islands.CHECK: float_islands.check,
     partitions.CHECK: partitions.check,
     saturation.CHECK: saturation.check,
+    packed_files.CHECK: packed_files.check,
 }
 
 
@@ -122,7 +124,7 @@ def audit(
         observed, count = observe(content, examples, track)
         if not count:
             raise InputError("There are no examples to observe activations on. Look at the data's splits.")
-    subject = Subject(flatbuffer.read(content), found, measured, observed, ran_on)
+    subject = Subject(flatbuffer.read(content), found, measured, observed, ran_on, metadata.lost_file(content))
     skipped = {note.split(":")[0] for note in left_out}
     ran = {name: check for name, check in CHECKS.items() if name not in skipped}
     findings = [finding for check in ran.values() for finding in check(subject)]

@@ -70,6 +70,8 @@ class Subject:
     """By activation, on data; None without data."""
     plausible: PlausibleRun | None = None
     """On plausible inputs; None where the model cannot be run on them."""
+    lost_file: tuple[str, str] | None = None
+    """A packed file that the metadata names and that is not there, and why."""
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

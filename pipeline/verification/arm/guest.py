@@ -49,6 +49,7 @@ def run(job: dict[str, Any]) -> None:
     invoke = interpreter._interpreter.Invoke
 
     def feed(arrays: list[Any]) -> None:
+        interpreter.reset_all_variables()  # an example must not see what an LSTM kept of the one before
         for entry, array in zip(inputs, arrays, strict=True):
             interpreter.set_tensor(entry["index"], array)
 

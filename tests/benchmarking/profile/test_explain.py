@@ -78,7 +78,7 @@ def test_json(files: dict[str, Path]) -> None:
 
 
 def test_a_float_file_is_refused(files: dict[str, Path]) -> None:
-    with pytest.raises(InputError, match="is a float model"):
+    with pytest.raises(InputError, match="computes in float: it is float32"):
         explain(files["float"])
 
 

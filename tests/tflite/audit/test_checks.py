@@ -14,6 +14,7 @@ from pipeline.tflite.audit.checks import (
     bias_overflow,
     bias_scale,
     float_islands,
+    packed_files,
     per_channel,
     saturation,
     scales,
@@ -254,3 +255,13 @@ def test_activations_are_observed_over_several_inputs() -> None:
 def test_token_inputs_have_no_range_to_be_saturated() -> None:
     observed, _ = observe(tiny_models.of_tokens(), [{"tokens": np.array([1, 2, 3, 4], np.int32)}])
     assert set(observed) == {"rows", "mean"}
+
+
+def test_a_packed_file_that_was_lost_is_named_and_nothing_is_refused(body: bytes) -> None:
+    classes = tuple(f"class {number}" for number in range(subject(body).inspection.outputs[0].shape[-1]))
+    packed = metadata.write(body, metadata.Metadata("model", labels=classes))
+    assert packed_files.check(dataclasses.replace(subject(packed), lost_file=metadata.lost_file(packed))) == []
+    cut = packed[:-30]
+    found = one(packed_files.check(dataclasses.replace(subject(cut), lost_file=metadata.lost_file(cut))))
+    assert found.severity == "warning"
+    assert "'labels.txt'" in found.message

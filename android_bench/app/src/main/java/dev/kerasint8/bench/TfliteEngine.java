@@ -116,6 +116,7 @@ final class TfliteEngine implements Engine {
         for (Object output : outputs.values()) {
             ((ByteBuffer) output).rewind();
         }
+        interpreter.resetVariableTensors(); // what an LSTM keeps would make every answer depend on those before it
         interpreter.runForMultipleInputsOutputs(inputs, outputs);
         return interpreter.getLastNativeInferenceDurationNanoseconds();
     }

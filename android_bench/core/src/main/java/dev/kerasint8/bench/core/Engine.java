@@ -16,7 +16,7 @@ public interface Engine extends AutoCloseable {
     void feedAnything();
 
     /**
-     * Runs once.
+     * Runs once, as if nothing had run before: what the model keeps from one inference to the next is reset.
      *
      * @return nanoseconds that the runtime's own call took, without copying inputs and outputs.
      */

@@ -1,0 +1,54 @@
+"""What int8 candidates are judged by: their answers beside the float model's, on the same examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pipeline.evaluation.comparison import Comparison, Record
+from pipeline.quantization.tap import BATCH
+from pipeline.tasks.task import Task
+from pipeline.tensors import Outputs, Tensors, batch_size, take
+from pipeline.tflite.endings import before_activations
+from pipeline.tflite.kernels import open_runner
+
+
+class FloatComparison:
+    """Holds written models against a float one, before a last softmax or sigmoid, whose rounding would hide the rest.
+
+    Args:
+        content: The float .tflite.
+        batches: The examples, by input name; they are kept.
+        task: What counts as the same answer.
+        threads: Interpreter threads.
+    """
+
+    def __init__(self, content: bytes, batches: Iterable[Tensors], task: Task, threads: int) -> None:
+        self._task, self._threads = task.before_activation(), threads
+        self._batches = list(batches)
+        self._expected = list(self._answers(content)) if self._batches else []
+        self.examples = sum(map(batch_size, self._batches))
+
+    def __call__(self, written: bytes) -> Comparison:
+        """How near a model's answers are."""
+        record, others = (Record(name, self._task) for name in ("int8", "float"))
+        for answers, expected in zip(self._answers(written), self._expected, strict=True):
+            record.hold_against(others.name, answers, expected)
+        return record.against(others)
+
+    def _answers(self, content: bytes) -> Iterator[Outputs]:
+        runner = open_runner(before_activations(content), "xnnpack", BATCH, threads=self._threads)
+        return (runner(batch) for batch in self._batches)
+
+
+def part_of(batches: Iterable[Tensors], start: int, stop: int) -> Iterator[Tensors]:
+    """Examples start to stop of a stream of batches."""
+    if start >= stop:
+        return
+    place = 0
+    for batch in batches:
+        piece = take(batch, slice(max(start - place, 0), max(stop - place, 0)))
+        if batch_size(piece):
+            yield piece
+        place += batch_size(batch)
+        if place >= stop:
+            return

@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "finding",
         "foreign_files",
         "importing",
+        "limits",
         "progress",
         "supervision",
         "tensors",

@@ -31,7 +31,7 @@ def _escaped(point: int) -> str:
 codecs.register_error(AS_ESCAPES, _escape)
 
 
-MOST_OF_A_MESSAGE = 1900
+MOST_OF_A_MESSAGE = 1800
 """Bytes."""
 MOST_OF_A_WORD = 300
 """Characters between two spaces; the longest path that a message may name whole."""

@@ -115,9 +115,9 @@ def test_a_text_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_message_is_never_longer_than_a_screen(sign: str, count: int) -> None:
     text = f"'{sign * count}' is none. Give another."
     shown = str(InputError(text))
-    assert len(shown.encode()) <= 1900
+    assert len(shown.encode()) <= 1800
     assert shown.startswith("'")
     assert shown.endswith(" is none. Give another.")
     if count * len(sign.encode()) < 290 and sign != "\x1b":
         assert shown == text
-    assert len(bounded("\n".join(["line"] * 10_000)).encode()) <= 1900
+    assert len(bounded("\n".join(["line"] * 10_000)).encode()) <= 1800

@@ -154,4 +154,7 @@ def _download(url: str, target: Path, track: Track) -> None:
 
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "keras-int8-pipeline"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "keras-int8-pipeline"
+    except RuntimeError as error:
+        raise InputError(f"{error} Name a folder for what is kept with XDG_CACHE_HOME.") from error

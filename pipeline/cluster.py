@@ -8,7 +8,6 @@ The format is TensorFlow's: https://www.tensorflow.org/guide/distributed_trainin
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import tempfile
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import limits
 from pipeline.errors import InputError
 from pipeline.recipe import Recipe
 
@@ -73,7 +73,7 @@ def this_worker(environment: Mapping[str, str]) -> Worker:
             "set train.strategy=none and qat.strategy=none."
         )
     try:
-        content = json.loads(text)
+        content = limits.json_value(text)
     except ValueError as error:
         raise _malformed(f"it is not JSON ({error})") from error
     cluster = content.get("cluster") if isinstance(content, dict) else None

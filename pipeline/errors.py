@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -30,6 +31,13 @@ def _escaped(point: int) -> str:
 codecs.register_error(AS_ESCAPES, _escape)
 
 
+MOST_OF_A_MESSAGE = 1800
+"""Bytes."""
+MOST_OF_A_WORD = 300
+"""Characters between two spaces; the longest path that a message may name whole."""
+_LONG_WORD = re.compile(rf"\S{{{MOST_OF_A_WORD + 1},}}")
+
+
 def readable(text: object) -> str:
     """Text as a terminal or a log may have it: what UTF-8 cannot say, and what would move a cursor, colour the text or
     turn its direction, is an escape as of :data:`AS_ESCAPES`; line breaks and tabs stay."""
@@ -43,13 +51,30 @@ def _shown(sign: str) -> str:
     return f"\\x{ord(sign):02x}" if ord(sign) <= 0xFF else _escaped(ord(sign))
 
 
+def bounded(message: object) -> str:
+    """A message as it is shown: `readable`, and of what somebody gave never more than a screen.
+
+    A long word loses its middle, a long message what stands before its end, where the remedy is.
+    """
+    text = _without_middle(str(message), 100 * MOST_OF_A_MESSAGE)
+    text = readable(_LONG_WORD.sub(lambda found: _without_middle(found[0], MOST_OF_A_WORD), text))
+    while (length := len(text.encode())) > MOST_OF_A_MESSAGE:
+        text = _without_middle(text, min(len(text) - 1, len(text) * MOST_OF_A_MESSAGE // length))
+    return text
+
+
+def _without_middle(text: str, most: int) -> str:
+    end = (most - 3) // 3
+    return text if len(text) <= most else f"{text[: most - 3 - end]} … {text[-end:]}"
+
+
 class PipelineError(Exception):
     """The work failed, or a promise (an audit, a parity, a budget) was not kept."""
 
     exit_status = 1
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(readable(message))
+        super().__init__(bounded(message))
 
 
 class InputError(PipelineError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -10,10 +11,32 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.errors import AS_ESCAPES, InputError, PipelineError
+from pipeline.errors import AS_ESCAPES, InputError, PipelineError, one_line
 
 PARTIAL = ".partial-"
 """What the names of files and folders begin with that are not whole yet."""
+
+
+DISK_ERRORS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+)
+"""What the system says where there is no room, no right or no sound disk to write on."""
+
+
+def cannot_write(path: object, error: Exception) -> str:
+    """One paragraph about what was raised while a file was written.
+
+    Args:
+        path: The file; None where it is not known.
+        error: Of the system, or of the library that wrote.
+    """
+    what = f"'{path}' cannot be written" if path is not None else "A file cannot be written"
+    system = isinstance(error, OSError) and error.errno is not None
+    why = error.strerror if isinstance(error, OSError) and system else f"{type(error).__name__}: {one_line(error, 300)}"
+    return (
+        f"{what}: {(why or one_line(error, 300)).rstrip('.')}. Nothing was left half-written, and what was there "
+        "before is as it was; make room or choose another folder and run again."
+    )
 
 
 @contextlib.contextmanager
@@ -23,7 +46,8 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix, by which writers such as Keras choose their format.
 
     Raises:
-        PipelineError: the disk is full or the folder cannot be written.
+        PipelineError: the disk is full, the folder cannot be written, or whatever else the writer says: on a full disk
+            HDF5 raises RuntimeError, ValueError, or whatever it was doing.
     """
     temporary = None
     try:
@@ -34,14 +58,14 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except OSError as error:
-        raise PipelineError(
-            f"'{path}' cannot be written: {error.strerror or error}. Nothing was left half-written; make room or "
-            "choose another folder and run again."
-        ) from error
+    except (PipelineError, MemoryError):
+        raise
+    except Exception as error:
+        raise PipelineError(cannot_write(path, error)) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

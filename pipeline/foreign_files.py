@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 import zipfile
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from pipeline import limits
 
 _TO_TFLITE = "Convert it to a float .tflite first and give that"
 _WITH_MODEL = (
@@ -80,7 +81,6 @@ _LEVELDB = bytes.fromhex("57fb808b247547db")
 """The end of a checkpoint's index."""
 _HEAD = 4096
 _FIELDS = 10_000
-_JSON = 64 * 2**20
 
 
 def recognize(path: Path) -> Kind | None:
@@ -170,7 +170,7 @@ def _hdf5(path: Path) -> Kind | None:
 
 
 def _archive(path: Path) -> Kind | None:
-    with zipfile.ZipFile(path) as archive:
+    with limits.archive(path) as archive:
         names = archive.namelist()
     if {"metadata.json", "config.json"} <= set(names):
         return None
@@ -185,9 +185,7 @@ def _archive(path: Path) -> Kind | None:
 
 
 def _json(path: Path) -> Kind | None:
-    if path.stat().st_size > _JSON:
-        return None
-    content = json.loads(path.read_bytes())
+    content = limits.json_file(path)
     if not isinstance(content, dict):
         return None
     if content.get("format") == "graph-model":

@@ -36,6 +36,7 @@ def supervise() -> None:
     fork go on without a parent.
     """
     global _note
+    _open_standard_files()
     if not hasattr(os, "fork"):
         return
     _note = mmap.mmap(-1, _LENGTH + 1)
@@ -57,8 +58,9 @@ def supervise() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (ended,))
         os.kill(os.getpid(), ended)
     what = _note[:].partition(b"\0")[0].decode("utf-8", "replace")
-    sys.stderr.write(f"\nError: {explanation(ended.name, what)}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"\nError: {explanation(ended.name, what)}\n")
+        sys.stderr.flush()
     os._exit(1)
 
 
@@ -80,6 +82,18 @@ def explanation(ended: str, what: str) -> str:
     else:
         why = "A library that this program runs on ended it. Run it again with --debug, and report what it prints."
     return f"The work was ended by {ended}{while_it}. {why} What was finished is kept."
+
+
+def _open_standard_files() -> None:
+    """Where a standard stream is closed, the next file that is opened would take its number, and be printed into."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _wait(child: int) -> int:

@@ -61,11 +61,11 @@ def test_whatever_is_raised_is_said_in_one_line(raised: BaseException) -> None:
     assert caught.value.__cause__ is raised
 
 
-@pytest.mark.parametrize(("most", "length"), [(300, 300), (None, 1000)])
+@pytest.mark.parametrize(("most", "length"), [(300, 300), (None, 1001)])
 def test_a_long_message_is_cut_unless_it_is_read(most: int | None, length: int) -> None:
     with pytest.raises(InputError) as caught, as_input_error(lambda why: why, most):
-        raise ValueError("x" * 1000)
-    assert str(caught.value) == f"ValueError: {'x' * length}"
+        raise ValueError("x " * 500 + "y")
+    assert len(str(caught.value)) == len("ValueError: ") + length
 
 
 @pytest.mark.parametrize("raised", [PipelineError("known"), InputError("known"), KeyboardInterrupt(), MemoryError()])

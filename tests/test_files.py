@@ -21,11 +21,20 @@ def fails(path: Path, error: BaseException) -> None:
         raise error
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), MemoryError()], ids=repr)
+@pytest.mark.parametrize("error", [InputError("x"), KeyboardInterrupt(), MemoryError()], ids=repr)
 def test_a_failed_write_leaves_the_old_file_alone_and_no_other(tmp_path: Path, error: BaseException) -> None:
     write_text(tmp_path / "a.json", "old")
     with pytest.raises(type(error)):
         fails(tmp_path / "a.json", error)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Unable to\nwrite"), ValueError(), OSError("Can't close")], ids=repr)
+def test_what_a_library_raises_as_it_writes_is_said(tmp_path: Path, error: Exception) -> None:
+    write_text(tmp_path / "a.json", "old")
+    with pytest.raises(PipelineError, match=rf"cannot be written: {type(error).__name__}.*choose another") as caught:
+        fails(tmp_path / "a.json", error)
+    assert "\n" not in str(caught.value)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
 
 

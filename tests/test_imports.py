@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "finding",
         "foreign_files",
         "importing",
+        "limits",
         "placement",
         "progress",
         "supervision",

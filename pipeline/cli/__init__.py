@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect as python_inspect
-import io
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -29,11 +28,13 @@ from pipeline.cli import (
     run,
     search,
     sensitivity,
+    streams,
     termination,
     train,
     verify,
 )
-from pipeline.errors import AS_ESCAPES, PipelineError
+from pipeline.errors import PipelineError, bounded
+from pipeline.files import DISK_ERRORS
 
 _INTERRUPTION = "Interrupted. What was finished is kept; the same command goes on from there."
 
@@ -49,6 +50,11 @@ app = typer.Typer(
 )
 
 
+_KEPT = "The work is done, and what it made is kept."
+_ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""Click's, or that of the copy of Click that newer versions of Typer bring."""
+
+
 class _UnexpectedError(Exception):
     """Around what Typer would end the program on by itself, in a word or without one: EOFError, SystemExit, …"""
 
@@ -58,7 +64,7 @@ def _kept_from_typer(command: Callable[..., None]) -> Callable[..., None]:
     def guarded(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (typer.Exit, PipelineError, BrokenPipeError, KeyboardInterrupt, MemoryError):
+        except (typer.Exit, _ClickException, PipelineError, KeyboardInterrupt, MemoryError):
             raise
         except (Exception, SystemExit) as error:
             raise _UnexpectedError from error
@@ -102,29 +108,40 @@ app.add_typer(recipes.app, name="recipes")
 def main() -> None:
     """Run the command line; every error becomes one paragraph and an exit status."""
     termination.end_in_order()
-    for stream in (sys.stdout, sys.stderr):  # a file's name need not be text in the terminal's encoding
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=AS_ESCAPES)
-    debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    output = streams.Output()
+    status = _status(sys.argv[1:])
+    lost = output.failure()
+    if lost is not None:
+        status = _say(f"What is printed cannot be written to stdout: {lost}. {_KEPT}", status or 1)
+    sys.exit(status)
+
+
+def _status(arguments: list[str]) -> int:
+    """The exit status of a call; what is wrong with it is said."""
+    debug = "--debug" in arguments
     try:
-        app(arguments, prog_name="pipeline")
+        words = [word for word in arguments if word != "--debug"]
+        status = int(app(words, prog_name="pipeline", standalone_mode=False) or 0)
+        if status == termination.INTERRUPTED:  # Typer turns Ctrl-C into an exit of its own, without a word
+            raise KeyboardInterrupt
+        return status
+    except _ClickException as error:
+        error.message = _shown(error)
+        error.show()
+        return int(error.exit_code)
     except PipelineError as error:
-        _fail(str(error), error.exit_status, debug)
+        return _fail(str(error), error.exit_status, debug)
     except KeyboardInterrupt:
-        _fail(_INTERRUPTION, termination.status(), debug)
-    except SystemExit as end:  # Typer turns Ctrl-C into an exit of its own, without a word
-        if end.code == termination.INTERRUPTED:
-            _fail(_INTERRUPTION, termination.status(), debug)
-        raise
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return _fail(_INTERRUPTION, termination.status(), debug)
     except MemoryError:
-        _fail("There is not enough memory. Use smaller batches, a smaller input size or data.limit.", 1, debug)
+        return _fail("There is not enough memory. Use smaller batches, a smaller input size or data.limit.", 1, debug)
     except Exception as failure:
         cause = failure.__cause__ if isinstance(failure, _UnexpectedError) else failure
-        _fail(
+        if isinstance(cause, OSError) and cause.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return _fail(f"'{cause.filename}' is no path that can be followed: {cause.strerror}.", 2, debug)
+        if isinstance(cause, OSError) and (cause.errno in DISK_ERRORS or cause.filename is None):
+            return _fail(_of_the_system(cause), 1, debug)
+        return _fail(
             f"Unexpected {type(cause).__name__}: {cause}. This is a mistake of this program: please report it with "
             "the traceback that --debug prints.",
             1,
@@ -132,11 +149,32 @@ def main() -> None:
         )
 
 
-def _fail(message: str, status: int, debug: bool) -> None:
+def _of_the_system(error: OSError) -> str:
+    """What no stage has put in its own words: a file system that is full, read-only, or not there."""
+    what = "A file" if error.filename is None else f"'{error.filename}'"
+    return (
+        f"{what} cannot be read or written: {(error.strerror or str(error)).rstrip('.')}. What was finished is "
+        "kept; see that there is room and that the folder may be written (TMPDIR names that of temporary files), and "
+        "run the same command again."
+    )
+
+
+def _shown(error: Any) -> str:
+    """What is wrong with a call, in Typer's words, but no more of what was given than its beginning and end."""
+    text = str(error.message)
+    return text if error.ctx is not None and text == error.ctx.get_help() else bounded(text)
+
+
+def _fail(message: str, status: int, debug: bool) -> int:
     progress.clear()  # an exception keeps the frames alive in which a bar is drawn
     if debug:
         traceback.print_exc()
+    return _say(message, status)
+
+
+def _say(message: str, status: int) -> int:
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty()).print(f"Error: {message}", markup=False)
-    sys.exit(status)
+    sheet = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    sheet.print(f"Error: {bounded(message)}", markup=False)
+    return status

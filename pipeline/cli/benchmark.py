@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson
+from pipeline.cli.options import AsJson, finite
 from pipeline.cli.show import echo
 
 PHONE: dict[str, Any] = {"rich_help_panel": "On a phone"}
@@ -53,7 +53,15 @@ def benchmark(
         int, typer.Option("--rounds", min=1, max=10**6, help="Turns of all models, each of --runs inferences.", **PHONE)
     ] = 6,
     min_secs: Annotated[
-        float, typer.Option("--min-secs", min=0, help="Seconds of inferences in each turn, at least.", **PHONE)
+        float,
+        typer.Option(
+            "--min-secs",
+            min=0,
+            max=86_400,
+            callback=finite,
+            help="Seconds of inferences in each turn, at least.",
+            **PHONE,
+        ),
     ] = 1.0,
     parity: Annotated[
         bool, typer.Option("--parity/--no-parity", help="Compare the outputs with this host's.", **PHONE)

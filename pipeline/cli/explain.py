@@ -26,7 +26,9 @@ def explain(
         Path | None, typer.Option("--reference", metavar="FILE", help="The float .tflite; that of the run by default.")
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
-    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Show the N longest; JSON has them all.")] = 20,
+    top: Annotated[
+        int, typer.Option("--top", min=1, max=10**9, metavar="N", help="Show the N longest; JSON has them all.")
+    ] = 20,
     runs: Annotated[int, typer.Option("--runs", min=1, max=10**7, help="Profiled inferences of each model.")] = 50,
     json: AsJson = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -21,6 +22,16 @@ Trust = Annotated[
     bool,
     typer.Option("--trust", help="Run code that came with the model file: Lambda layers, own classes."),
 ]
+
+
+def finite(value: float | None) -> float | None:
+    """
+    Raises:
+        typer.BadParameter: it is no number, or infinite.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number that can be kept to.")
+    return value
 
 
 def with_trust(overrides: list[str] | None, trust: bool) -> list[str]:

@@ -22,7 +22,7 @@ def ranges(
     second: Annotated[
         Path | None, typer.Argument(metavar="[OTHER]", help="Another one of the same model to compare it with.")
     ] = None,
-    top: Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="The first N only.")] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, max=10**9, metavar="N", help="The first N only.")] = None,
     json: AsJson = False,
 ) -> None:
     """Show activation ranges, or compare two sets of them: the farthest apart first.

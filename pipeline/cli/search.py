@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from pipeline.cli.options import AsJson
+from pipeline.cli.options import AsJson, finite
 from pipeline.cli.show import echo
 
 if TYPE_CHECKING:
@@ -26,7 +26,12 @@ def search(
     max_drop: Annotated[
         float,
         typer.Option(
-            "--max-drop", min=0, metavar="POINTS", help="Points of the task's first metric that int8 may lose."
+            "--max-drop",
+            min=0,
+            max=1e9,
+            callback=finite,
+            metavar="POINTS",
+            help="Points of the task's first metric that int8 may lose.",
         ),
     ] = 0.5,
     split: Annotated[str | None, typer.Option("--split", help="Where it is measured; validation by default.")] = None,
@@ -37,7 +42,10 @@ def search(
         bool, typer.Option("--sure", help="Hold the 95 % interval to the budget, not only the estimate.")
     ] = False,
     models: Annotated[
-        int, typer.Option("--models", min=1, metavar="N", help="Models to write and measure before the search ends.")
+        int,
+        typer.Option(
+            "--models", min=1, max=10**9, metavar="N", help="Models to write and measure before the search ends."
+        ),
     ] = 60,
     seconds: Annotated[float | None, typer.Option("--budget", hidden=True)] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,

@@ -24,9 +24,11 @@ def sensitivity(
         typer.Argument(metavar="[TARGET]", help="A run folder or a float .tflite file; the newest run by default."),
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .svg or .pdf.")] = None,
-    examples: Annotated[int, typer.Option("--examples", min=1, help="Calibration examples to measure on.")] = 32,
+    examples: Annotated[
+        int, typer.Option("--examples", min=1, max=10**9, help="Calibration examples to measure on.")
+    ] = 32,
     top: Annotated[
-        int | None, typer.Option("--top", min=1, metavar="N", help="Show the N worst; JSON has them all.")
+        int | None, typer.Option("--top", min=1, max=10**9, metavar="N", help="Show the N worst; JSON has them all.")
     ] = None,
     recipe: Annotated[
         str | None,

@@ -44,7 +44,10 @@ def verify(
         bool, typer.Option("--arm", help="Under the real ARM kernels too, on emulated CPUs, byte by byte.")
     ] = False,
     arm_examples: Annotated[
-        int, typer.Option("--arm-examples", min=1, metavar="N", help="How many an emulated CPU or a phone is given.")
+        int,
+        typer.Option(
+            "--arm-examples", min=1, max=10**9, metavar="N", help="How many an emulated CPU or a phone is given."
+        ),
     ] = 4,
     device: Annotated[
         bool, typer.Option("--device", help="On the phone at hand too, through TFLite's benchmark_model.")
@@ -56,7 +59,7 @@ def verify(
     overrides: Overrides = None,
     split: Annotated[str, typer.Option("--split", help="train, calibration, validation or test.")] = "test",
     examples: Annotated[
-        int | None, typer.Option("--examples", min=1, metavar="N", help="At most N of them, the first.")
+        int | None, typer.Option("--examples", min=1, max=10**9, metavar="N", help="At most N of them, the first.")
     ] = None,
     keras: Annotated[
         bool, typer.Option("--keras/--no-keras", help="With the run's Keras models, which takes TensorFlow.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,9 +11,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pipeline import limits
 from pipeline.data import recordings
 from pipeline.data.examples import ColumnKind, CorruptExampleError
-from pipeline.errors import readable
+from pipeline.errors import one_line, readable
 from pipeline.tensors import Array
 
 Mode = Literal["L", "RGB", "I"]
@@ -22,6 +24,9 @@ of more bits, with the values that are stored."""
 GREY_MODES = ("1", "L", "LA", "La")
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _SIXTEEN_BITS_A_CHANNEL = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK)\w*;16[BLN]")
+
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `decode` refuses what it is about
 
 
 class ImageColumn:
@@ -80,9 +85,9 @@ class AudioColumn:
     def __getitem__(self, index: int) -> Array:
         try:
             waveform, rate = recordings.read(self._root / self._files[index])
+            return recordings.resampled(waveform.mean(axis=1), rate, self._sample_rate)
         except (OSError, ValueError) as error:
             raise CorruptExampleError(self.where(index), str(error)) from error
-        return recordings.resampled(waveform.mean(axis=1), rate, self._sample_rate)
 
     def where(self, index: int) -> str:
         return readable(self._root / self._files[index])
@@ -126,10 +131,12 @@ def decode(path: Path, mode: Mode) -> Array:
     Of an animation it is the first frame; transparency is dropped; palettes and CMYK become RGB.
 
     Raises:
-        ValueError: it has more bits a channel than `mode` keeps, or fewer than the other images.
+        ValueError: it has more pixels than `limits.IMAGE_PIXELS`, more bits a channel than `mode` keeps, or fewer than
+            the other images.
         Exception: whatever Pillow raises.
     """
     with Image.open(path) as opened:
+        _check_pixels(opened.width * opened.height)
         _check_depth(opened, mode)
         image: Image.Image = ImageOps.exif_transpose(opened)
         pixels = np.asarray(image if mode == "I" else image.convert(mode))
@@ -145,6 +152,11 @@ def mode_of(path: Path) -> Mode | None:
             return "L" if image.mode in GREY_MODES else "I" if image.mode in DEEP_MODES else "RGB"
     except Exception:  # it will be reported, or skipped, when it is read
         return None
+
+
+def _check_pixels(count: int) -> None:
+    if count > limits.IMAGE_PIXELS:
+        raise ValueError(f"it has {count:,} pixels, and at most {limits.IMAGE_PIXELS:,} are read. Make it smaller")
 
 
 def _check_depth(image: Image.Image, mode: Mode) -> None:
@@ -176,4 +188,6 @@ def _loses_bits(image: Image.Image) -> bool:
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "cannot identify image file: Pillow reads none of its kind" if path.stat().st_size else "it is empty"
-    return str(error) or type(error).__name__
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {limits.IMAGE_PIXELS:,} pixels, and no more are read. Make it smaller"
+    return one_line(error, 300) or type(error).__name__

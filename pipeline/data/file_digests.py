@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipeline.data.cache import cache_folder
+from pipeline.errors import InputError
 from pipeline.files import sha256
 
 SETTLED = 2.0
@@ -62,7 +63,7 @@ def _database() -> Iterator[sqlite3.Connection | None]:
         folder.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(folder / "file-digests.sqlite", timeout=5)
         database.execute(_TABLE)
-    except (OSError, RuntimeError, sqlite3.Error):  # RuntimeError: no home folder
+    except (OSError, InputError, sqlite3.Error):  # InputError: no home folder
         if database is not None:
             database.close()
         database = None

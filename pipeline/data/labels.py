@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import limits
 from pipeline.data.examples import Labels
 from pipeline.errors import InputError, did_you_mean, shortened
 from pipeline.files import check_ordinary
@@ -25,8 +26,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     """
     check_ordinary(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = limits.text_file(path).rstrip().splitlines()
+    except (OSError, ValueError) as error:
         raise InputError(f"data.labels: {path} cannot be read as a text file: {error}.") from error
     names = tuple(line.strip() for line in lines)
     if not names:

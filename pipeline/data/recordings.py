@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import limits
 from pipeline.tensors import Array
 
 Waveform = NDArray[np.float32]
@@ -54,7 +55,8 @@ def read(path: Path) -> tuple[Waveform, int]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no recording, is cut off, or of a coding that libsndfile does not know.
+        ValueError: it is no recording, is cut off, longer than `limits.RECORDING_SAMPLES`, or of a coding that
+            libsndfile does not know.
     """
     import soundfile
 
@@ -62,11 +64,17 @@ def read(path: Path) -> tuple[Waveform, int]:
         raise ValueError("it is empty")
     try:
         with soundfile.SoundFile(os.fsencode(path)) as file:
-            samples = file.read(dtype="float32", always_2d=True)
+            most = limits.RECORDING_SAMPLES // max(file.channels, 1)
+            # Of some codings the header does not say how long they are.
+            samples = file.read(min(most + 1, file.frames), dtype="float32", always_2d=True)
             promised, rate, notes = file.frames, file.samplerate, file.extra_info
     except soundfile.LibsndfileError as error:
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
         raise ValueError(f"libsndfile reads no recording in it ({reason})") from error
+    if len(samples) > most:
+        raise ValueError(
+            f"it has more than {most:,} samples in each of {samples.shape[1]} channels, and no more are read. Cut it up"
+        )
     _check_whole(len(samples), promised, notes)
     return samples, rate
 
@@ -93,9 +101,20 @@ def as_float(samples: Array) -> Waveform:
 
 
 def resampled(waveform: Array, rate: int, wanted: int) -> Waveform:
-    """A waveform [samples] at another rate in Hz, by SciPy's polyphase filter."""
+    """A waveform [samples] at another rate in Hz, by SciPy's polyphase filter.
+
+    Raises:
+        ValueError: no recorder has such a rate, or the waveform would become longer than `limits.RECORDING_SAMPLES`.
+    """
     if rate == wanted:
         return waveform.astype(np.float32, copy=False)
+    if not 0 < rate <= limits.SAMPLE_RATE:
+        raise ValueError(f"its sample rate is {rate:,} Hz, and none above {limits.SAMPLE_RATE:,} is read")
+    if len(waveform) * wanted / rate > limits.RECORDING_SAMPLES:
+        raise ValueError(
+            f"its {len(waveform):,} samples at {rate:,} Hz become more than {limits.RECORDING_SAMPLES:,} at "
+            f"{wanted:,} Hz"
+        )
     from scipy.signal import resample_poly
 
     common = gcd(rate, wanted)

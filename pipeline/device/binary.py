@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from pipeline import limits
 from pipeline.errors import InputError, PipelineError
 from pipeline.files import replacing, sha256, write_text
 from pipeline.progress import Track, quiet
@@ -121,8 +122,8 @@ def fetched(abis: Sequence[str], *, cache: Path | None = None, url: str | None =
 
 def _kept(path: Path, record: Path, abis: Sequence[str]) -> Binary:
     try:
-        promised = json.loads(record.read_text(encoding="utf-8"))["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+        promised = limits.json_file(record)["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise PipelineError(f"'{record}' is damaged. Remove '{record.parent}' to download it anew.") from error
     binary = given(path, abis)
     if binary.sha256 != promised:
@@ -153,4 +154,7 @@ def _download(url: str, target: Path, track: Track) -> None:
 
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "keras-int8-pipeline"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "keras-int8-pipeline"
+    except RuntimeError as error:
+        raise InputError(f"{error} Name a folder for what is kept with XDG_CACHE_HOME.") from error

@@ -6,11 +6,11 @@ of a run that ended with an error.
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pipeline import limits
 from pipeline.errors import PipelineError
 
 SCHEMA = 1
@@ -175,7 +175,7 @@ def read(content: bytes, where: str) -> RunResult:
         PipelineError: it is cut short, no JSON, of another schema version, or lacks something.
     """
     try:
-        return RunResult.model_validate(json.loads(content))
+        return RunResult.model_validate(limits.json_value(content))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -15,7 +15,7 @@ from typing import Any
 
 import h5py
 
-from pipeline import importing
+from pipeline import importing, limits
 from pipeline.errors import InputError, as_input_error
 from pipeline.models import stored_config
 
@@ -48,13 +48,13 @@ def names_beside(path: Path) -> list[str]:
     """What this project wrote into a model file beside the model: `module:Class` and `module:function`."""
     text = "[]"
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        with limits.archive(path) as archive:
             if _NAMES in archive.namelist():
-                text = archive.read(_NAMES).decode()
+                text = limits.member(archive, _NAMES).decode()
     elif path.is_file() and h5py.is_hdf5(path):
         with h5py.File(path) as file:
             text = str(file.attrs.get(_NAMES, "[]"))
-    return [name for name in json.loads(text) if isinstance(name, str) and ":" in name]
+    return [name for name in limits.json_value(text) if isinstance(name, str) and ":" in name]
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ and come to them by `layers`. Up to 2.13 a layer that is met again counts when t
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import Any
 
 import h5py
 
+from pipeline import limits
 from pipeline.models.backend import tf_keras
+from pipeline.models.stored_size import WEIGHTS, stored_weights
 
 _EARLY = "_layer_checkpoint_dependencies"
-_WEIGHTS = "model.weights.h5"
 _BUILT_TWICE = "tensorflow_model_optimization"
 """The package whose layers would be built by their configuration, and again at their first call."""
 
@@ -39,7 +39,7 @@ def load(path: Path, known: dict[str, Any], *, compiled: bool, trusted: bool = F
     from tf_keras.src.saving.serialization_lib import ObjectSharingScope, deserialize_keras_object
 
     with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))
+        config = limits.json_value(limits.member(archive, "config.json"))
         _build_once(config)
         if not compiled:
             config["compile_config"] = None
@@ -48,7 +48,7 @@ def load(path: Path, known: dict[str, Any], *, compiled: bool, trusted: bool = F
         has_assets = any(name.startswith("assets/") for name in archive.namelist())
         assets = DiskIOStore("assets", archive=archive, mode="r") if has_assets else None
         try:
-            with archive.open(_WEIGHTS) as stored, h5py.File(stored) as file:
+            with stored_weights(archive) as file:
                 _set_state(model, file, assets)
         finally:
             if assets is not None:
@@ -63,7 +63,7 @@ def load_weights(model: Any, path: Path) -> None:
         ValueError: they do not fit.
     """
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive, archive.open(_WEIGHTS) as stored, h5py.File(stored) as file:
+        with zipfile.ZipFile(path) as archive, stored_weights(archive) as file:
             _set_state(model, file, None)
     else:
         with h5py.File(path) as file:
@@ -74,9 +74,9 @@ def has_early_layout(path: Path) -> bool:
     """Whether weights lie where later versions of `tf_keras` do not look for them."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            if _WEIGHTS not in archive.namelist():
+            if WEIGHTS not in archive.namelist():
                 return False
-            with archive.open(_WEIGHTS) as stored, h5py.File(stored) as file:
+            with stored_weights(archive) as file:
                 return _EARLY in file
     if not h5py.is_hdf5(path):
         return False

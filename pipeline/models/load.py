@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
 
 import h5py
 
-from pipeline import foreign_files
+from pipeline import foreign_files, limits
 from pipeline.errors import InputError, as_input_error
 from pipeline.files import check_ordinary
-from pipeline.models import custom_objects, keras2_file, stored_lambdas, trust
+from pipeline.models import custom_objects, keras2_file, stored_lambdas, stored_size, trust
 from pipeline.models.backend import tf_keras
 from pipeline.models.input_sizes import Sizes
 from pipeline.models.keras3.keras3_file import load_keras3
@@ -86,8 +85,10 @@ def _is_of_keras3(path: Path, trusted: bool) -> bool:
         raise InputError(f"There is no model at '{path}'. Give the path with --set model.path=….")
     trust.check(path, trusted=trusted)
     with as_input_error(lambda why: f"'{path}' is damaged or truncated: {why}. Copy or save it again."):
+        stored_size.check(path)
         version = _keras_version(path)
         stored_lambdas.refuse_foreign(path)
+        custom_objects.references(path)
     if version is not None and version.startswith(("0.", "1.")):
         raise InputError(
             f"'{path}' was written by Keras {version}, whose layers Keras 2 does not read. Load it with Keras 2.2 (the "
@@ -135,9 +136,9 @@ def _keras_version(path: Path) -> str | None:
             return None
         raise InputError(f"The folder '{path}' is not a SavedModel: it holds no saved_model.pb.")
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        with limits.archive(path) as archive:
             if "metadata.json" in archive.namelist():
-                return str(json.loads(archive.read("metadata.json")).get("keras_version", "2"))
+                return str(limits.json_value(limits.member(archive, "metadata.json")).get("keras_version", "2"))
     elif h5py.is_hdf5(path):
         with h5py.File(path) as file:
             version = file.attrs.get("keras_version", "2")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from pipeline import limits
 
 FAKE_QUANT = ("QuantizeLayer", "QuantizeWrapper", "QuantizeWrapperV2")
 """Classes by which tensorflow-model-optimization rounds in training."""
@@ -14,18 +15,23 @@ _SAVED_MODEL = "keras_metadata.pb"
 
 
 def read(path: Path) -> Any:
-    """The model's configuration in a `.keras` or `.h5` file; None where there is none to read."""
+    """The model's configuration in a `.keras` or `.h5` file; None where there is none to read.
+
+    Raises:
+        OSError, KeyError: the file cannot be read, or its archive has no configuration.
+        ValueError: what is there is damaged, or beyond :mod:`pipeline.limits`.
+    """
     if not path.is_file():
         return None
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
+        with limits.archive(path) as archive:
+            return limits.json_value(limits.member(archive, "config.json"))
     import h5py
 
     if not h5py.is_hdf5(path):
         return None
     with h5py.File(path) as file:
-        return json.loads(file.attrs.get("model_config", "null"))
+        return limits.json_value(file.attrs.get("model_config", "null"))
 
 
 def has_fake_quant(path: Path) -> bool:

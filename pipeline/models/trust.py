@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline import limits
 from pipeline.errors import InputError, shortened
 from pipeline.models import custom_objects, stored_config
 
@@ -69,7 +68,7 @@ def code_in(path: Path) -> Iterator[str]:
     try:
         yield from (f"'{shortened(name)}' of your own Python" for name in custom_objects.names_beside(path))
         yield from _in_config(stored_config.read(path))
-    except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, RecursionError):
         return
 
 
@@ -135,7 +134,7 @@ def _in_saved_model(path: Path) -> Iterator[str]:
         if (path / "keras_metadata.pb").is_file():
             metadata = saved_metadata_pb2.SavedMetadata.FromString((path / "keras_metadata.pb").read_bytes())
             for node in metadata.nodes:
-                yield from _in_config(json.loads(node.metadata))
+                yield from _in_config(limits.json_value(node.metadata))
         if not (path / "saved_model.pb").is_file():
             return
         saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())

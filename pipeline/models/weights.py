@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import as_input_error
-from pipeline.models import keras2_file
+from pipeline.models import keras2_file, stored_size
 
 _SHAPES = re.compile(
     r"variable '\s*(?P<name>[^':]+)(?::\d+)?'.*?variable shape (?P<wanted>\([\d, ]*\))"
@@ -31,6 +31,7 @@ def load_weights(model: Any, path: Path) -> None:
         ),
         most=None,  # what is read off it may stand far behind
     ):
+        stored_size.check(path)
         if keras2_file.has_early_layout(path):
             keras2_file.load_weights(model, path)
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline import limits
 from pipeline.errors import InputError
 from pipeline.files import check_ordinary, write_text
 
@@ -75,7 +76,7 @@ class Ranges(Mapping[str, tuple[float, float]]):
         """
         check_ordinary(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = limits.json_file(path)
             values = {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
         except FileNotFoundError as error:
             raise InputError(f"There is no file {path}: give a ranges file, or the folder of a run.") from error

@@ -7,18 +7,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from pipeline import limits
 
 Positive = Annotated[int, Field(gt=0, le=10**9)]
 """A count; more than anybody means is a slip."""
 Side = Annotated[int, Field(gt=0, le=2**15)]
 """Of an image, in pixels."""
+Batch = Annotated[int, Field(gt=0, le=10**6)]
+Number = Annotated[float, Field(ge=-1e9, le=1e9)]
+"""What float32 keeps apart from its neighbours and multiplies without leaving its range."""
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """What NumPy, Python and TensorFlow all take."""
 SMALLEST_STD = 1e-6
+LONGEST_TEXT = 4096
+"""Characters: of a path, and more than any name or pattern."""
+
+
+def _possible(path: Path) -> Path:
+    if len(str(path)) > LONGEST_TEXT or any(len(part.encode(errors="surrogateescape")) > 255 for part in path.parts):
+        raise ValueError("no file system takes a path of such a length")
+    if "\0" in str(path):
+        raise ValueError("no path has a zero in it")
+    return path
+
+
+FilePath = Annotated[Path, AfterValidator(_possible)]
 
 TargetKind = Literal["class", "value", "multilabel", "sequence", "boxes", "mask", "points"]
 """What a target says: the index of a class, numbers, a 0/1 for each label, a row of class indices (padded); or where
@@ -32,7 +50,7 @@ Colour = tuple[Byte, Byte, Byte]
 class Section(BaseModel):
     """A part of a recipe: its keys are known, its values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_max_length=LONGEST_TEXT)
 
 
 class Preprocess(Section):
@@ -48,8 +66,8 @@ class Preprocess(Section):
     scale: Literal["-1..1", "0..1", "raw", "mean_std"] = Field(
         "raw", description="x/127.5 − 1, x/255, x, or (x − mean)/std with mean and std in stored units."
     )
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    mean: tuple[Number, ...] | None = None
+    std: tuple[Number, ...] | None = None
 
     @model_validator(mode="after")
     def _mean_and_std(self) -> Preprocess:
@@ -57,6 +75,8 @@ class Preprocess(Section):
             raise ValueError("mean and std go with scale: mean_std, and it needs both")
         if self.padding and self.fit != "pad":
             raise ValueError(f"padding goes with fit: pad, and this is fit: {self.fit}")
+        if self.size is not None and self.size[0] * self.size[1] > limits.IMAGE_PIXELS:
+            raise ValueError(f"size has more than {limits.IMAGE_PIXELS:,} pixels, and no larger images are read")
         if self.std is not None and any(value < SMALLEST_STD for value in self.std):
             raise ValueError(f"std must be at least {SMALLEST_STD:g}: what is divided by less leaves float32")
         return self
@@ -65,28 +85,40 @@ class Preprocess(Section):
 class Audio(Section):
     """From a waveform to the features that the model takes; the same in training, calibration, evaluation."""
 
-    sample_rate: Positive = Field(16_000, description="Hz; what is stored at another rate is resampled.")
-    seconds: Annotated[float, Field(gt=0)] = Field(
+    sample_rate: Annotated[int, Field(gt=0, le=limits.SAMPLE_RATE)] = Field(
+        16_000, description="Hz; what is stored at another rate is resampled."
+    )
+    seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         1.0, description="Longer recordings lose their end, shorter ones get zeros there."
     )
     features: Literal["waveform", "log_mel", "mfcc"] = "log_mel"
-    frame_ms: Annotated[float, Field(gt=0)] = Field(32.0, description="Length of a frame (Hann window).")
-    hop_ms: Annotated[float, Field(gt=0)] = Field(16.0, description="From the start of a frame to the next one's.")
-    fft: Positive | None = Field(None, description="Points of the FFT; the next power of two of a frame by default.")
-    mels: Positive = Field(40, description="Bands of the mel filter bank.")
-    coefficients: Positive = Field(13, description="MFCCs kept, the 0th included.")
-    fmin: Annotated[float, Field(ge=0)] = Field(20.0, description="Lower end of the lowest band in Hz.")
+    frame_ms: Annotated[float, Field(gt=0, le=10**5)] = Field(32.0, description="Length of a frame (Hann window).")
+    hop_ms: Annotated[float, Field(gt=0, le=10**5)] = Field(
+        16.0, description="From the start of a frame to the next one's."
+    )
+    fft: Annotated[int, Field(gt=0, le=2**20)] | None = Field(
+        None, description="Points of the FFT; the next power of two of a frame by default."
+    )
+    mels: Annotated[int, Field(gt=0, le=4096)] = Field(40, description="Bands of the mel filter bank.")
+    coefficients: Annotated[int, Field(gt=0, le=4096)] = Field(13, description="MFCCs kept, the 0th included.")
+    fmin: Annotated[float, Field(ge=0, le=limits.SAMPLE_RATE)] = Field(
+        20.0, description="Lower end of the lowest band in Hz."
+    )
     fmax: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Upper end of the highest band in Hz; half the sample rate by default."
     )
     mel_scale: Literal["htk", "slaney"] = Field(
         "htk", description="HTK's 2595·log10(1 + f/700), peaks of 1; or Slaney's (librosa), bands of equal area."
     )
-    log_floor: Annotated[float, Field(gt=0)] = Field(1e-6, description="Added to a band's energy before the logarithm.")
+    log_floor: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        1e-6, description="Added to a band's energy before the logarithm."
+    )
     channels: bool = Field(False, description="A last axis of 1, as Conv2D (or Conv1D on a waveform) takes it.")
 
     @model_validator(mode="after")
-    def _possible(self) -> Audio:
+    def _sensible(self) -> Audio:
+        if self.sample_rate * self.seconds > limits.RECORDING_SAMPLES:
+            raise ValueError(f"sample_rate times seconds are more than {limits.RECORDING_SAMPLES:,} samples")
         if self.features == "waveform":
             return self
         top = self.fmax if self.fmax is not None else self.sample_rate / 2
@@ -111,7 +143,7 @@ class Window(Section):
 
     length: Positive = Field(description="Steps of a window.")
     stride: Positive = Field(1, description="Steps from the start of a window to the next one's.")
-    horizon: Annotated[int, Field(ge=0)] = Field(
+    horizon: Annotated[int, Field(ge=0, le=10**9)] = Field(
         0, description="Where a target is taken: so many steps after the window's last one."
     )
 
@@ -177,7 +209,9 @@ class Target(_Named):
     )
     copy_of: str | None = Field(None, description="The input of this name as the model is fed it: an autoencoder's.")
     standardize: bool = Field(False, description="Of values: (y − mean)/std of the training split.")
-    padding: int = Field(-1, description="What fills sequences of different lengths up.")
+    padding: Annotated[int, Field(ge=-(2**31), lt=2**31)] = Field(
+        -1, description="What fills sequences of different lengths up."
+    )
     invalid: Literal["fail", "skip", "clip"] = Field(
         "fail",
         description="Boxes that are reversed, empty or outside of the image: refuse them, leave them out, or set them "
@@ -245,13 +279,13 @@ class Data(Section):
         "embedded: digits, digits_halves, digit_scenes, digit_scenes_masks, diabetes, wine, breast_cancer, photos, "
         "tones, waves, sentences",
     )
-    path: Path | None = Field(None, description="The folder, CSV, NPZ or NPY file; without a source it says which.")
-    annotations: Path | dict[str, Path] | None = Field(
+    path: FilePath | None = Field(None, description="The folder, CSV, NPZ or NPY file; without a source it says which.")
+    annotations: FilePath | dict[str, FilePath] | None = Field(
         None,
         description="Where coco's JSON, voc's XML or the masks are, as a path in data.path or elsewhere, or one a "
         "split; found by their usual names by default.",
     )
-    labels: Path | None = Field(None, description="A text file with one class name a line.")
+    labels: FilePath | None = Field(None, description="A text file with one class name a line.")
     header: bool = Field(
         True, description="Whether the CSV's first line names its columns; without one they are called 0, 1, …."
     )

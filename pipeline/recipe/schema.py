@@ -16,12 +16,11 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from pipeline.recipe.data_schema import Data, Fraction, Positive, Section, Seed, Share
+from pipeline.recipe.data_schema import Batch, Data, FilePath, Fraction, Positive, Section, Seed, Share
 
 Format = Literal["int8", "int8_per_tensor", "int16x8", "dynamic", "weight_only", "float16", "float32"]
 """A .tflite format: what the weights are stored in and what the operators compute in."""
@@ -58,8 +57,13 @@ MOST_OF_A_NAME = 100
 """Characters."""
 
 Threads = Annotated[int, Field(gt=0, le=1024)]
-Weight = Annotated[float, Field(ge=0)]
-Points = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+Points = Annotated[float, Field(ge=0, le=1e9)]
+Steps = Annotated[int, Field(ge=0, le=2**31)]
+Decibels = Annotated[float, Field(ge=-1000, le=1000)]
+Epochs = Annotated[float, Field(ge=0, le=10**6)]
+MOST_VALUES = 2**31 - 1
+"""Of a tensor: what TFLite counts to."""
 
 
 class Model(Section):
@@ -75,20 +79,22 @@ class Model(Section):
         description="Of ssd_lite, centernet, deeplabv3plus_lite and u_net: a model of tf_keras.applications, "
         "MobileNetV2 by default; u_net has a way down of its own by default.",
     )
-    path: Path | None = Field(None, description="A .keras file (Keras 2 or 3), an .h5 file or a SavedModel.")
+    path: FilePath | None = Field(None, description="A .keras file (Keras 2 or 3), an .h5 file or a SavedModel.")
     signature: str | None = Field(
         None, description="Which signature of a SavedModel or .tflite; serving_default, else the only one, by default."
     )
     function: str | None = Field(None, description="module:function that returns a tf_keras model.")
-    alpha: float | None = Field(None, gt=0, description="Width multiplier of the MobileNets.")
+    alpha: float | None = Field(None, gt=0, le=100, description="Width multiplier of the MobileNets.")
     weights: str | None = Field(
         None, description="none (random), 'imagenet' (downloaded) or a weights file; the backbone's where there is one."
     )
-    input_shape: tuple[int, ...] | None = Field(None, description="Without the batch; the data's by default.")
+    input_shape: tuple[Positive, ...] | None = Field(None, description="Without the batch; the data's by default.")
     input_sizes: dict[str, tuple[Positive, ...]] = Field(
         {}, description="Where there are several inputs: name → [height, width, channels], without the batch."
     )
-    classes: Positive | None = Field(None, description="The data's number of classes by default.")
+    classes: Annotated[int, Field(gt=0, le=10**6)] | None = Field(
+        None, description="The data's number of classes by default."
+    )
     trust: bool = Field(
         False,
         description="Run code that came with the model file: Lambda layers, own classes, what they import.",
@@ -103,6 +109,12 @@ class Model(Section):
             raise ValueError("backbone goes with a name: ssd_lite, centernet, deeplabv3plus_lite or u_net")
         if self.input_shape is not None and self.input_sizes:
             raise ValueError("takes input_shape for one input or input_sizes for several, not both")
+        for size in self.sizes.values():
+            if math.prod(size) > MOST_VALUES:
+                key = "input_sizes" if self.input_shape is None else "input_shape"
+                raise ValueError(
+                    f"{key}: an input of {list(size)[:8]} has more values than TFLite counts, {MOST_VALUES:,}"
+                )
         return self
 
     @property
@@ -115,11 +127,11 @@ class Train(Section):
     """Float training."""
 
     epochs: Annotated[int, Field(ge=0, le=10**6)] = 10
-    batch_size: Positive = 32
+    batch_size: Batch = 32
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-3
     schedule: Literal["cosine", "constant"] = "cosine"
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0
+    warmup_epochs: Epochs = 0
     patience: Positive | None = Field(None, description="Stop after so many epochs without improvement.")
     loss: LossName | dict[str, LossName] | None = Field(
         None,
@@ -142,7 +154,7 @@ class Distill(Section):
     """Learning from the float model's outputs beside the targets."""
 
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="The teacher's share of the loss.")
-    temperature: Annotated[float, Field(gt=0)] = Field(
+    temperature: Annotated[float, Field(gt=0, le=1000)] = Field(
         2.0, description="Softens both sides' probabilities, of outputs that are classes."
     )
 
@@ -151,11 +163,11 @@ class Qat(Section):
     """Quantization-aware fine-tuning of the trained model."""
 
     epochs: Annotated[int, Field(gt=0, le=10**6)] = 4
-    batch_size: Positive = 32
+    batch_size: Batch = 32
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-4
     schedule: Literal["cosine", "constant"] = "cosine"
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0
+    warmup_epochs: Epochs = 0
     patience: Positive | None = None
     loss: LossName | dict[str, LossName] | None = Field(
         None,
@@ -165,7 +177,7 @@ class Qat(Section):
     label_smoothing: Fraction = 0.0
     calibrate: bool = Field(True, description="Begin from ranges measured on the calibration examples.")
     freeze_batch_norm: bool = Field(True, description="Keep the float training's statistics.")
-    batch_norm_epochs: Annotated[int, Field(ge=0)] = Field(
+    batch_norm_epochs: Annotated[int, Field(ge=0, le=10**6)] = Field(
         0, description="Epochs in which batch norm still follows the batches, before its statistics are frozen."
     )
     range_epochs: Positive | None = Field(
@@ -222,7 +234,7 @@ class Quantize(Section):
     activations: Literal["asymmetric", "symmetric"] = Field(
         "asymmetric", description="symmetric: zero point 0 throughout, for accelerators that know no other."
     )
-    ranges: Path | None = Field(
+    ranges: FilePath | None = Field(
         None, description="A ranges.json to take instead of measuring; what it does not know is measured."
     )
     bias_correction: bool = Field(True, description="Take back the mean error that rounding brings to each layer.")
@@ -231,7 +243,7 @@ class Quantize(Section):
         None, description="learned: so that the layers' outputs change least; null: auto decides."
     )
     weight_scales: Literal["max", "mse"] = Field("max", description="By the largest weight or the least squared error.")
-    work: Annotated[float, Field(gt=0)] = Field(
+    work: Annotated[float, Field(gt=0, le=1e12)] = Field(
         6000,
         description="What auto may compute, in 10⁹ multiply-accumulates (some 30 a second on two cores); what helps "
         "least often is left out first.",
@@ -259,7 +271,7 @@ class Quantize(Section):
 class Evaluate(Section):
     """Accuracy on the test split."""
 
-    batch_size: Positive = 8
+    batch_size: Batch = 8
     threads: Threads = 2
 
 
@@ -267,7 +279,7 @@ class Benchmark(Section):
     """Latency on this host."""
 
     runs: Positive = 50
-    warmup: Annotated[int, Field(ge=0)] = 5
+    warmup: Annotated[int, Field(ge=0, le=10**7)] = 5
     threads: Threads = 1
     xnnpack: bool = True
 
@@ -289,10 +301,10 @@ class RungPromise(Section):
         None, description="Mean agreement, 0 to 1; of classifiers the share of examples with the same answer."
     )
     max_drop: Points | None = Field(None, description=MAX_DROP)
-    max_lsb: Annotated[int, Field(ge=0)] | None = Field(
+    max_lsb: Steps | None = Field(
         None, description="Largest difference of two integer outputs, in steps of their scale."
     )
-    min_sqnr_db: float | None = Field(None, description="Signal to noise ratio of the output that is worst off.")
+    min_sqnr_db: Decibels | None = Field(None, description="Signal to noise ratio of the output that is worst off.")
 
 
 class Verify(Section):
@@ -305,12 +317,10 @@ class Verify(Section):
     rungs: Annotated[dict[RungName, RungPromise], BeforeValidator(_rung_names)] = Field(
         {}, description="Promises of single rungs, by name."
     )
-    tensor_sqnr_db: float = Field(
+    tensor_sqnr_db: Decibels = Field(
         20.0, description="An int8 activation diverges from the float one below this signal to noise ratio."
     )
-    tensor_lsb: Annotated[int, Field(ge=0)] = Field(
-        1, description="An activation diverges from that of other kernels beyond so many steps."
-    )
+    tensor_lsb: Steps = Field(1, description="An activation diverges from that of other kernels beyond so many steps.")
 
 
 class Recipe(Section):

@@ -8,11 +8,8 @@ from typing import Any
 
 import yaml
 
+from pipeline import limits
 from pipeline.errors import InputError, one_line
-
-MOST_BYTES = 1 << 20
-MOST_VALUES = 100_000
-"""Beyond this a recipe is none: a few lines of anchors can stand for gigabytes."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -34,6 +31,18 @@ class _Loader(yaml.SafeLoader):
             seen[name] = key
         return super().construct_mapping(node, deep)
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
+        parts = [part for value in merged for part in (value.value if isinstance(value.value, list) else [])]
+        mappings = [part for part in (*merged, *parts) if isinstance(part, yaml.MappingNode)]
+        for mapping in {id(mapping): mapping for mapping in mappings}.values():
+            self.flatten_mapping(mapping)
+        if sum(len(mapping.value) for mapping in mappings) > limits.RECIPE_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"what '<<' merges has more than {limits.RECIPE_VALUES:,} keys"
+            )
+        super().flatten_mapping(node)
+
 
 def read(path: Path) -> Any:
     """The content of a YAML file.
@@ -45,9 +54,9 @@ def read(path: Path) -> Any:
         raise InputError(f"There is no recipe file '{path}'." if not path.exists() else f"'{path}' is no file.")
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise InputError(f"'{path}' is no recipe: it is larger than {MOST_BYTES >> 20} MB.")
+            content = file.read(limits.RECIPE_BYTES + 1)
+        if len(content) > limits.RECIPE_BYTES:
+            raise InputError(f"'{path}' is no recipe: it is larger than {limits.RECIPE_BYTES >> 10} KB.")
         return parsed(content.decode("utf-8-sig"), f"The recipe {path}")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The recipe {path} cannot be read: {one_line(error, 200)}") from error
@@ -81,12 +90,12 @@ def _check_size(value: Any, what: str) -> None:
     Raises:
         InputError: it has more values than a recipe, counting what anchors repeat, or holds itself.
     """
-    left, waiting = MOST_VALUES, [value]
+    left, waiting = limits.RECIPE_VALUES, [value]
     while waiting:
         one = waiting.pop()
         left -= 1
         if left < 0:
-            raise InputError(f"{what} stands for more than {MOST_VALUES:,} values: it is no recipe.")
+            raise InputError(f"{what} stands for more than {limits.RECIPE_VALUES:,} values: it is no recipe.")
         if isinstance(one, dict):
             waiting.extend(one.keys())
             waiting.extend(one.values())

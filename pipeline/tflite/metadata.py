@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.schema_py_generated import BufferT, MetadataT, ModelT, TensorT
 
+from pipeline import limits
 from pipeline.errors import InputError, one_line, shortened
 from pipeline.tflite import flatbuffer, metadata_schema
 from pipeline.tflite.metadata_fields import problem
@@ -32,8 +32,6 @@ LABELS_FILE = "labels.txt"
 INPUTS = "inputs"
 """Key of the preprocessing of several inputs."""
 
-_MOST_OF_LABELS = 64 << 20
-"""Bytes; a few packed ones can stand for gigabytes."""
 _PIXEL_RANGE = (0.0, 255.0)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: the same model gives the same bytes
 _ZIP_MODE = 0o644 << 16
@@ -141,7 +139,7 @@ def read(source: Path | bytes) -> Metadata | None:
     if ours is None:
         return standard
     try:
-        fields = json.loads(ours)
+        fields = limits.json_value(ours)
         wrong = problem(fields) if isinstance(fields, dict) else "it is no JSON object"
         if wrong is None:
             return Metadata(**fields | {"labels": tuple(fields["labels"])})
@@ -269,17 +267,7 @@ def _labels_file(standard: ModelMetadata) -> str | None:
 def _packed_labels(data: bytes, name: str) -> tuple[str, ...] | str:
     """The lines of a packed file, or why they cannot be had."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if archive.getinfo(name).file_size > _MOST_OF_LABELS:
-                raise ValueError("it is larger than any list of names")
-            return tuple(archive.read(name).decode().splitlines())
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-        RuntimeError,
-        *flatbuffer.CORRUPT,
-        OSError,
-        EOFError,
-    ) as error:
+        with limits.archive(io.BytesIO(data)) as archive:
+            return tuple(limits.member(archive, name, limits.TEXT_BYTES).decode().splitlines())
+    except (OSError, ValueError, KeyError) as error:
         return one_line(error, 200)

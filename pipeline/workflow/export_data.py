@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import limits
 from pipeline.data import Column, is_flat_folder, open_source
 from pipeline.data.image_shapes import CHANNELS
 from pipeline.data.sources.npz import without_split
@@ -63,8 +64,11 @@ def _name_arrays(path: Path, section: dict[str, Any], inputs: Sequence[TensorSpe
         return
     if "inputs" in section or not zipfile.is_zipfile(path):
         return  # the source says what is wrong with the file
-    with zipfile.ZipFile(path) as archive:
-        arrays = list(dict.fromkeys(without_split(Path(name).stem) for name in archive.namelist()))
+    try:
+        with limits.archive(path) as archive:
+            arrays = list(dict.fromkeys(without_split(Path(name).stem) for name in archive.namelist()))
+    except (OSError, ValueError):
+        return  # as above
     names = [spec.name for spec in inputs]
     if names and set(names) <= set(arrays):
         section["inputs"] = {name: {} for name in names}
@@ -91,7 +95,7 @@ def _name_arrays(path: Path, section: dict[str, Any], inputs: Sequence[TensorSpe
 def _name_columns(path: Path, section: dict[str, Any], inputs: Sequence[TensorSpec]) -> None:
     """The numbers of a table are taken as they are: the model is trained, and on what cannot be read off the file."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        columns = [name.strip() for name in file.readline().split(",")]
+        columns = [name.strip() for name in file.readline(limits.TEXT_BYTES).split(",")]
     if "label" not in columns:
         section.setdefault("targets", {})
     if "file" in columns:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import limits
 from pipeline.files import write_bytes
 from pipeline.quantization.format_check import audit
 from pipeline.quantization.keep import BASE, INT8
@@ -84,6 +84,6 @@ def open_quantizer(context: RunContext) -> Quantizer:
     run = context.run
     settings = AFTER_QAT
     if CALIBRATION in run.manifest["stages"]["flatbuffers"]["outputs"]:
-        settings = Settings(**json.loads(run.path(CALIBRATION).read_text(encoding="utf-8"))["settings"])
+        settings = Settings(**limits.json_file(run.path(CALIBRATION))["settings"])
     prepared = FloatModel(run.path(PREPARED).read_bytes(), Ranges.load(run.path(RANGES)))
     return Quantizer(prepared, lambda: calibration_inputs(context), settings, track=context.track)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import limits
 from pipeline.errors import InputError, shortened
 from pipeline.files import copy, sha256, write_text
 from pipeline.recipe import MOST_OF_A_NAME, RUN_NAME
@@ -206,7 +207,7 @@ def root() -> Path:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = limits.json_file(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import PipelineError
+from pipeline.errors import InputError, PipelineError
 from pipeline.files import remove_partial
 
 
@@ -24,8 +24,15 @@ def hold(folder: Path) -> object:
     when it is.
 
     Raises:
+        InputError: the folder, or the one that it is to lie in, is a file.
         PipelineError: another process works there.
     """
+    for part in (folder.parent, folder):
+        if part.exists() and not part.is_dir():
+            raise InputError(
+                f"'{part}' is a file, where the folder of the run is to be. Move it away, name another run with --run "
+                "NAME, or another folder of all runs with PIPELINE_RUNS."
+            )
     # Beside the folder, which need not be there yet, and which a wrong call must not leave behind.
     place = folder.parent / f".{folder.resolve().name}.lock"
     try:

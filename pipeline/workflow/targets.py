@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import limits
 from pipeline import recipe as recipes
 from pipeline.errors import InputError, readable
 from pipeline.files import check_ordinary
@@ -231,7 +232,7 @@ def for_bundle(given: Path | None, recipe: str | None, overrides: Sequence[str],
         raise InputError(f"'{model}' lies in no run: --set lays values over a recipe, say which with --recipe.")
     labels: list[str] = []
     if target.run is not None and target.run.path(LABELS).is_file():
-        labels = target.run.path(LABELS).read_text(encoding="utf-8").splitlines()
+        labels = limits.text_file(target.run.path(LABELS)).splitlines()
     name = model.stem if target.run is None else f"{target.run.folder.name}-{model.stem}"
     return BundleTarget(model, readable(name), chosen, tuple(labels), _task(model, chosen))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import trains_together
-from pipeline.errors import InputError, PipelineError, one_line
+from pipeline.errors import InputError
 from pipeline.files import replacing
 from pipeline.versions import versions
 from pipeline.workflow import origins
@@ -126,14 +126,8 @@ def _save(model: Any, path: Path) -> None:
 
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras's advice against HDF5
-        try:
-            model.save(temporary)
-            custom_objects.remember(model, temporary)
-        except Exception as error:  # on a full disk HDF5 raises RuntimeError, ValueError, or whatever it was doing
-            raise PipelineError(
-                f"'{path}' cannot be written: {one_line(error, 300)}. What was there before is as it was; see that the "
-                "disk is not full, and run the same command again."
-            ) from error
+        model.save(temporary)
+        custom_objects.remember(model, temporary)
 
 
 def task_of_keras(context: RunContext, model: Any) -> Task:

@@ -121,3 +121,16 @@ def test_an_empty_file_is_broken(tmp_path):
     (tmp_path / "a.jpg").touch()
     with pytest.raises(CorruptExampleError, match="it is empty"):
         ImageColumn(tmp_path, ["a.jpg"], "RGB")[0]
+
+
+def test_an_image_of_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
+    from pipeline import limits
+
+    Image.new("1", (400, 400)).save(tmp_path / "a.png")
+    column = ImageColumn(tmp_path, ["a.png"], "L")
+    assert column[0].shape == (400, 400, 1)
+    for pillows, ours in ((100, 1000), (10**9, 1000), (100_000, 1000)):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows)
+        monkeypatch.setattr(limits, "IMAGE_PIXELS", ours)
+        with pytest.raises(CorruptExampleError, match=r"a\.png.*1,000.*smaller"):
+            column[0]

@@ -93,3 +93,22 @@ def test_recordings_in_an_array_are_read_as_files_are(tmp_path, make_wav):
     stored = np.round(tone * 32767).astype(np.int16)[None]
     read = WaveformColumn(stored, "x", 8000, 16000)[0]
     np.testing.assert_array_equal(read, AudioColumn(tmp_path, ["a.wav"], 16000)[0])
+
+
+def test_a_recording_that_becomes_too_large_is_not_read(tmp_path, monkeypatch):
+    from pipeline import limits
+
+    rates = {"short.wav": 8000, "slow.wav": 1, "fast.wav": 2**31 - 1, "none.wav": 0}
+    for name, rate in rates.items():
+        made = bytearray(content(np.zeros(500, "<i2").tobytes(), PCM, 16))
+        made[24:28] = struct.pack("<I", rate)
+        (tmp_path / name).write_bytes(made)
+    column = AudioColumn(tmp_path, list(rates), 16_000)
+    monkeypatch.setattr(limits, "RECORDING_SAMPLES", 1000)
+    assert len(column[0]) == 1000
+    for place, said in ((1, "become more than 1,000"), (2, "sample rate"), (3, "")):
+        with pytest.raises(CorruptExampleError, match=said):
+            column[place]
+    monkeypatch.setattr(limits, "RECORDING_SAMPLES", 499)
+    with pytest.raises(CorruptExampleError, match="more than 499 samples"):
+        column[0]

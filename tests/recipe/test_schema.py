@@ -230,3 +230,44 @@ def test_a_budget_in_seconds_is_read_as_work() -> None:
 def test_a_budget_that_is_no_time_is_refused(value: str) -> None:
     with pytest.raises(InputError, match="work"):
         changed(f"quantize.budget={value}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train.epochs", 10**9),
+        ("train.batch_size", 0),
+        ("train.batch_size", 10**8),
+        ("train.warmup_epochs", 1e12),
+        ("train.learning_rate", float("nan")),
+        ("qat.distill.temperature", float("inf")),
+        ("data.limit", -1),
+        ("data.preprocess.size", [10**6, 10**6]),
+        ("data.preprocess.size", [20_000, 20_000]),
+        ("data.preprocess.mean", [1e300]),
+        ("data.audio.sample_rate", 10**8),
+        ("data.audio.fft", 10**9),
+        ("data.audio", {"sample_rate": 10**6, "seconds": 86_400}),
+        ("data.path", "x" * 300),
+        ("data.path", "a/" * 3000),
+        ("data.source", "x" * 50_000),
+        ("model.input_shape", [-1, 8]),
+        ("model.input_shape", [10**5, 10**5]),
+        ("model.alpha", 1e300),
+        ("model.classes", 10**9),
+        ("verify.tensor_sqnr_db", 1e300),
+        ("quantize.work", 1e300),
+    ],
+)
+def test_numbers_out_of_any_sense_are_refused_by_their_key(key: str, value: object) -> None:
+    content: dict[str, Any] = {"name": "a", "model": {"path": "a.keras"}, "train": {}, "qat": {}}
+    *sections, last = key.split(".")
+    place = content
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[last] = value
+    with pytest.raises(InputError) as refused:
+        recipe.parse(content)
+    assert any(f"'{shown}" in str(refused.value) for shown in (key, ".".join(sections)))
+    assert last in str(refused.value)
+    assert len(str(refused.value)) < 400

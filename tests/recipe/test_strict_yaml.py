@@ -41,10 +41,17 @@ def test_a_merge_key_is_no_second_key() -> None:
     assert strict_yaml.parsed("b: &b {x: 1}\nc: {<<: *b, x: 2}", "it") == {"b": {"x": 1}, "c": {"x": 2}}
 
 
+def test_merge_keys_that_stand_for_too_much_are_not_followed() -> None:
+    lines = ["a0: &a0 {" + ", ".join(f"k{number}: 1" for number in range(50)) + "}"]
+    lines += [f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 50)}]}}" for level in range(1, 12)]
+    with pytest.raises(InputError, match="'<<' merges has more than 100,000 keys"):
+        strict_yaml.parsed("\n".join(lines), "It")
+
+
 def test_a_file_of_another_kind_is_not_read(tmp_path: Path) -> None:
     large = tmp_path / "large.yaml"
     large.write_bytes(b"# " + b"x" * (2 << 20))
-    with pytest.raises(InputError, match="larger than 1 MB"):
+    with pytest.raises(InputError, match="larger than 256 KB"):
         load(str(large))
     with pytest.raises(InputError, match="is no file"):
         strict_yaml.read(tmp_path)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import struct
 import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import limits
 from pipeline.data.cache import cache_folder, filled
 from pipeline.data.sources.arrays import Arrays, source_of_arrays
 from pipeline.data.sources.source import SPLIT_OF, Source, required_path
-from pipeline.errors import InputError, did_you_mean
+from pipeline.errors import InputError, did_you_mean, one_line
 from pipeline.recipe import Data, Input, Target
-from pipeline.tensors import INPUT, TARGET
+from pipeline.tensors import INPUT, TARGET, show_shape
 
 KEYS = "x_train and y_train, x_test and y_test (x_validation, x_calibration), or x and y to be split"
 
@@ -36,9 +37,9 @@ def read(data: Data, names: tuple[str, ...] | None) -> Source:
     if path.suffix.lower() == ".npy":
         return source_of_arrays({"train": ({INPUT: _alone(path)}, {})}, data, names)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with limits.archive(path) as archive:
             members = {Path(info.filename).stem: info for info in archive.infolist()}
-    except (zipfile.BadZipFile, OSError) as error:
+    except (ValueError, OSError) as error:
         raise InputError(f"data.path: {path} is not an NPZ file ({error}).") from error
     bases = {*map(without_split, members), *members}
     inputs, targets = _wanted(data, bases)
@@ -102,8 +103,8 @@ def _wanted(data: Data, there: set[str]) -> tuple[list[str], list[str]]:
 def _array(path: Path, members: dict[str, zipfile.ZipInfo], name: str) -> NDArray[Any]:
     try:
         array = open_member(path, members[name])
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(f"data.path: '{name}' in {path} cannot be read: {error}.") from error
+    except (ValueError, OSError) as error:
+        raise InputError(f"data.path: '{name}' in {path} cannot be read: {one_line(error, 300)}.") from error
     if array.ndim == 0:
         raise InputError(f"data.path: '{name}' in {path} is a single value, not an array of examples.")
     return array
@@ -138,7 +139,8 @@ def open_member(path: Path, member: zipfile.ZipInfo) -> NDArray[Any]:
     """One array of the archive, memory-mapped.
 
     Raises:
-        ValueError: it is no array, or one of Python objects.
+        OSError: it cannot be read, or not be unpacked.
+        ValueError: it is no array, one of Python objects, or its header promises other than is there.
     """
     if member.compress_type == zipfile.ZIP_STORED:
         return _map_in_place(path, member)
@@ -151,20 +153,37 @@ def _map_in_place(path: Path, member: zipfile.ZipInfo) -> NDArray[Any]:
         file.seek(member.header_offset)
         name_length, extra_length = struct.unpack("<26x2H", file.read(30))
         file.seek(name_length + extra_length, 1)
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read_header is None:
-            raise ValueError(f"version {version} of the NPY format is not known")
-        shape, fortran, dtype = read_header(file)
+        start = file.tell()
+        shape, fortran, dtype = _header(file)
         offset = file.tell()
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, not numbers")
+    _check_size(member, shape, dtype, offset - start)
     if 0 in shape:
         return np.empty(shape, dtype)  # nothing cannot be mapped
     return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and type of an array in NPY format; the file stands where its values start."""
+    version = np.lib.format.read_magic(file)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError(f"version {version} of the NPY format is not known")
+    shape, fortran, dtype = read_header(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, not numbers")
+    return shape, fortran, dtype
+
+
+def _check_size(member: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dtype[Any], start: int) -> None:
+    promised = start + math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or promised != member.file_size:
+        raise ValueError(
+            f"its header promises {show_shape(shape)} of {dtype}, {promised:,} bytes, and {member.file_size:,} are "
+            "there"
+        )
 
 
 def _unpacked(path: Path, member: zipfile.ZipInfo) -> Path:
@@ -174,11 +193,22 @@ def _unpacked(path: Path, member: zipfile.ZipInfo) -> Path:
     folder = cache_folder() / "npz" / hashlib.sha256(key.encode()).hexdigest()[:16]
     file = folder / "array.npy"
     if not file.is_file():
-        with (
-            filled(folder) as temporary,
-            zipfile.ZipFile(path) as archive,
-            archive.open(member) as packed,
-            (temporary / file.name).open("wb") as unpacked,
-        ):
-            shutil.copyfileobj(packed, unpacked, 1 << 20)
+        with limits.archive(path) as archive:
+            with archive.open(member) as packed:
+                shape, _, dtype = _header(packed)
+                _check_size(member, shape, dtype, packed.tell())
+            with filled(folder) as temporary:
+                _check_room(temporary, member)
+                with archive.open(member) as packed, (temporary / file.name).open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked, 1 << 20)
     return file
+
+
+def _check_room(folder: Path, member: zipfile.ZipInfo) -> None:
+    """An array is read from where it lies, so that only the disk limits it."""
+    free = shutil.disk_usage(folder).free
+    if member.file_size > free:
+        raise ValueError(
+            f"unpacked it has {member.file_size:,} bytes, and '{cache_folder()}' has room for {free:,}. Make room, "
+            "name another folder with PIPELINE_CACHE, or save the arrays with numpy.savez, which does not pack them"
+        )

@@ -6,11 +6,12 @@ by which it is told; with the module beside the class, Keras 3 reads the file.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import h5py
+
+from pipeline import limits
 
 APPLICATIONS = {
     "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
@@ -23,7 +24,7 @@ APPLICATIONS = {
 def read_config(path: Path) -> dict[str, Any]:
     """The model's configuration, every class with its module."""
     with h5py.File(path) as file:
-        config = json.loads(file.attrs["model_config"])
+        config = limits.json_value(file.attrs["model_config"])
     _complete(config)
     return dict(config)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline import limits
 from pipeline.errors import InputError, as_input_error
 from pipeline.models import custom_objects
 from pipeline.models.keras3 import h5
@@ -44,8 +44,8 @@ def read_config(path: Path) -> Any:
     """What a file says of the model's structure, unread by Keras."""
     if not zipfile.is_zipfile(path):
         return h5.read_config(path)
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read("config.json"))
+    with limits.archive(path) as archive:
+        return limits.json_value(limits.member(archive, "config.json"))
 
 
 def entries(config: Any) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pipeline import limits
 from pipeline.data.cache import cache_folder, filled
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
@@ -127,7 +128,7 @@ def ensure(track: Track = quiet, say: Callable[[str], None] = lambda message: No
 def load(folder: Path) -> Sysroot | None:
     """The set-up in a folder; None where there is none, or where a file is missing or has another size."""
     try:
-        content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        content = limits.json_file(folder / MARKER)
         facts, files = content["facts"], content["files"]
         if any((folder / name).lstat().st_size != size for name, size in files.items()):
             return None

@@ -196,3 +196,27 @@ def test_named_arrays_that_do_not_fit_are_refused(tmp_path, changed, recipe, mes
     given = {"inputs": {"left": {}, "right": {}}, "targets": {"score": {}}, "validation": 0, "calibration": 1}
     with pytest.raises(InputError, match=message):
         everything(load_npz(tmp_path / "a.npz", **(given | recipe)))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_header_that_promises_more_than_is_there_is_refused(tmp_path, cache, save):
+    path = tmp_path / "a.npz"
+    save(path, x=np.zeros((8, 4)))
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("x.npy").replace(b"(8, 4)", b"(9999999999, 4)").replace(b" " * 9 + b"\n", b"\n")
+        assert b"9999999999" in content
+        method = archive.infolist()[0].compress_type
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.npy", content)
+    with pytest.raises(InputError, match=r"header promises \[9999999999, 4\] .* are there"):
+        open_npz(path)
+    assert not list(cache.rglob("array.npy"))
+
+
+def test_what_does_not_fit_on_the_disk_is_not_unpacked(tmp_path, cache, monkeypatch):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=np.zeros((8, 4)), y=np.zeros(8, int))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 100}))
+    with pytest.raises(InputError, match="room for 100"):
+        open_npz(path)
+    assert not list(cache.rglob("array.npy"))

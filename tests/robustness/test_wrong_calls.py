@@ -1,0 +1,26 @@
+"""Wrong calls and wrong recipes end with status 2 and a message that can be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.robustness.wrong_calls import attack, commands, every_call, of_files, of_options, of_recipes
+
+
+def test_every_command_and_key_is_called() -> None:
+    calls = every_call()
+    assert len(calls) > 4000
+    assert {call.arguments[: len(words)] for call in of_options() for words in commands()} >= set(commands())
+    assert any("train" in call.recipe and "epochs" in call.recipe["train"] for call in of_recipes() if call.recipe)
+
+
+def test_some_of_them() -> None:
+    tally = attack([*list(of_recipes())[::180], *list(of_options())[::100], *list(of_files())[::60]])
+    assert not tally.faults
+    assert tally.statuses[2] > 20
+
+
+@pytest.mark.slow
+def test_many_of_them() -> None:
+    tally = attack(every_call()[:600])
+    assert not tally.faults

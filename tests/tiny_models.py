@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from pipeline.tflite import flatbuffer
 from pipeline.tflite.signature import name_ends
 
 _TYPES = {
@@ -273,3 +274,18 @@ def same_again(*shape: int) -> bytes:
     one = graph.tensor("one", [1], data=np.ones(1))
     graph.operator("MUL", [x, one], [y], "MulOptions")
     return graph.build([x], [y])
+
+
+def with_subgraphs(whole: bytes, *others: bytes) -> bytes:
+    """The graphs of other models as subgraphs 1, 2, … of a first one, whose WHILE or IF name them."""
+    model = flatbuffer.read(whole)
+    for other in map(flatbuffer.read, others):
+        [graph] = other.subgraphs
+        for operator in graph.operators:
+            operator.opcodeIndex += len(model.operatorCodes)
+        for tensor in graph.tensors:
+            tensor.buffer += len(model.buffers) if tensor.buffer else 0
+        model.operatorCodes += other.operatorCodes
+        model.buffers += other.buffers
+        model.subgraphs.append(graph)
+    return flatbuffer.serialize(model)

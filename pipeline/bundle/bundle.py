@@ -75,7 +75,7 @@ def bundle(
 
     Raises:
         InputError: as `read_contract.read`; a package name that is none; data that cannot be read or does not fit the
-            model.
+            model; inputs and outputs too large for so many examples.
         PipelineError: the runtime gave up, or the target cannot be written.
     """
     source.check_package(package)
@@ -90,6 +90,7 @@ def bundle(
         classes=None if data is None else bool(data.class_names),
         task=None if task is None else task.describe(),
     )
+    golden.check_size(contract, examples)
     found = golden.noise(contract, examples) if data is None else stored_examples(data, contract, examples)
     chosen = list(track(found, "golden vectors", total=examples))
     vectors = golden.make(contract, content, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from pipeline.tflite.runner import Runner
 Array = NDArray[Any]
 
 FOLDER = "golden"
+_MOST_BYTES = 1 << 28
+"""Of the inputs and outputs of all examples; the vectors are some times as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,21 @@ class Golden:
     """By image input, in its type, [256, C]: what each value of each channel becomes."""
     rounding: dict[str, Rounding]
     """By quantized input."""
+
+
+def check_size(contract: Contract, count: int) -> None:
+    """See that the vectors of so many examples can lie in an app, before any is made.
+
+    Raises:
+        InputError: they cannot.
+    """
+    tensors = [*(source.tensor for source in contract.inputs), *(target.tensor for target in contract.outputs)]
+    size = sum(math.prod(max(1, side) for side in spec.shape) * max(4, spec.dtype.itemsize) for spec in tensors)
+    if count * size > _MOST_BYTES:
+        raise InputError(
+            f"The inputs and outputs of one example hold {size / 1e6:,.0f} MB, and a bundle holds {count}, of "
+            f"{_MOST_BYTES / 1e6:,.0f} MB at most. Take fewer (--examples), or a model of smaller inputs."
+        )
 
 
 def make(contract: Contract, model: bytes, examples: Sequence[Given]) -> Golden:

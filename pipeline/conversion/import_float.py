@@ -15,7 +15,7 @@ from pipeline.quantization.formats import check_is_float
 from pipeline.quantization.learned import take_out_fake_quant
 from pipeline.quantization.ptq import FloatModel
 from pipeline.tensors import TensorSpec
-from pipeline.tflite import flatbuffer, metadata
+from pipeline.tflite import flatbuffer, guard, metadata
 from pipeline.tflite.constant_folding import fold_constants
 from pipeline.tflite.dilated_convolutions import join_dilated
 from pipeline.tflite.global_pooling import mean_for_global_pooling
@@ -98,9 +98,10 @@ def as_float_model(content: bytes) -> FloatModel:
     """A converted model, QAT's too, as the float model that formats are written from.
 
     Raises:
-        InputError: it is quantized.
+        InputError: it is quantized or damaged.
     """
-    content, learned = take_out_fake_quant(fold_constants(metadata.without(content)))
-    check_is_float(content)
-    content = integer_tokens(plain_operators(join_dilated(mean_for_global_pooling(content))))
-    return FloatModel(with_signature(content), learned)
+    with guard.damage_told(content, "The .tflite model"):
+        content, learned = take_out_fake_quant(fold_constants(metadata.without(content)))
+        check_is_float(content)
+        content = integer_tokens(plain_operators(join_dilated(mean_for_global_pooling(content))))
+        return FloatModel(with_signature(content), learned)

@@ -33,7 +33,6 @@ def find_culprit(
     kernels: str = "xnnpack",
     batch: int | None = None,
     shapes: Sequence[Sequence[int]] | None = None,
-    limit: float | None = None,
 ) -> Culprit | None:
     """The first operator of the main graph at which a model crashes or gives up, by cutting the graph behind it.
 
@@ -43,7 +42,6 @@ def find_culprit(
         kernels: As it was run; so are `batch` and `shapes`.
         batch: See there.
         shapes: See there.
-        limit: Seconds for each part, as `dry_run` takes it.
 
     Returns:
         None where no part of the graph does it alone.
@@ -51,7 +49,7 @@ def find_culprit(
     kinds = KINDS[:1] if step == READY else (step,)
 
     def fails(part: bytes) -> bool:
-        outcome = dry_run(part, kernels=kernels, batch=batch, shapes=shapes, kinds=kinds, limit=limit)
+        outcome = dry_run(part, kernels=kernels, batch=batch, shapes=shapes, kinds=kinds)
         return outcome is not None and bool(outcome.crash or outcome.failed)
 
     try:

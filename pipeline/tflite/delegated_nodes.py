@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 Node = tuple[str, Iterable[int], Iterable[int]]
 """Name, inputs and outputs."""
@@ -35,3 +36,11 @@ def partitions(nodes: Sequence[Node]) -> tuple[int, tuple[tuple[int, ...], ...]]
                 waiting.extend(int(before) for before in own[maker[tensor]][1])
         found.append(tuple(sorted(taken)))
     return len(own), tuple(found)
+
+
+def of_interpreter(interpreter: Any) -> tuple[int, tuple[tuple[int, ...], ...]]:
+    """`partitions` of a LiteRT interpreter whose tensors are allocated."""
+    # Not _get_ops_details, which decodes the name of every tensor: bytes that are no UTF-8 would stop it.
+    graph = interpreter._interpreter
+    nodes = range(graph.NumNodes())
+    return partitions([(graph.NodeName(node), graph.NodeInputs(node), graph.NodeOutputs(node)) for node in nodes])

@@ -1,26 +1,19 @@
-"""Which operators XNNPACK truly takes, in how many pieces: measured in a process of its own, and why not the others.
+"""Which operators XNNPACK truly takes, in how many pieces, and why not the others.
 
-LiteRT decides it when it loads the model, and aborts the process on some damaged ones: hence the other process. Run as
-a module it is that process: `python -m pipeline.tflite.delegation MODEL`.
-
-LiteRT does not say why it leaves an operator out; `why_not` infers that from what is known of XNNPACK.
+LiteRT decides it when it loads the model, which happens in the process of the dry run. It does not say why it leaves an
+operator out; `why_not` infers that from what is known of XNNPACK.
 """
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from ai_edge_litert.schema_py_generated import BuiltinOperator, ModelT, OperatorT
 
-from pipeline.errors import InputError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.tflite import flatbuffer, guard
 from pipeline.tflite.example_shapes import example_shapes
-from pipeline.tflite.runner import Runner
 from pipeline.tflite.verdict import is_float
 
 # One operator at a time, in each type, under LiteRT 2.3.
@@ -74,22 +67,11 @@ def measure(model: Path) -> Delegation:
         PipelineError: the process cannot be started.
     """
     known = example_shapes(model)
-    guard.check(model, str(model), shapes=known.shapes if known else None)
-    command = [sys.executable, "-m", "pipeline.tflite.delegation", str(model.resolve())]
-    try:
-        # The other process must find this package too, wherever it is started.
-        home = str(Path(__file__).resolve().parents[2])
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home)
-    except OSError as error:
-        raise PipelineError(f"No process could be started to load {model} in: {error.strerror}.") from error
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise InputError(f"{model} kills the process that loads it ({name}): its graph is broken. Make it again.")
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        raise InputError(" ".join(lines) or f"{model} cannot be loaded: {done.stderr.strip()[-300:]}")
-    content = json.loads(lines[-1])
-    return Delegation(content["operators"], tuple(tuple(places) for places in content["partitions"]))
+    shapes = known.shapes if known else None
+    outcome = guard.check(model, str(model), shapes=shapes)
+    if outcome is None or outcome.delegated is None:
+        raise PipelineError(f"No process could be started to load {model} in.")
+    return Delegation(*outcome.delegated)
 
 
 def why_not(model: ModelT, place: int) -> str:
@@ -145,18 +127,3 @@ def _open(model: ModelT, operator: OperatorT) -> bool:
         if signature is not None and any(int(side) < 0 for side in list(signature)[1:]):
             return True
     return False
-
-
-def _answer(path: Path) -> None:
-    guard.unguarded()
-    try:
-        known = example_shapes(path)
-        count, partitions = Runner(path, shapes=known.shapes if known else None).partitions
-    except PipelineError as error:
-        print(error)
-        sys.exit(1)
-    print(json.dumps({"operators": count, "partitions": partitions}))
-
-
-if __name__ == "__main__":
-    _answer(Path(sys.argv[1]))

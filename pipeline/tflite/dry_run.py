@@ -23,17 +23,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import InputError, one_line
+from pipeline.errors import InputError, one_line, readable
 from pipeline.tflite import flatbuffer
-from pipeline.tflite.dry_run_process import READY
+from pipeline.tflite.dry_run_process import NO_MEMORY, READY
 from pipeline.tflite.work import work
 
-LIMIT = 60.0
-"""Seconds that loading a model, or one inference, may take."""
-SLOWEST = 2e7
-"""Multiply-accumulates a second: what the reference kernels do on a busy machine."""
 _SAID = 200
 """Characters of what LiteRT prints before it ends the process."""
+
+_SECONDS = 10.0
+"""Of processor time that any model may take to be made ready, or for one input."""
+_MACS_A_SECOND = 1e8
+"""What a slow processor's plainest kernels manage: a model may take as much longer as it has to multiply."""
+MOST_MEMORY = 3 << 29
+"""Bytes that a model may take beside three times its size: the file, and the same packed for a delegate."""
+OUT_OF_TIME = "SIGXCPU"
+OUT_OF_MEMORY = f"exit status {NO_MEMORY}"
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,20 @@ class Crash:
     """`READY`, or the kind of input."""
     said: str
     """The last line that it printed; may be empty."""
-    hung: bool = False
-    """Whether it was stopped because it came to no end."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why LiteRT does not take a model: no model, an unknown operator, shapes that do not fit, too little memory."""
+
+    at: str
+    """`LOADING`, `NAMING`, `RESIZING` or `ALLOCATING`."""
+    resized: bool
+    """Whether the inputs had got other shapes by then."""
+    why: str
+    """LiteRT's words."""
+    open: bool = False
+    """Whether the model leaves sizes open beside the batch."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +72,12 @@ class Outcome:
     """What came of a dry run."""
 
     crash: Crash | None = None
-    refused: str | None = None
-    """Why LiteRT does not load it: no model, an unknown operator, shapes that do not fit."""
+    refused: Refusal | None = None
     failed: tuple[tuple[str, str], ...] = ()
     """Kinds of plausible inputs on which it gave up, and why."""
     tried: tuple[str, ...] = ()
+    delegated: tuple[int, tuple[tuple[int, ...], ...]] | None = None
+    """As :func:`pipeline.tflite.delegated_nodes.partitions`; None where it does not load."""
 
 
 class _Process:
@@ -71,39 +89,28 @@ class _Process:
         self._printed: IO[bytes] | None = None
         atexit.register(self.close)
 
-    def run(self, content: bytes, job: dict[str, Any], limit: float) -> Outcome:
+    def run(self, model: Path | bytes, job: dict[str, Any]) -> Outcome:
         """One job.
 
-        Args:
-            content: Of the .tflite.
-            job: As the process takes it.
-            limit: Seconds for each step of it, after which the process is ended.
-
         Raises:
-            OSError: the process cannot be started.
+            OSError: the process cannot be started, or the model cannot be read.
         """
+        path = path_for_litert(model)
+        content = content_of(model) if path is None else b""
         with self._lock:
             process = self._started()
             assert process.stdin is not None
             assert process.stdout is not None
             step = READY
-            late = _Deadline(process, limit)
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(json.dumps(job | {"bytes": len(content)}).encode() + b"\n" + content)
+                process.stdin.write(json.dumps(job | {"path": path, "bytes": len(content)}).encode() + b"\n" + content)
                 process.stdin.flush()
             for line in process.stdout:
-                late.start_again()
                 if line.startswith(b"{"):
-                    late.stop()
                     answer = json.loads(line)
-                    failed = tuple((kind, one_line(why, 400)) for kind, why in answer["failed"].items())
-                    return Outcome(None, answer["refused"], failed, tuple(answer["tried"]))
+                    return _outcome(answer)
                 step = line.decode().strip()
-            late.stop()
-            ended = _ending(process.wait())
-            if late.missed:
-                return Outcome(Crash(f"no end within {limit:.0f} s", step, "", hung=True))
-            return Outcome(Crash(ended, step, self._last_words()))
+            return Outcome(Crash(_ending(process.wait()), step, self._last_words()))
 
     def close(self) -> None:
         """End it."""
@@ -140,34 +147,18 @@ class _Process:
         return one_line(said[-1], _SAID) if said else ""
 
 
-class _Deadline:
-    """Ends a process that does not say within some seconds that it has got on."""
-
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        self._process, self._seconds = process, seconds
-        self.missed = False
-        self._timer = self._started()
-
-    def start_again(self) -> None:
-        self._timer.cancel()
-        self._timer = self._started()
-
-    def stop(self) -> None:
-        self._timer.cancel()
-
-    def _started(self) -> threading.Timer:
-        timer = threading.Timer(self._seconds, self._end)
-        timer.daemon = True
-        timer.start()
-        return timer
-
-    def _end(self) -> None:
-        self.missed = True
-        self._process.kill()
+def _outcome(answer: dict[str, Any]) -> Outcome:
+    failed = tuple((kind, one_line(why, 400)) for kind, why in answer["failed"].items())
+    operators, taken = answer["delegated"] or (0, ())
+    delegated = None if answer["delegated"] is None else (operators, tuple(tuple(places) for places in taken))
+    refused = None if answer["refused"] is None else Refusal(**answer["refused"])
+    return Outcome(None, refused, failed, tuple(answer["tried"]), delegated)
 
 
 _process = _Process()
 _known: dict[tuple[Any, ...], Outcome] = {}
+_endless: dict[str, Outcome] = {}
+"""Of models that got no time any more, which no other batch or kernel changes, by their digest."""
 _digests: dict[tuple[Any, ...], str] = {}
 
 
@@ -179,7 +170,6 @@ def dry_run(
     shapes: Sequence[Sequence[int]] | None = None,
     seconds: float | None = None,
     kinds: Sequence[str] = (),
-    limit: float | None = None,
 ) -> Outcome | None:
     """Load a model and invoke it on plausible inputs, in another process.
 
@@ -190,42 +180,59 @@ def dry_run(
         shapes: The whole shape of every input instead.
         seconds: After which it gets no further inputs; None: it gets all.
         kinds: Of :data:`pipeline.tflite.plausible_inputs.KINDS`; all by default.
-        limit: Seconds for loading it, and for each inference, after which it counts as hung; by default `LIMIT`, and
-            more for models of much work.
 
     Returns:
         None where no process can be started.
     """
     fixed = None if shapes is None else tuple(tuple(int(side) for side in shape) for shape in shapes)
-    key = (_digest(model), kernels, batch, fixed, tuple(kinds), limit)
-    known = _known.get((*key, None)) or _known.get((*key, seconds))
+    digest = _digest(model)
+    key = (digest, kernels, batch, fixed, tuple(kinds))
+    known = _endless.get(digest) or _known.get((*key, None)) or _known.get((*key, seconds))
     if known is None:
         job = {"kernels": kernels, "batch": batch, "shapes": fixed, "seconds": seconds, "kinds": list(kinds)}
-        content = content_of(model)
         try:
-            known = _process.run(content, job, _limit(content, batch, fixed) if limit is None else limit)
+            known = _run(model, job)
         except OSError:
             return None
         _known[*key, seconds] = known
+        if known.crash is not None and known.crash.ended == OUT_OF_TIME:
+            _endless[digest] = known
     return known
 
 
-def _limit(content: bytes, batch: int | None, shapes: Sequence[Sequence[int]] | None) -> float:
-    """`LIMIT`, or what the slowest kernels may take for the model's multiply-accumulates."""
+def _run(model: Path | bytes, job: dict[str, Any]) -> Outcome:
+    size = model.stat().st_size if isinstance(model, Path) else len(model)
+    bounds = {"cpu_seconds": _SECONDS, "memory": 3 * size + MOST_MEMORY}
+    outcome = _process.run(model, job | bounds)
+    if outcome.crash is not None and outcome.crash.ended == OUT_OF_TIME:
+        more = _macs(model, job["batch"], job["shapes"]) / _MACS_A_SECOND
+        if more > 1:
+            return _process.run(model, job | bounds | {"cpu_seconds": _SECONDS + more})
+    return outcome
+
+
+def _macs(model: Path | bytes, batch: int | None, shapes: Sequence[Sequence[int]] | None) -> float:
+    """Multiply-accumulates of one run; 0 of a file that cannot be read."""
     try:
-        model = flatbuffer.read(content)
-        graph = model.subgraphs[0]
-        macs = sum(work(model, place).macs for place in range(len(graph.operators)))
-        own = [flatbuffer.tensor_shape(graph.tensors[index]) for index in graph.inputs]
+        tree = flatbuffer.read(model)
+        graph = tree.subgraphs[0]
+        count = sum(work(tree, place).macs for place in range(len(graph.operators)))
     except (*flatbuffer.CORRUPT, InputError):
-        return LIMIT
-    larger = [math.prod(given) / max(math.prod(shape), 1) for given, shape in zip(shapes or (), own, strict=False)]
-    return max(LIMIT, macs * max([1.0, *larger, float(batch or 1)]) / SLOWEST)
+        return 0.0
+    own = sum(math.prod(flatbuffer.tensor_shape(graph.tensors[index])) for index in graph.inputs)
+    given = sum(map(math.prod, shapes)) if shapes is not None else own * (batch or 1)
+    return count * max(1.0, given / max(1, own))
 
 
 def content_of(model: Path | bytes) -> bytes:
     """Of a .tflite file, or given as such."""
     return model.read_bytes() if isinstance(model, Path) else bytes(model)
+
+
+def path_for_litert(model: Path | bytes) -> str | None:
+    """Where LiteRT maps a model from; None where it is given the content: it takes names in UTF-8 alone."""
+    path = str(model.absolute()) if isinstance(model, Path) else None
+    return path if path is not None and path == readable(path) else None
 
 
 def _digest(model: Path | bytes) -> str:

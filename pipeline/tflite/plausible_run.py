@@ -8,10 +8,9 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.tflite.culprit import Culprit, find_culprit
-from pipeline.tflite.dry_run import Outcome, content_of, dry_run
+from pipeline.tflite.dry_run import OUT_OF_TIME, Outcome, content_of, dry_run
 from pipeline.tflite.dry_run_process import READY
 from pipeline.tflite.example_shapes import example_shapes
-from pipeline.tflite.guard import CULPRIT_LIMIT
 
 _CALLED = {"zeros": "zeros", "noise": "random values"}
 
@@ -57,8 +56,8 @@ def plausible_run(model: Path | bytes) -> PlausibleRun | None:
     if outcome is None or outcome.refused is not None or not (outcome.tried or outcome.crash):
         return None
     bad = _bad(outcome)
-    limit = CULPRIT_LIMIT if outcome.crash is not None and outcome.crash.hung else None
-    culprit = find_culprit(content_of(model), next(iter(bad)), shapes=shapes, limit=limit) if bad else None
+    endless = outcome.crash is not None and outcome.crash.ended == OUT_OF_TIME  # each part would take as long again
+    culprit = find_culprit(content_of(model), next(iter(bad)), shapes=shapes) if bad and not endless else None
     return PlausibleRun(bad, culprit)
 
 

@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from pipeline.errors import InputError, PipelineError, one_line, readable
+from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.supervision import note_running
 from pipeline.tensors import OPEN, Array, Outputs, Signature, Tensors, TensorSpec, batch_size, bind, show_shape
 from pipeline.tflite import flatbuffer, guard
-from pipeline.tflite.delegated_nodes import partitions
+from pipeline.tflite.delegated_nodes import of_interpreter
+from pipeline.tflite.dry_run import content_of, path_for_litert
+from pipeline.tflite.dry_run_process import ALLOCATING, LOADING, NAMING, RESIZING
+from pipeline.tflite.refusals import fixed_batch, refusal
 from pipeline.tflite.runtime_messages import without_messages
-
-
-class NoReferenceKernelError(InputError):
-    """TFLite's reference kernels are fewer than its own: they lack ELU and the newest version of TILE, for example."""
 
 
 class Call(NamedTuple):
@@ -69,7 +68,10 @@ class Runner:
         self._name = f"The model {model}" if isinstance(model, Path) else f"The given model of {len(model)} bytes"
         self._model = model
         self._kernels = "reference" if reference else "xnnpack" if xnnpack else "builtin"
-        guard.check(model, self._name, kernels=self._kernels, batch=batch if shapes is None else None, shapes=shapes)
+        self._check_file(model)
+        tried = guard.check(
+            model, self._name, kernels=self._kernels, batch=batch if shapes is None else None, shapes=shapes
+        )
         with without_messages():
             self._interpreter = self._load(model, threads, _resolver(xnnpack, reference))
             # Before resizing, which changes what they say of a file that fixes its shapes.
@@ -81,16 +83,13 @@ class Runner:
                 self._resize(details, shapes, None)
             self._refusal: InputError | None = None
             """Why it could not be made ready at size 1 in open dimensions; None as soon as it is ready."""
-            waits = shapes is None and any(OPEN in entry["shape_signature"][1:] for entry in details)
-            try:
-                self._allocate(batch if resized and not waits else None)
-            except InputError as error:
-                if not waits:
-                    raise
-                self._refusal = error
+            if tried is not None and tried.refused is not None:
+                self._refusal = self._refused(tried.refused.at, tried.refused.why)
+            else:
+                self._allocate(batch if resized else None)
         self._names = _signature_names(self._interpreter)
         self._describe()
-        if resized and self._refusal is None:
+        if batch is not None and resized and self._refusal is None:
             self._try_batch(batch)
             self._describe()
         self.signature = Signature(
@@ -147,11 +146,11 @@ class Runner:
         """
         self.feed(*arrays)
         self.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._output_indices]
+        return [self._stored(place) for place in range(len(self.outputs))]
 
     def views(self) -> list[Array]:
         """What `invoke` left in the outputs, without a copy: read-only use, and gone with the next `invoke`."""
-        return [self._interpreter.tensor(index)() for index in self._output_indices]
+        return [self._stored(place, copied=False) for place in range(len(self.outputs))]
 
     def __call__(self, inputs: Tensors) -> Outputs:
         """Answer any number of examples.
@@ -282,51 +281,28 @@ class Runner:
     @property
     def partitions(self) -> tuple[int, tuple[tuple[int, ...], ...]]:
         """How many operators the main graph has, and which of them each of the delegate's partitions runs."""
-        # Not _get_ops_details, which decodes the name of every tensor: bytes that are no UTF-8 would stop it.
-        graph = self._interpreter._interpreter
-        nodes = range(graph.NumNodes())
-        return partitions([(graph.NodeName(node), graph.NodeInputs(node), graph.NodeOutputs(node)) for node in nodes])
+        return of_interpreter(self._interpreter)
+
+    def _check_file(self, model: Path | bytes) -> None:
+        if isinstance(model, Path):
+            if not model.is_file():
+                raise InputError(f"There is no file {model}. Give the path of a .tflite model.")
+            flatbuffer.check_header(model)
 
     def _load(self, model: Path | bytes, threads: int, resolver: OpResolverType) -> Any:
-        if isinstance(model, Path) and not model.is_file():
-            raise InputError(f"There is no file {model}. Give the path of a .tflite model.")
-        if isinstance(model, Path):
-            flatbuffer.check_header(model)
-            if str(model) != readable(model):
-                model = model.read_bytes()  # LiteRT takes names in UTF-8 alone
-        source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": model}
+        path = path_for_litert(model)
+        source = {"model_content": content_of(model)} if path is None else {"model_path": path}
         try:
             return Interpreter(**source, num_threads=threads, experimental_op_resolver_type=resolver)
         except (ValueError, RuntimeError) as error:
-            if "Didn't find op" in str(error) and self._kernels == "reference":
-                raise NoReferenceKernelError(
-                    f"{self._name} holds an operator that TFLite's reference kernels lack; its other kernels may have "
-                    f"it. (LiteRT: {one_line(error)})"
-                ) from error
-            if "Didn't find op" in str(error):
-                raise InputError(
-                    f"{self._name} holds an operator, or a version of one, that this LiteRT does not have: convert it "
-                    f"for an older TensorFlow, or take a newer ai-edge-litert. (LiteRT: {one_line(error)})"
-                ) from error
-            if "invalid quantization parameters" in str(error):
-                raise InputError(
-                    f"{self._name} has scales or zero points that this LiteRT refuses; releases before it may have run "
-                    f"it. Convert it again, with a newer converter. (LiteRT: {one_line(error)})"
-                ) from error
-            raise InputError(
-                f"{self._name} is not a .tflite model, or is cut short or damaged. Make or copy it again. "
-                f"(LiteRT: {one_line(error)})"
-            ) from error
+            raise self._refused(LOADING, error) from error
 
     def _ends(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """What LiteRT says of the inputs and of the outputs."""
         try:
             return self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"{self._name} names an input or output in bytes that are no UTF-8: it is damaged. Make or copy it "
-                f"again. ({one_line(error)})"
-            ) from error
+            raise self._refused(NAMING, error) from error
 
     def _resize(self, details: list[dict[str, Any]], shapes: Sequence[Sequence[Any]], batch: int | None) -> None:
         for entry, shape in zip(details, shapes, strict=True):
@@ -335,38 +311,40 @@ class Runner:
             try:
                 self._interpreter.resize_tensor_input(entry["index"], list(shape))
             except (ValueError, RuntimeError) as error:
-                raise self._refused(batch, one_line(error)) from error
+                raise self._refused(RESIZING, error, batch) from error
 
     def _allocate(self, batch: int | None) -> None:
         try:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            if batch is not None:
-                raise self._refused(batch, one_line(error)) from error
-            raise InputError(
-                f"{self._name} cannot be made ready: an operator is unknown to LiteRT or its tensors do not "
-                f"fit. (LiteRT: {one_line(error)})"
-            ) from error
+            raise self._refused(ALLOCATING, error, batch) from error
 
-    def _try_batch(self, batch: int | None) -> None:
+    def _try_batch(self, batch: int) -> None:
         """Some models take a batch and fail at the first run, or fold it into another dimension."""
         self.feed(*(np.zeros(spec.shape, spec.dtype) for spec in self.inputs))
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise self._refused(batch, one_line(error)) from error
-        for output in self._interpreter.get_output_details():
-            shape = self._interpreter.get_tensor(output["index"]).shape
+            raise fixed_batch(self._name, batch, one_line(error)) from error
+        for place, output in enumerate(self._interpreter.get_output_details()):
+            shape = self._stored(place).shape
             if shape[:1] != (batch,):
-                raise self._refused(batch, f"the output '{output['name']}' becomes {show_shape(shape)}")
+                raise fixed_batch(self._name, batch, f"the output '{output['name']}' becomes {show_shape(shape)}")
 
-    def _refused(self, batch: int | None, why: str) -> InputError:
-        if batch is None:
-            return InputError(f"{self._name} cannot take inputs of the shape that it was given ({why}).")
-        return InputError(
-            f"{self._name} cannot run {batch} examples at a time: its graph fixes the batch ({why}). "
-            "Run it with the batch it was written with."
-        )
+    def _stored(self, place: int, *, copied: bool = True) -> Array:
+        """What the last run left in an output."""
+        index = self._output_indices[place]
+        try:
+            stored: Array = self._interpreter.get_tensor(index) if copied else self._interpreter.tensor(index)()
+        except ValueError as error:
+            raise InputError(
+                f"{self._name} leaves nothing in its output '{self.outputs[place].name}': no operator computes it. The "
+                f"file is damaged; make or copy it again. (LiteRT: {one_line(error)})"
+            ) from error
+        return stored
+
+    def _refused(self, at: str, why: object, batch: int | None = None) -> InputError:
+        return refusal(self._name, at, why, kernels=self._kernels, batch=batch, resized=batch is not None)
 
     def _list_inputs(self) -> str:
         listed = ", ".join(f"'{spec.name}' {spec.dtype} {show_shape(spec.shape)}" for spec in self.inputs)

@@ -16,7 +16,7 @@ from pipeline.recipe import Recipe
 from pipeline.tensors import Array, Batch, first_examples
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import inspect
-from pipeline.tflite.runner import NoReferenceKernelError
+from pipeline.tflite.refusals import NoReferenceKernelError
 from pipeline.verification.arm.arm_rung import ArmRung
 from pipeline.verification.arm.profiles import chosen
 from pipeline.verification.arm.random_inputs import random_examples

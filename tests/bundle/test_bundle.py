@@ -215,3 +215,11 @@ def test_examples_of_another_size_are_refused(tmp_path: Path) -> None:
     model.write_bytes(classifier("int8", shape=(6, 6, 1)))
     with pytest.raises(InputError, match=r"becomes \[8, 8, 1\], but the model takes \[6, 6, 1\]"):
         bundle(model, tmp_path / "b.zip", recipe=digits_recipe())
+
+
+def test_more_vectors_than_an_app_can_hold_are_refused_before_any_is_made(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.bundle.golden_vectors._noise", None)
+    with pytest.raises(InputError, match=r"a bundle holds 10000000, of 268 MB at most\. Take fewer"):
+        bundle(model, model.parent / "b.zip", examples=10_000_000)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +11,7 @@ from pipeline.device import adb as adb_module
 from pipeline.device.adb import Adb
 from pipeline.device.device import Device
 from pipeline.errors import InputError
+from tests.device.adb_server import private_server
 from tests.device.standin.standin import StandIn
 
 Connect = Callable[[StandIn], str]
@@ -27,30 +24,11 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Adb, 
         adb = adb_module.find()
     except InputError:
         pytest.skip("needs adb (on PATH, in ANDROID_HOME, or the wheel adbutils)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    home = tmp_path_factory.mktemp("adb")
-    environment = {
-        "HOME": str(home),
-        "ANDROID_ADB_SERVER_PORT": str(port),
-        # adb also looks for emulators on 5555 to 5585, which are not this session's.
-        "ADB_LOCAL_TRANSPORT_MAX_PORT": "5554",
-        "ADB_MDNS_OPENSCREEN": "0",
-    }
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [adb.path, "-L", f"tcp:{port}", "nodaemon", "server"],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            _wait_for(port)
+    try:
+        with private_server(adb, tmp_path_factory.mktemp("adb")) as environment:
             yield adb, environment
-        finally:
-            server.terminate()
-            server.wait(10)
+    except TimeoutError:
+        pytest.skip("adb's server did not start")
 
 
 @pytest.fixture
@@ -87,13 +65,3 @@ def standin(tmp_path: Path, connect: Connect) -> Iterator[StandIn]:
 def device(adb: Adb, standin: StandIn) -> Device:
     """The same, as the product sees it."""
     return Device(adb, standin.serial)
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    pytest.skip("adb's server did not start")

@@ -3,6 +3,8 @@
     python -m tests.robustness.fuzzing --count 10000
 
 prints how many calls ended how, and every fault with the number of its file. `--only NUMBER` makes that file again.
+Calls are forked (:mod:`tests.robustness.forked`); every hundredth file goes through processes of their own instead,
+each started as a user starts it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,7 @@ import yaml
 
 from tests.robustness import forked
 from tests.robustness.mutations import damaged
+from tests.robustness.sound_files import sound_files
 
 COMMANDS: dict[str, list[str]] = {
     "inspect": ["inspect", "{file}"],
@@ -46,6 +49,8 @@ class Tally:
 
     calls: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
+    fresh: int = 0
+    """Of them, in processes of their own."""
     faults: list[str] = field(default_factory=list)
     slowest: float = 0.0
     largest: int = 0
@@ -56,33 +61,31 @@ class Tally:
         self.slowest, self.largest = max(self.slowest, ended.seconds), max(self.largest, ended.peak_bytes)
         for fault in ended.faults():
             self.faults.append(f"{what}: {fault} (status {ended.status}): {ended.output.strip()[-300:]!r}")
+            print(self.faults[-1], flush=True)
 
     def __str__(self) -> str:
         ends = ", ".join(f"{count:,} ended with {status}" for status, count in sorted(self.statuses.items()))
-        return (
-            f"{self.calls:,} calls: {ends}; slowest {self.slowest:.1f} s, most memory {self.largest / 1e6:.0f} MB; "
-            f"{len(self.faults)} faults"
-        )
+        bounds = f"slowest {self.slowest:.1f} s, most memory {self.largest / 1e6:.0f} MB"
+        return f"{self.calls:,} calls ({self.fresh:,} of them fresh): {ends}; {bounds}; {len(self.faults)} faults"
 
 
-def sound_files() -> list[bytes]:
-    """Small models of the kinds that are damaged: float, int8 with metadata, several inputs and outputs."""
-    from pipeline.recipe import parse
-    from pipeline.tflite.metadata import Metadata, write
-    from tests import tiny_models
+def fuzz(
+    numbers: Iterable[int],
+    files: list[bytes],
+    commands: dict[str, list[str]] = COMMANDS,
+    *,
+    fresh_every: int = 0,
+    told: Callable[[int, Tally], None] = lambda count, tally: None,
+) -> Tally:
+    """Every command on every damaged file, in a folder of its own.
 
-    assert parse(RECIPE)
-    float_model = tiny_models.digits()
-    return [
-        write(float_model, Metadata("digits", labels=tuple("0123456789"), preprocessing={"scale": "0..1"})),
-        tiny_models.joined(),
-        tiny_models.joined("int8"),
-        tiny_models.of_tokens(),
-    ]
-
-
-def fuzz(numbers: Iterator[int] | range, files: list[bytes], commands: dict[str, list[str]] = COMMANDS) -> Tally:
-    """Every command on every damaged file, in a folder of its own."""
+    Args:
+        numbers: Which damaged files.
+        files: The sound ones.
+        commands: The calls, by what the tally names them.
+        fresh_every: Files of which one goes through processes of their own; 0: none does.
+        told: Called after each file with how many there were and what came of them.
+    """
     tally, here = Tally(), Path.cwd()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         os.chdir(folder)
@@ -93,15 +96,25 @@ def fuzz(numbers: Iterator[int] | range, files: list[bytes], commands: dict[str,
             np.savez("data.npz", x=rng.integers(0, 255, (40, 8, 8, 1)).astype(np.uint8), y=np.arange(40) % 10)
             for call in commands.values():
                 forked.preload([word.format(file="sound.tflite") for word in call])
-            for number in numbers:
+            for count, number in enumerate(numbers, 1):
                 name = f"{number}.tflite"
                 Path(name).write_bytes(damaged(files[number % len(files)], number))
-                for title, call in commands.items():
-                    tally.add(forked.call([word.format(file=name) for word in call]), f"{number} {title}")
+                fresh = bool(fresh_every) and number % fresh_every == 0
+                called = [[word.format(file=name) for word in call] for call in commands.values()]
+                ends = [forked.fresh_call(call) for call in called] if fresh else forked.calls(called)
+                for title, ended in zip(commands, ends, strict=True):
+                    tally.add(ended, f"{number} {title}")
+                    tally.fresh += fresh
                 Path(name).unlink(missing_ok=True)
+                told(count, tally)
         finally:
             os.chdir(here)
     return tally
+
+
+def _tell(count: int, tally: Tally) -> None:
+    if count % 50 == 0:
+        print(f"{count:,} damaged files: {tally}", flush=True)
 
 
 def main() -> None:
@@ -109,6 +122,7 @@ def main() -> None:
     options.add_argument("--count", type=int, default=1000)
     options.add_argument("--start", type=int, default=0)
     options.add_argument("--only", type=int, help="Write the damaged file of this number here, and stop.")
+    options.add_argument("--fresh-every", type=int, default=100)
     options.add_argument("--commands", nargs="*", choices=list(COMMANDS))
     given = options.parse_args()
     files = sound_files()
@@ -116,9 +130,9 @@ def main() -> None:
         Path(f"{given.only}.tflite").write_bytes(damaged(files[given.only % len(files)], given.only))
         return
     commands = {name: call for name, call in COMMANDS.items() if not given.commands or name in given.commands}
-    tally = fuzz(range(given.start, given.start + given.count), files, commands)
-    for fault in tally.faults:
-        print(fault)
+    tally = fuzz(
+        range(given.start, given.start + given.count), files, commands, fresh_every=given.fresh_every, told=_tell
+    )
     print(f"{given.count:,} damaged files: {tally}")
     sys.exit(bool(tally.faults))
 

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.errors import InputError
-from pipeline.tflite import flatbuffer, guard
+from pipeline.tflite import guard
 from pipeline.tflite.culprit import Culprit, find_culprit
-from pipeline.tflite.dry_run import LIMIT, _limit, dry_run
+from pipeline.tflite.dry_run import OUT_OF_TIME, Crash, Outcome, dry_run
 from pipeline.tflite.dry_run_process import READY
 from pipeline.tflite.plausible_inputs import KINDS, plausible
 from pipeline.tflite.plausible_run import plausible_run
 from pipeline.tflite.runner import Runner
 from tests import tiny_models
-from tests.tiny_models import Graph
+from tests.tiny_models import Graph, with_subgraphs
 
 
 def deadly() -> bytes:
@@ -30,6 +29,36 @@ def deadly() -> bytes:
     graph.operator("RESHAPE", [x, shape], [first], "ReshapeOptions", newShape=[2, 2])
     graph.operator("RESHAPE", [first, shape], [second], "ReshapeOptions", newShape=[2, 2])
     graph.operator("ADD", [first, second], [y], "AddOptions")
+    return graph.build([x], [y])
+
+
+def written() -> bytes:
+    """An ABS that writes to a constant, which lies in the file."""
+    graph = Graph()
+    x, y = graph.tensor("x", [1, 4]), graph.tensor("y", [1, 4], data=np.zeros((1, 4)))
+    graph.operator("ABS", [x], [y])
+    return graph.build([x], [y])
+
+
+def endless() -> bytes:
+    """x + x for as long as 1 is 1."""
+    graph = Graph()
+    x, y = graph.tensor("x", [1, 4]), graph.tensor("y", [1, 4])
+    graph.operator("WHILE", [x], [y], "WhileOptions", condSubgraphIndex=1, bodySubgraphIndex=2)
+    condition, body = Graph(), Graph()
+    values, one = condition.tensor("values", [1, 4]), condition.tensor("one", [], data=np.array(1))
+    more = condition.tensor("more", [], "bool")
+    condition.operator("EQUAL", [one, one], [more], "EqualOptions")
+    values, twice = body.tensor("values", [1, 4]), body.tensor("twice", [1, 4])
+    body.operator("ADD", [values, values], [twice], "AddOptions")
+    return with_subgraphs(graph.build([x], [y]), condition.build([values], [more]), body.build([values], [twice]))
+
+
+def huge() -> bytes:
+    """Two activations of 1 GB."""
+    graph = Graph()
+    x, y = graph.tensor("x", [1, 1 << 28]), graph.tensor("y", [1, 1 << 28])
+    graph.operator("ABS", [x], [y])
     return graph.build([x], [y])
 
 
@@ -46,6 +75,58 @@ def test_the_operator_is_named_and_this_process_lives(tmp_path: Path) -> None:
     path.write_bytes(deadly())
     with pytest.raises(InputError, match=r"deadly\.tflite kills the process .*SIGABRT.*operator 2 ADD \('y'\)"):
         Runner(path)
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_what_writes_to_its_own_constants_is_refused(as_file: bool, tmp_path: Path) -> None:
+    path = tmp_path / "written.tflite"
+    path.write_bytes(written())
+    with pytest.raises(InputError, match=r"kills the process .*SIG(SEGV|BUS).*operator 0 ABS \('y'\)"):
+        Runner(path if as_file else written(), xnnpack=False)
+
+
+def test_a_model_that_comes_to_no_end_is_refused_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.tflite.dry_run._SECONDS", 1.0)
+    with pytest.raises(InputError, match=r"does not come to an end for an input of zeros.*A loop in it never ends"):
+        Runner(endless())
+    monkeypatch.setattr("pipeline.tflite.dry_run._process", None)
+    with pytest.raises(InputError, match="does not come to an end"):
+        Runner(endless(), xnnpack=False, batch=1)
+
+
+def test_a_model_that_has_much_to_multiply_gets_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        seconds: tuple[float, ...] = ()
+
+        def run(self, _: object, job: dict[str, float]) -> Outcome:
+            self.seconds = (*self.seconds, job["cpu_seconds"])
+            return Outcome(Crash(OUT_OF_TIME, READY, "") if len(self.seconds) == 1 else None)
+
+    slow = Slow()
+    monkeypatch.setattr("pipeline.tflite.dry_run._process", slow)
+    found = dry_run(tiny_models.linear(np.zeros((1000, 1000))), batch=1000)
+    assert found is not None
+    assert found.crash is None
+    assert slow.seconds == (10, 20)  # 10⁹ multiplications at 10⁸ a second
+
+
+def test_a_model_that_takes_too_much_memory_is_refused() -> None:
+    with pytest.raises(InputError, match=r"(cannot be made ready: .*|takes) more than 1\.6 GB"):
+        Runner(huge(), xnnpack=False)
+
+
+def test_what_goes_wrong_with_a_model_that_litert_refuses_is_its_damage() -> None:
+    graph = Graph()
+    x, y = (graph.tensor(name, [1, 4]) for name in ("x", "y"))
+    graph.operator("ABS", [x], [])
+    content, told = graph.build([x], [y]), r"^It is damaged: LiteRT does not take it either \(.*NumOutputs"
+    with pytest.raises(InputError, match=told), guard.damage_told(content, "It"):
+        raise IndexError
+
+
+def test_what_goes_wrong_with_a_model_that_runs_is_a_mistake_of_this_program() -> None:
+    with pytest.raises(IndexError), guard.damage_told(tiny_models.linear(np.eye(3)), "It"):
+        raise IndexError
 
 
 def test_after_a_crash_the_next_model_runs() -> None:
@@ -122,57 +203,3 @@ def test_plausible_inputs_hold_a_types_values(dtype: str, low: float, high: floa
     assert set(zeros) == {1}
     assert (set(lowest), set(highest)) == ({low}, {high})
     assert low <= noise.min() < noise.max() <= high
-
-
-def endless() -> bytes:
-    """A WHILE whose condition is its float state below a bound, and whose body leaves the state as it is."""
-    model = schema.ModelT()
-    model.version, model.description = 3, b""
-    model.buffers = [schema.BufferT(), schema.BufferT(data=np.frombuffer(np.float32(1e9).tobytes(), np.uint8))]
-    model.operatorCodes = [code(kind) for kind in ("WHILE", "LESS", "ABS")]
-
-    def graph(operator: schema.OperatorT, ends: list[int], kinds: list[int]) -> schema.SubGraphT:
-        made = schema.SubGraphT()
-        made.tensors = []
-        for place, kind in enumerate(kinds):
-            tensor = schema.TensorT()
-            tensor.name, tensor.shape, tensor.type = f"t{place}".encode(), [1], kind
-            tensor.buffer = 1 if len(kinds) == 3 and place == 1 else 0
-            made.tensors.append(tensor)
-        made.inputs, made.outputs, made.operators = [0], ends, [operator]
-        return made
-
-    loop, less, stays = (schema.OperatorT() for _ in range(3))
-    for place, operator in enumerate((loop, less, stays)):
-        operator.opcodeIndex = place
-    loop.inputs, loop.outputs = [0], [1]
-    loop.builtinOptionsType, loop.builtinOptions = schema.BuiltinOptions.WhileOptions, schema.WhileOptionsT()
-    loop.builtinOptions.condSubgraphIndex, loop.builtinOptions.bodySubgraphIndex = 1, 2
-    less.inputs, less.outputs = [0, 1], [2]
-    stays.inputs, stays.outputs = [0], [1]
-    real, truth = schema.TensorType.FLOAT32, schema.TensorType.BOOL
-    model.subgraphs = [graph(loop, [1], [real, real]), graph(less, [2], [real, real, truth])]
-    model.subgraphs.append(graph(stays, [1], [real, real]))
-    return flatbuffer.serialize(model)
-
-
-def code(kind: str) -> schema.OperatorCodeT:
-    made = schema.OperatorCodeT()
-    made.builtinCode = getattr(schema.BuiltinOperator, kind)
-    made.deprecatedBuiltinCode, made.version = min(made.builtinCode, 127), 1
-    return made
-
-
-def test_a_model_that_comes_to_no_end_is_stopped_and_its_loop_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.tflite.dry_run.LIMIT", 3.0)
-    monkeypatch.setattr(guard, "CULPRIT_LIMIT", 3.0)
-    with pytest.raises(InputError, match=r"comes to no end on an input of zeros, in operator 0 WHILE.*within 3 s"):
-        Runner(endless())
-    well = dry_run(tiny_models.linear(np.eye(9)))
-    assert well is not None
-    assert well.crash is None
-
-
-def test_a_model_of_much_work_gets_more_time() -> None:
-    assert _limit(tiny_models.linear(np.eye(4)), None, None) == LIMIT
-    assert _limit(tiny_models.linear(np.eye(4)), 10**9, None) > LIMIT

@@ -11,9 +11,11 @@ from pipeline.errors import InputError
 from pipeline.tensors import TensorSpec
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.kernels import open_runner
-from pipeline.tflite.runner import NoReferenceKernelError, Runner
+from pipeline.tflite.refusals import NoReferenceKernelError
+from pipeline.tflite.runner import Runner
 from tests import tiny_models
 from tests.answers import answer
+from tests.tiny_models import Graph
 
 WEIGHTS = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0.5, -0.5]])
 X = np.array([[1, 2, 3], [-4, 5, 6], [0, 0, 1], [7, -7, 0.5], [2, 2, 2]], np.float32)
@@ -224,3 +226,13 @@ def test_before_any_example_such_a_model_says_why_it_does_not_run() -> None:
         runner.run(np.zeros((1, 1, 1, 2), np.float32))
     with pytest.raises(InputError, match="cannot be made ready"):
         answer(runner, np.zeros((2, 2, 2, 2), np.float32))
+
+
+def test_an_output_that_nothing_computes_is_named() -> None:
+    graph = Graph()
+    x, y, z = (graph.tensor(name, [1, 4]) for name in ("x", "y", "z"))
+    graph.operator("ABS", [x], [y])
+    runner = Runner(graph.build([x], [y, z]))
+    for read in (lambda: runner.run(np.ones((1, 4), np.float32)), runner.views):
+        with pytest.raises(InputError, match="leaves nothing in its output 'z': no operator computes it"):
+            read()

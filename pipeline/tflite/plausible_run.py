@@ -23,6 +23,8 @@ class PlausibleRun:
     bad: Mapping[str, str]
     """By kind of input, what LiteRT said; `READY` where it came to none. Empty where all is well."""
     culprit: Culprit | None
+    hung: bool = False
+    """Whether it was stopped because it came to no end."""
 
     @property
     def sentence(self) -> str:
@@ -33,7 +35,7 @@ class PlausibleRun:
     @property
     def _where(self) -> str:
         if READY in self.bad:
-            return "at all, it ends the process that loads it or does not come to an end"
+            return "at all, loading it comes to no end" if self.hung else "at all, it ends the process that loads it"
         *first, last = [_CALLED.get(kind, kind) for kind in self.bad]
         others = f"{', '.join(first)} or " if first else ""
         return f"on an input that holds {others}{last} throughout"
@@ -57,9 +59,10 @@ def plausible_run(model: Path | bytes) -> PlausibleRun | None:
     if outcome is None or outcome.refused is not None or not (outcome.tried or outcome.crash):
         return None
     bad = _bad(outcome)
-    limit = CULPRIT_LIMIT if outcome.crash is not None and outcome.crash.hung else None
+    hung = outcome.crash is not None and outcome.crash.hung
+    limit = CULPRIT_LIMIT if hung else None
     culprit = find_culprit(content_of(model), next(iter(bad)), shapes=shapes, limit=limit) if bad else None
-    return PlausibleRun(bad, culprit)
+    return PlausibleRun(bad, culprit, hung)
 
 
 def _bad(outcome: Outcome) -> dict[str, str]:

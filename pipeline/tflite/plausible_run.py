@@ -22,6 +22,8 @@ class PlausibleRun:
     bad: Mapping[str, str]
     """By kind of input, what LiteRT said; `READY` where it came to none. Empty where all is well."""
     culprit: Culprit | None
+    hung: bool = False
+    """Whether it was stopped because it came to no end."""
 
     @property
     def sentence(self) -> str:
@@ -32,7 +34,7 @@ class PlausibleRun:
     @property
     def _where(self) -> str:
         if READY in self.bad:
-            return "at all, it ends the process that loads it or does not come to an end"
+            return "at all, loading it comes to no end" if self.hung else "at all, it ends the process that loads it"
         *first, last = [_CALLED.get(kind, kind) for kind in self.bad]
         others = f"{', '.join(first)} or " if first else ""
         return f"on an input that holds {others}{last} throughout"
@@ -56,9 +58,9 @@ def plausible_run(model: Path | bytes) -> PlausibleRun | None:
     if outcome is None or outcome.refused is not None or not (outcome.tried or outcome.crash):
         return None
     bad = _bad(outcome)
-    endless = outcome.crash is not None and outcome.crash.ended == OUT_OF_TIME  # each part would take as long again
-    culprit = find_culprit(content_of(model), next(iter(bad)), shapes=shapes) if bad and not endless else None
-    return PlausibleRun(bad, culprit)
+    hung = outcome.crash is not None and outcome.crash.ended == OUT_OF_TIME  # each part would take as long again
+    culprit = find_culprit(content_of(model), next(iter(bad)), shapes=shapes) if bad and not hung else None
+    return PlausibleRun(bad, culprit, hung)
 
 
 def _bad(outcome: Outcome) -> dict[str, str]:

@@ -21,6 +21,7 @@ from pipeline.recipe import Recipe
 from pipeline.tasks.task import Task
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import inspect
+from pipeline.tflite.metadata import located_task
 
 LABELS = "labels.txt"
 
@@ -81,14 +82,16 @@ def bundle(
     source.check_package(package)
     content = flatbuffer.load(model)
     data = None if recipe is None else load(recipe.data, trains=recipe.trains)
+    said = None if task is None else task.describe()
+    located = located_task(said or {})
     contract = read(
         inspect(model),
         content,
         described=None if data is None else described_by(data),
         inputs=None if data is None else data.inputs,
-        labels=labels or (() if data is None else data.class_names),
+        labels=labels or (() if data is None else data.names_of((located or {}).get("target"))),
         classes=None if data is None else bool(data.class_names),
-        task=None if task is None else task.describe(),
+        task=said,
     )
     golden.check_size(contract, examples)
     found = golden.noise(contract, examples) if data is None else stored_examples(data, contract, examples)
@@ -127,6 +130,10 @@ def _readme(contract: Contract, model_file: str, package: str) -> str:
     files.append(("contract.json", "preprocessing, types, scales, zero points, postprocessing"))
     listed = "\n".join(f"{name:<15}{text}" if len(name) < 15 else f"{name}\n{'':<15}{text}" for name, text in files)
     how = _SIMPLE_VECTORS if contract.simple else _NAMED_VECTORS
+    if contract.located is not None:
+        how += _LOCATED_VECTORS + _LOCATED[contract.located.kind]
+        if not contract.located.sources:
+            how += _NO_CODE
     if contract.simple and contract.inputs[0].kind == "image":
         how += _EVERY_PIXEL
     return f"""{contract.name}: a model, what goes around it, and vectors that prove it.
@@ -144,6 +151,16 @@ _SIMPLE_VECTORS = """N.stored (the example) -> N.values (what encode takes) -> N
                rounding.*: halves and limits"""
 _EVERY_PIXEL = """
                every_pixel.input: what the pixels 0 to 255 become"""
+_LOCATED_VECTORS = """
+               answers.csv: photos' sizes and outputs (drawn*: any values), and what is found in them, as """
+_LOCATED = {
+    "boxes": """N.boxes:
+               class, score, top, left, bottom, right in pixels of the photo, float32""",
+    "mask": "N.mask: a class a pixel\n               of the photo, 8 bits, 255 where the model did not see it",
+    "points": "N.points: y, x in\n               pixels of the photo and a score a point, float32",
+}
+_NO_CODE = """
+               The decoder is a function of your own, for which there is no code: these are what yours must give."""
 _NAMED_VECTORS = """of each input N.INPUT.stored (the example) -> N.INPUT.values (what encode takes) ->
                N.INPUT.input (the tensor); of each output N.OUTPUT.output (the tensor) -> N.OUTPUT.real (numbers) and
                N.OUTPUT.probabilities of classes. Raw, little-endian; vectors.csv and contract.json list them.

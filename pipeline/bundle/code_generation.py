@@ -8,7 +8,8 @@ from string import Template
 
 from pipeline.bundle import named_source
 from pipeline.bundle.contract import Contract
-from pipeline.bundle.source_values import comment, image_values, scaling, string, tensor
+from pipeline.bundle.literals import comment, string
+from pipeline.bundle.source_values import image_values, scaling, tensor
 from pipeline.errors import InputError
 
 PACKAGE = "dev.kerasint8.contract"
@@ -85,6 +86,9 @@ def _sources(contract: Contract) -> tuple[list[str], list[str]]:
     if "audio" in kinds:
         main.append("Audio")
         tests.append("NamedSoundsTest")
+    if contract.located is not None and contract.located.sources:
+        main += contract.located.sources
+        tests += ["Answers", contract.located.test]
     return main, tests
 
 

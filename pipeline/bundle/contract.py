@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipeline.bundle.located_answer import LocatedAnswer
 from pipeline.data.preprocess.recorded import audio_section, image_section
 from pipeline.recipe import Audio, Preprocess
 from pipeline.tensors import TensorSpec
@@ -170,6 +171,8 @@ class Contract:
     """The model computes in integers only: XNNPACK gives the same bytes on x86 and on ARM."""
     task: dict[str, Any] = field(default_factory=dict)
     """As `Task.describe` says; empty where it is not known."""
+    located: LocatedAnswer | None = None
+    """The boxes, the mask or the points that the outputs stand for together."""
 
     @property
     def simple(self) -> bool:
@@ -187,7 +190,9 @@ class Contract:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the first output that has some."""
+        """Of what is found in a photo, else of the first output that has some."""
+        if self.located is not None:
+            return self.located.labels
         return next((output.labels for output in self.outputs if output.labels), ())
 
     def to_json(self) -> dict[str, Any]:
@@ -207,6 +212,8 @@ class Contract:
                 "preprocessing": source.described(),
                 "postprocessing": target.described(),
             }
+        if self.located is not None:
+            content["located"] = self.located.to_json()
         return content | {
             "quantization": {
                 "quantize": "clamp(round(real / scale) + zero_point), in float32, halves away from zero",

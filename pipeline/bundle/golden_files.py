@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.bundle.contract import Contract, Output
-from pipeline.bundle.golden_vectors import FOLDER, Array, Example, Golden, InputVectors, OutputVectors
+from pipeline.bundle.golden_vectors import FOLDER, Answer, Array, Example, Golden, InputVectors, OutputVectors
 
 _SIMPLE_HEAD = "number,type,height,width,channels,answer,origin"
 _NAMED_HEAD = "number,file,side,kind,type,height,width,channels,name"
 _ROUNDING_HEAD = "file,name"
+_ANSWERS_HEAD = "file,height,width,outputs"
 
 
 def contract_json(contract: Contract, vectors: Golden, *, from_data: bool) -> dict[str, Any]:
@@ -28,7 +29,10 @@ def contract_json(contract: Contract, vectors: Golden, *, from_data: bool) -> di
         "pillow": metadata.version("Pillow"),
     }
     examples = [described(contract, names, number, example) for number, example in enumerate(vectors.examples)]
-    return contract.to_json() | {"golden": {"from_data": from_data, "made_by": made_by, "examples": examples}}
+    golden: dict[str, Any] = {"from_data": from_data, "made_by": made_by, "examples": examples}
+    if vectors.answers:
+        golden["answers"] = [_located(names, answer) for answer in vectors.answers]
+    return contract.to_json() | {"golden": golden}
 
 
 def files_of(contract: Contract, vectors: Golden) -> dict[str, bytes]:
@@ -79,6 +83,12 @@ def _named_example(contract: Contract, names: dict[str, str], number: int, examp
         if target.reading == "classes":
             outputs[name]["answer"] = _answer(target, vectors)
     return {"origin": example.origin, "inputs": inputs, "outputs": outputs}
+
+
+def _located(names: dict[str, str], answer: Answer) -> dict[str, Any]:
+    outputs = {name: _entry(f"{answer.name}.{names[name]}.output", array) for name, array in answer.outputs.items()}
+    found = {what: _entry(f"{answer.name}.{what}", array) for what, array in answer.found.items()}
+    return {"drawn": answer.drawn, "photo": list(answer.photo), "outputs": outputs, **found}
 
 
 def _answer(target: Output, vectors: OutputVectors) -> dict[str, Any]:
@@ -158,6 +168,19 @@ def _named_files(contract: Contract, vectors: Golden) -> dict[str, bytes]:
     files[f"{FOLDER}/rounding.csv"] = text_lines(
         [_ROUNDING_HEAD, *(f"{names[name]},{name}" for name in vectors.rounding)]
     )
+    return files | (_answer_files(names, vectors.answers) if vectors.answers else {})
+
+
+def _answer_files(names: dict[str, str], answers: Sequence[Answer]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    rows = [_ANSWERS_HEAD]
+    for answer in answers:
+        outputs = {f"{answer.name}.{names[name]}": array for name, array in answer.outputs.items()}
+        if answer.drawn:
+            files |= {f"{FOLDER}/{file}.output": _raw(array) for file, array in outputs.items()}
+        files |= {f"{FOLDER}/{answer.name}.{what}": _raw(array) for what, array in answer.found.items()}
+        rows.append(f"{answer.name},{answer.photo[0]},{answer.photo[1]},{' '.join(outputs)}")
+    files[f"{FOLDER}/answers.csv"] = text_lines(rows)
     return files
 
 

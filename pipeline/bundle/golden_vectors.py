@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bundle.contract import Contract, Input, Output
+from pipeline.bundle.located_answer import LocatedAnswer
 from pipeline.data import recordings
 from pipeline.data.preprocess import AudioPreprocessor, ImagePreprocessor
 from pipeline.errors import InputError
@@ -81,6 +82,22 @@ class Rounding:
 
 
 @dataclass(frozen=True, eq=False)
+class Answer:
+    """What is found in a photo, given the model's outputs."""
+
+    name: str
+    """Of its files."""
+    photo: tuple[int, int]
+    """Height and width in pixels."""
+    outputs: dict[str, Array]
+    """In their own types."""
+    found: dict[str, Array]
+    """By the endings of the files; see `LocatedAnswer.vectors`."""
+    drawn: bool
+    """The outputs are no model's: boxes that overlap and scores that are equal come up in them for certain."""
+
+
+@dataclass(frozen=True, eq=False)
 class Golden:
     """All vectors of a bundle."""
 
@@ -89,6 +106,8 @@ class Golden:
     """By image input, in its type, [256, C]: what each value of each channel becomes."""
     rounding: dict[str, Rounding]
     """By quantized input."""
+    answers: tuple[Answer, ...] = ()
+    """Of models that find something in a photo."""
 
 
 def check_size(contract: Contract, count: int) -> None:
@@ -126,6 +145,7 @@ def make(contract: Contract, model: bytes, examples: Sequence[Given]) -> Golden:
         examples=made,
         every_pixel={source.tensor.name: _every_pixel(source) for source in images},
         rounding={spec.name: _rounding(spec) for spec in quantized if spec.dtype.kind in "iu"},
+        answers=() if contract.located is None else tuple(_answers(contract, contract.located, made)),
     )
 
 
@@ -240,6 +260,52 @@ def _output(target: Output, output: Array) -> OutputVectors:
     real = np.asarray(target.tensor.dequantize(output)).reshape(-1)
     shares = None if target.reading == "values" else _probabilities(target, real)
     return OutputVectors(output, real if real.dtype == np.float32 else real.astype(np.int32), shares)
+
+
+def _answers(contract: Contract, located: LocatedAnswer, examples: Sequence[Example]) -> Iterator[Answer]:
+    for number, example in enumerate(examples):
+        height, width = example.inputs[located.photo].stored.shape[:2]
+        outputs = {name: vectors.output for name, vectors in example.outputs.items()}
+        yield _answer(contract, located, str(number), (height, width), outputs, drawn=False)
+    generator = np.random.default_rng(0)
+    for number, photo in enumerate(_photo_sizes(located.size)):
+        drawn = {
+            target.tensor.name: _drawn([example.outputs[target.tensor.name].output for example in examples], generator)
+            for target in contract.outputs
+        }
+        try:
+            yield _answer(contract, located, f"drawn{number}", photo, drawn, drawn=True)
+        except InputError:  # a decoder may see that they are no detector's
+            continue
+
+
+def _answer(
+    contract: Contract,
+    located: LocatedAnswer,
+    name: str,
+    photo: tuple[int, int],
+    outputs: dict[str, Array],
+    *,
+    drawn: bool,
+) -> Answer:
+    real = {target.tensor.name: target.tensor.dequantize(outputs[target.tensor.name]) for target in contract.outputs}
+    return Answer(name, photo, outputs, located.vectors(real, located.placement(*photo)), drawn)
+
+
+def _photo_sizes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """A photo that is broader than the input, and one that is higher."""
+    height, width = size
+    return (height + 1, 2 * width + 3), (3 * height // 2 + 2, width)
+
+
+def _drawn(outputs: Sequence[Array], generator: np.random.Generator) -> Array:
+    """Values between the least and the greatest of those at the same place of the last axis, all as likely."""
+    like = outputs[0]
+    rows = np.concatenate([array.reshape(-1, array.shape[-1] if array.ndim else 1) for array in outputs])
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    if like.dtype.kind == "f":
+        return generator.uniform(low, high, like.shape).astype(like.dtype)
+    return generator.integers(low.astype(np.int64), high.astype(np.int64) + 1, like.shape).astype(like.dtype)
 
 
 def _probabilities(target: Output, scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from string import Template
 
 from pipeline.bundle.contract import Contract, Input, Output
-from pipeline.bundle.source_values import comment, image_values, numbers, scaling, string, tensor
+from pipeline.bundle.literals import Literals, comment, numbers, string
+from pipeline.bundle.source_values import image_values, scaling, tensor
 
 _WHAT = {
     "image": "the pixels of an image that has its channels and size, not scaled yet",
@@ -72,6 +73,7 @@ class _Source:
             for kind in ("image", "audio")
             if any(source.kind == kind for source in self._contract.inputs)
         )
+        sides += self._located()
         usage = "\n".join(f" * {line}" for line in self._usage())
         return self._fill(
             f"Named{self._suffix}",
@@ -139,6 +141,20 @@ class _Source:
             self._methods.append(self._fill(f"Output.{target.reading}", values))
             self._case("probabilities", spec.name, f"probabilities{camel}(buffer)")
 
+    def _located(self) -> str:
+        located = self._contract.located
+        if located is None or not located.sources:
+            return ""
+        filled = {"fit": located.fit, "height": located.size[0], "width": located.size[1]}
+        return self._fill(located.template, filled | located.values(Literals(self._suffix == ".java"), self._reads))
+
+    def _reads(self, names: Sequence[str]) -> str:
+        """An expression that reads some outputs from the map of all."""
+        places = {target.tensor.name: place for place, target in enumerate(self._contract.outputs)}
+        tensors = ", ".join(f"OUTPUT_{self._outputs[name][0]}" for name in names)
+        listed = f"new Tensor[] {{{tensors}}}" if self._suffix == ".java" else f"arrayOf({tensors})"
+        return f"Outputs.read(outputs, {listed}, {', '.join(str(places[name]) for name in names)})"
+
     def _usage(self) -> list[str]:
         java = self._suffix == ".java"
         end, declare = (";", "ByteBuffer ") if java else ("", "val ")
@@ -157,6 +173,10 @@ class _Source:
             kept = f"outputs.put(Contract.OUTPUT_{constant}_INDEX, {name})"
             lines.append(f"{kept}{end}" if java else f"outputs[Contract.OUTPUT_{constant}_INDEX] = {name}")
         lines.append(f"interpreter.runForMultipleInputsOutputs(inputs, outputs){end}")
+        located = self._contract.located
+        if located is not None and located.sources:
+            kind, call = located.usage
+            return [*lines, f"{kind if java else 'val'} {call}{end}"]
         for target in self._contract.outputs:
             _, camel = self._outputs[target.tensor.name]
             name = camel[0].lower() + camel[1:]

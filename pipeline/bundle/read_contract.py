@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.bundle.contract import TYPES, Contract, Input, Output, Reading
+from pipeline.bundle.read_answer import read_answer
 from pipeline.errors import InputError
 from pipeline.tensors import OPEN, TensorSpec, bind, show_shape
 from pipeline.tflite.endings import Ending, endings
@@ -71,7 +72,8 @@ def read(
         _check_size(source, where)
     said = known.task or dict(task or {})
     found_endings = endings(content)
-    targets = _outputs(runner.outputs, found.outputs, found_endings, said, known.labels or labels, classes)
+    names = known.labels or labels
+    targets = _outputs(runner.outputs, found.outputs, found_endings, said, names, classes)
     return Contract(
         name=known.name,
         inputs=sources,
@@ -79,6 +81,7 @@ def read(
         bit_exact=not found.float_operators
         and all(port.dtype != "float32" for port in (*found.inputs, *found.outputs)),
         task=said,
+        located=read_answer(said, sources, runner.outputs, found_endings, names, where),
     )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-
 import numpy as np
 
 from pipeline.bundle.contract import Input
+from pipeline.bundle.literals import number, numbers
 from pipeline.tensors import TensorSpec
 
 _SCALINGS = {"-1..1": "MINUS_ONE_TO_ONE", "0..1": "ZERO_TO_ONE", "raw": "RAW", "mean_std": "MEAN_STD"}
@@ -48,23 +46,3 @@ def image_values(source: Input) -> dict[str, object]:
         "padding": recipe.padding,
         "preparation": f"{height}x{width}, {how}",
     }
-
-
-def numbers(values: Iterable[float]) -> str:
-    """Float literals in a row."""
-    return ", ".join(map(number, values))
-
-
-def number(value: float) -> str:
-    """The shortest decimal that reads back as the same float32, as both languages take it."""
-    return f"{np.float32(value)!s}f"
-
-
-def string(text: str) -> str:
-    """A literal; a dollar would begin a template in Kotlin."""
-    return json.dumps(text).replace("$", "\\u0024")
-
-
-def comment(text: str) -> str:
-    """Text that neither ends nor begins a comment."""
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *").replace("\\u", "\\ u")

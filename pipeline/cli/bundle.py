@@ -13,6 +13,7 @@ from pipeline.cli.show import echo
 if TYPE_CHECKING:
     from pipeline.bundle.bundle import Bundle
     from pipeline.bundle.contract import Input, Output
+    from pipeline.bundle.located_answer import LocatedAnswer
 
 
 def bundle(
@@ -91,9 +92,26 @@ def _print(made: Bundle) -> None:
             echo(f"before '{source.tensor.name}': {_before(source)}")
         for target in contract.outputs:
             echo(f"after '{target.tensor.name}': {_after(target)}")
+    if contract.located is not None:
+        echo(f"found in the photo: {_located(contract.located)}")
     exact = "byte for byte under XNNPACK" if contract.bit_exact else "nearly: it computes in float"
     origin = "of the recipe's data" if made.from_data else "of seeded noise"
     echo(f"golden: {made.examples} examples {origin}, to be met {exact}")
+
+
+def _located(located: LocatedAnswer) -> str:
+    said = located.describe()
+    names = f" of {len(located.labels)} classes" if located.labels and located.kind != "points" else ""
+    if located.kind == "mask":
+        return f"a class{names} for each pixel, {said['resize']}"
+    if located.kind == "points":
+        return f"{said['points']} points from {said['output_holds']}"
+    code = "" if located.sources else ", for which there is no code"
+    overlap = "" if said["iou_threshold"] is None else f", overlap {said['iou_threshold']:g}"
+    return (
+        f"boxes{names}, decoded as {said['decode']}{code}; score {said['score_threshold']:g}{overlap}, "
+        f"at most {said['max_boxes']}"
+    )
 
 
 def _before(source: Input) -> str:

@@ -19,7 +19,7 @@ from pipeline.data.preparation import Preparation
 from pipeline.data.preprocess import Preprocessor
 from pipeline.data.sources.source import SPLITS, KnownTarget, names_of_classes
 from pipeline.errors import InputError, did_you_mean
-from pipeline.recipe import Augment, TargetKind
+from pipeline.recipe import LOCATED, Augment, TargetKind
 from pipeline.tensors import OPEN, Array, Batch, TensorSpec
 
 BLOCK = 32
@@ -82,6 +82,11 @@ class Dataset:
         """The name of class 0, 1, … of the one target that has classes, be they of the whole image, of boxes or of
         pixels; empty where there is none, or several."""
         return names_of_classes(self.known)
+
+    def names_of(self, target: str | None) -> tuple[str, ...]:
+        """The names of a target's classes or points; of any other, and of none, :attr:`class_names`."""
+        known = self.known.get(target or "")
+        return self.class_names if known is None or known.kind not in LOCATED else known.class_names
 
     @property
     def shape_changes(self) -> list[str]:

@@ -56,7 +56,7 @@ class AppRunner:
         self._device, self._described, self._apk, self._sleep = device, described, apk, sleep
         self._folder = f"{FOLDER}/.run-{secrets.token_hex(8)}"
         self._models: dict[Path, str] = {}
-        self._goldens: dict[Path, tuple[str, str]] = {}
+        self._goldens: dict[Path, tuple[list[str], list[str]]] = {}
 
     def __enter__(self) -> Self:
         if self._apk is not None:
@@ -108,6 +108,7 @@ class AppRunner:
             "affinity": settings.affinity,
             "golden_input": inputs,
             "golden_output": outputs,
+            "input_shapes": None if golden is None else [list(shape) for shape in golden.shapes],
         }
         self._start(arguments)
         content = self._wait(f"files/results/{run_id}.json", settings.timeout)
@@ -180,12 +181,17 @@ class AppRunner:
             self._models[model] = pushed.path
         return self._models[model]
 
-    def _put_golden(self, model: Path, golden: Golden) -> tuple[str, str]:
+    def _put_golden(self, model: Path, golden: Golden) -> tuple[list[str], list[str]]:
+        """Paths on the device of a file for each input and for each output."""
         if model not in self._goldens:
             with tempfile.TemporaryDirectory() as scratch:
-                files = [Path(scratch) / "inputs", Path(scratch) / "outputs"]
-                files[0].write_bytes(b"".join(golden.inputs))
-                files[1].write_bytes(golden.answer)
+                contents = [*golden.inputs, *golden.outputs.values()]
+                names = [f"input{place}" for place in range(len(golden.inputs))]
+                names += [f"output{place}" for place in range(len(golden.outputs))]
+                files = [Path(scratch) / name for name in names]
+                for file, content in zip(files, contents, strict=True):
+                    file.write_bytes(content)
                 pushed = push(self._device, files, folder=f"{self._folder}/golden{len(self._goldens)}")
-            self._goldens[model] = pushed[0].path, pushed[1].path
+            paths = [one.path for one in pushed]
+            self._goldens[model] = paths[: len(golden.inputs)], paths[len(golden.inputs) :]
         return self._goldens[model]

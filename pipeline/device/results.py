@@ -114,7 +114,7 @@ class Parity(_Record):
     identical: bool | None = None
     differing_bytes: int | None = None
     differing_by_output: dict[str, int] | None = None
-    """By output name; the app does not tell."""
+    """By output name."""
 
 
 class Failure(_Record):

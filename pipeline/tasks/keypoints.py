@@ -62,21 +62,22 @@ class Keypoints(SingleOutputTask):
         return PCK, OKS
 
     @property
-    def _maps(self) -> bool:
+    def maps(self) -> bool:
+        """Whether the output holds heat maps."""
         return len(self.output.shape) == 4 and 1 not in self.output.shape[1:3]
 
     @property
     def losses(self) -> Mapping[str, LossName]:
         if self.loss == "distillation":
             return {}
-        own: LossName = "mse" if self._maps or self.output.shape[1:] != (self.points, 2) else "masked_l1"
+        own: LossName = "mse" if self.maps or self.output.shape[1:] != (self.points, 2) else "masked_l1"
         return {self.output.name: self.loss or own}
 
     def _check_output(self, output: TensorSpec) -> None:
         values, shape = int(np.prod(output.shape[1:])), without_ones(output.shape[1:])
         flat = len(shape) in (1, 2) and (OPEN in shape or self.points < 1 or values / self.points in (2, 3))
         maps = OPEN in (self.points, output.shape[-1]) or output.shape[-1] == self.points
-        if not (maps if self._maps else flat):
+        if not (maps if self.maps else flat):
             count = "points" if self.points < 1 else str(self.points)
             raise InputError(
                 f"Keypoints are coordinates [batch, {count}, 2 or 3] or heat maps [batch, height, width, {count}], and "
@@ -100,7 +101,7 @@ class Keypoints(SingleOutputTask):
         Args:
             values: The output, real, [B, …].
         """
-        if self._maps:
+        if self.maps:
             return _peaks(values.astype(np.float32))
         count = self.points if self.points > 0 else values.shape[1]
         found = values.reshape(len(values), count, -1)[..., :2].astype(np.float32)
@@ -200,7 +201,7 @@ class Keypoints(SingleOutputTask):
         Gaussian around each known point, of a standard deviation of one cell."""
         wanted = self._wanted(targets)
         known = wanted[..., 2:] > 0
-        if self._maps:
+        if self.maps:
             height, width = self.output.shape[1:3]
             y, x = ((np.arange(n) + 0.5) / n for n in (height, width))
             down = np.exp(-(((y[:, None] - wanted[:, None, :, 0]) * height) ** 2) / 2)  # [B, h, K]

@@ -55,20 +55,20 @@ class Segmentation(SingleOutputTask):
         return MIOU, ACCURACY
 
     @property
-    def _numbers(self) -> bool:
+    def numbers(self) -> bool:
         """Whether the model gives class numbers itself."""
         return self.output.dtype.kind in "iu" and self.output.scale is None
 
     @property
     def classes(self) -> int:
         """How many the output tells apart; `OPEN` where it gives numbers and nothing says how many there are."""
-        if self._numbers:
+        if self.numbers:
             return len(self.class_names) or OPEN
         return 2 if self.output.shape[-1] == 1 else self.output.shape[-1]
 
     def _check_output(self, output: TensorSpec) -> None:
-        maps = len(output.shape) == 4 and not (self._numbers and output.shape[-1] != 1)
-        if not maps and not (self._numbers and len(output.shape) == 3):
+        maps = len(output.shape) == 4 and not (self.numbers and output.shape[-1] != 1)
+        if not maps and not (self.numbers and len(output.shape) == 3):
             raise InputError(
                 f"Segmentation reads scores [batch, height, width, classes] or class numbers [batch, height, width], "
                 f"and the model's output '{output.name}' is {output.dtype} {show_shape(output.shape)}. Name the output "
@@ -130,16 +130,16 @@ class Segmentation(SingleOutputTask):
             size: Height and width that are wanted; those of the output by default.
         """
         wanted = (size[0], size[1]) if size is not None else values.shape[:2]
-        if self._numbers:
+        if self.numbers:
             return nearest(values.reshape(values.shape[:2]), wanted).astype(np.int64)
         scores = bilinear(values.astype(np.float32), wanted)
         if scores.shape[-1] == 1:
-            return (scores[..., 0] > np.float32(self._limit)).astype(np.int64)
+            return (scores[..., 0] > np.float32(self.limit)).astype(np.int64)
         found: NDArray[np.int64] = scores.argmax(axis=-1)
         return found
 
     @property
-    def _limit(self) -> float:
+    def limit(self) -> float:
         """The threshold in the output's own terms."""
         return float(np.log(self.threshold / (1 - self.threshold))) if self.scores == "logits" else self.threshold
 
@@ -188,7 +188,7 @@ class Segmentation(SingleOutputTask):
 
     @property
     def losses(self) -> dict[str, LossName]:
-        if self._numbers or self.loss == "distillation":
+        if self.numbers or self.loss == "distillation":
             return {}
         own: LossName = "binary_crossentropy" if self.output.shape[-1] == 1 else "categorical_crossentropy"
         return {self.output.name: self.loss or own}

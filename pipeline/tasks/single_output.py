@@ -70,6 +70,13 @@ class SingleOutputTask(Task):
         self._check_output(output)
         self._check_target(self._target_spec(targets), output)
 
+    def check_output(self) -> None:
+        """
+        Raises:
+            InputError: the output is not what the task reads, whatever it is judged by.
+        """
+        self._check_output(self.output)
+
     def _check_output(self, output: TensorSpec) -> None:
         raise NotImplementedError
 

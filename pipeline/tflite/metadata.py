@@ -32,6 +32,9 @@ LABELS_FILE = "labels.txt"
 INPUTS = "inputs"
 """Key of the preprocessing of several inputs."""
 
+LOCATED = ("detection", "segmentation", "keypoints")
+"""Tasks whose labels name what lies in an image: an output need not have a value for each."""
+
 _PIXEL_RANGE = (0.0, 255.0)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: the same model gives the same bytes
 _ZIP_MODE = 0o644 << 16
@@ -46,7 +49,7 @@ class Metadata:
     description: str = ""
     version: str = ""
     labels: tuple[str, ...] = ()
-    """One class name per output; empty where there are none."""
+    """A name for each class or point; empty where there are none."""
     preprocessing: dict[str, Any] = field(default_factory=dict)
     """How a stored example becomes the model's input, as the data's preprocessor describes it; of several inputs
     `{"inputs": {name: description}}`. `shape` is an example's. Of an image `mean` and `std` are lists, one value per
@@ -61,6 +64,13 @@ class Metadata:
         return self.preprocessing if inputs is None else inputs.get(name, {})
 
 
+def located_task(task: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A task's description, or the first of several outputs' tasks, that is one of `LOCATED`."""
+    each = task.get("outputs")
+    ones = [one for one in each.values() if isinstance(one, Mapping)] if isinstance(each, Mapping) else [task]
+    return next((one for one in ones if one.get("name") in LOCATED), None)
+
+
 def by_input(described: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """`Metadata.preprocessing` from the description of each input, by its name in the model."""
     return dict(next(iter(described.values()))) if len(described) == 1 else {INPUTS: dict(described)}
@@ -72,8 +82,8 @@ def write(model: bytes, metadata: Metadata) -> bytes:
     The same model and metadata give the same bytes.
 
     Raises:
-        InputError: `model` is not a whole TFLite model; no output has one value per label; a label is empty
-            or has a line break; or a dict holds what JSON cannot.
+        InputError: `model` is not a whole TFLite model; no output has one value per label, and the task is none of
+            `LOCATED`; a label is empty or has a line break; or a dict holds what JSON cannot.
     """
     tree = flatbuffer.read(model)
     main = tree.subgraphs[0]
@@ -85,7 +95,9 @@ def write(model: bytes, metadata: Metadata) -> bytes:
             _input(main.tensors[index], metadata.preprocessing_of(name))
             for name, index in zip(input_names(tree), main.inputs, strict=True)
         ),
-        outputs=_outputs([main.tensors[i] for i in main.outputs], metadata.labels),
+        outputs=_outputs(
+            [main.tensors[i] for i in main.outputs], metadata.labels, located_task(metadata.task) is not None
+        ),
     )
     try:
         ours = json.dumps(asdict(metadata), ensure_ascii=False, allow_nan=False, sort_keys=True)
@@ -186,12 +198,12 @@ def _input(tensor: TensorT, preprocessing: dict[str, Any]) -> TensorMetadata:
     return TensorMetadata(flatbuffer.tensor_name(tensor), color_space, mean, std, minimum, maximum)
 
 
-def _outputs(tensors: list[TensorT], labels: tuple[str, ...]) -> tuple[TensorMetadata, ...]:
+def _outputs(tensors: list[TensorT], labels: tuple[str, ...], located: bool) -> tuple[TensorMetadata, ...]:
     for label in labels:
         if not label.strip() or len(label.splitlines()) > 1:
             raise InputError(f"The label {label!r} cannot be a line of {LABELS_FILE}. Give each class one line.")
     sizes = [(flatbuffer.tensor_shape(tensor) or (1,))[-1] for tensor in tensors]
-    if labels and len(labels) not in sizes:
+    if labels and not located and len(labels) not in sizes:
         raise InputError(
             f"There are {len(labels)} labels, but the model's outputs have {', '.join(map(str, sizes))} "
             "values. Give one label per class, in the order the model was trained with."

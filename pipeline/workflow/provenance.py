@@ -12,7 +12,7 @@ from pipeline.recipe import Keep, Recipe
 from pipeline.tensors import TensorSpec, bind
 from pipeline.tflite import golden
 from pipeline.tflite.inspect import Inspection, inspect
-from pipeline.tflite.metadata import Metadata, by_input, write
+from pipeline.tflite.metadata import Metadata, by_input, located_task, write
 from pipeline.versions import versions
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def with_metadata(
             name=recipe.name,
             description=recipe.description,
             version=versions()["keras-int8-pipeline"],
-            labels=_labels(found, data.class_names, said),
+            labels=_labels(found, data, said),
             preprocessing=by_input(bind(described, specs)),
             task=said,
             provenance={
@@ -83,11 +83,16 @@ def with_metadata(
     )
 
 
-def _labels(found: Inspection, names: tuple[str, ...], task: dict[str, Any]) -> tuple[str, ...]:
+def _labels(found: Inspection, data: Dataset, task: dict[str, Any]) -> tuple[str, ...]:
     """The data's class names, where an output has as many classes: of fewer nothing says which the others are.
 
-    None for an output of numbers, and for one sigmoid unit that tells two classes apart.
+    None for an output of numbers, and for one sigmoid unit that tells two classes apart. Of boxes, masks and points
+    they are the model's whatever the outputs' shapes: the task has seen to that.
     """
+    located = located_task(task)
+    if located is not None:
+        return data.names_of(located.get("target"))
+    names = data.class_names
     outputs = {port.name: port for port in found.outputs}
     meant = readings(task, list(outputs))
     sizes = [(outputs[name].shape or (1,))[-1] for name, reading in meant.items() if reading != "values"]

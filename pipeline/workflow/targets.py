@@ -232,7 +232,8 @@ def for_bundle(given: Path | None, recipe: str | None, overrides: Sequence[str],
         raise InputError(f"'{model}' lies in no run: --set lays values over a recipe, say which with --recipe.")
     labels: list[str] = []
     if target.run is not None and target.run.path(LABELS).is_file():
-        labels = limits.text_file(target.run.path(LABELS)).splitlines()
+        lines = limits.text_file(target.run.path(LABELS)).splitlines()
+        labels = [name for name in lines if name]  # one empty line where the data have no classes
     name = model.stem if target.run is None else f"{target.run.folder.name}-{model.stem}"
     return BundleTarget(model, readable(name), chosen, tuple(labels), _task(model, chosen))
 

@@ -10,6 +10,7 @@ import pytest
 from pipeline import cli
 from pipeline.workflow.run_folder import Run
 from tests import tiny_models
+from tests.bundle.located_models import detector, of_points
 from tests.bundle.models import classifier, described
 from tests.test_light import after
 
@@ -77,3 +78,15 @@ def test_it_imports_no_tensorflow(tmp_path: Path) -> None:
     heavy, shown = after(code, tmp_path)
     assert heavy == set()
     assert json.loads(shown)["bundle"] == "digits-int8.zip"
+
+
+def test_it_says_what_is_found_in_the_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content in {"boxes": detector("ssd", tmp_path), "points": of_points("heat maps")}.items():
+        Path(f"{name}.tflite").write_bytes(content)
+        assert call(monkeypatch, f"{name}.tflite", "--examples", 1) == 0
+    shown = capsys.readouterr().out
+    assert "found in the photo: boxes of 3 classes, decoded as ssd; score 0.6, overlap 0.5, at most 100\n" in shown
+    assert "found in the photo: 5 points from heat maps\n" in shown

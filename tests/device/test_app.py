@@ -71,6 +71,28 @@ def test_the_app_compares_the_outputs(app: AppRunner, model: Path) -> None:
     assert not parity.identical
 
 
+def test_several_inputs_and_outputs_are_compared_each_by_itself(app: AppRunner, tmp_path: Path) -> None:
+    model = tmp_path / "joined.tflite"
+    model.write_bytes(tiny_models.joined("int8"))
+    ours = golden(model)
+    assert (len(ours.inputs), list(ours.outputs)) == (2, ["scores", "value"])
+    parity = app.parity(model, ours, QUICK)
+    assert parity is not None
+    assert (parity.identical, parity.differing_by_output) == (True, {"scores": 0, "value": 0})
+    wrong = replace(ours, outputs={**ours.outputs, "value": bytes([ours.outputs["value"][0] ^ 1])})
+    parity = app.parity(model.rename(tmp_path / "other.tflite"), wrong, QUICK)
+    assert parity is not None
+    assert (parity.differing_bytes, parity.differing_by_output) == (1, {"scores": 0, "value": 1})
+
+
+def test_sizes_that_the_file_leaves_open_are_those_of_the_golden_input(app: AppRunner, tmp_path: Path) -> None:
+    model = tmp_path / "open.tflite"
+    model.write_bytes(tiny_models.open_sized())
+    parity = app.parity(model, golden(model), QUICK)
+    assert parity is not None
+    assert parity.identical
+
+
 def test_a_device_without_the_app_says_how_to_get_it(device: Device) -> None:
     with pytest.raises(InputError, match=r"make apk.*--apk FILE"), AppRunner(device, describe(device)):
         pytest.fail("must not be entered")

@@ -17,6 +17,7 @@ from pipeline.tflite.metadata import Metadata
 from pipeline.tflite.runner import Runner
 from pipeline.workflow.provenance import with_metadata
 from tests import tiny_models
+from tests.bundle.located_models import SIZE, Head, heads
 
 
 def written(content: bytes, section: dict[str, Any], task: Any) -> Metadata:
@@ -58,3 +59,15 @@ def test_each_input_s_preprocessing_by_the_model_s_names(two: dict[str, Any]) ->
 
 def test_there_are_no_labels_where_no_output_is_of_classes(two: dict[str, Any]) -> None:
     assert written(tiny_models.joined(), two, "fidelity").labels == ()
+
+
+def test_names_of_boxes_need_no_value_each_in_an_output() -> None:
+    content = heads({"output": Head((14, 20), 0, 1)})
+    section = {
+        "source": "digit_scenes",
+        "limit": 12,
+        "preprocess": {"size": list(SIZE), "channels": 3, "scale": "0..1"},
+    }
+    found = written(content, section, {"name": "detection", "decode": "yolo_v8"})
+    assert found.labels == tuple("0123456789")
+    assert (found.task["decode"], found.task["output"]) == ("yolo_v8", "output")

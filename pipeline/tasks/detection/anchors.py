@@ -236,6 +236,15 @@ def anchor_maps(
     return [(cells, len(sizes)) for cells, sizes in _maps(section, input_size)]
 
 
+def read_maps(section: str | Mapping[str, Any] | None, input_size: tuple[int, int]) -> Maps | None:
+    """What the anchors of :func:`read_anchors` are made of; None where a file lists them one by one.
+
+    Raises:
+        InputError: as :func:`read_anchors`.
+    """
+    return None if isinstance(section, str) else _maps(section, input_size)
+
+
 def _maps(section: Mapping[str, Any] | None, input_size: tuple[int, int]) -> Maps:
     options = dict(section or {})
     rule = options.pop("rule", "sizes" if "sizes" in options else "grid")

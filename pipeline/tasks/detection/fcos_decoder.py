@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.boxes import CLASS, CROWD, FLAG, X_MAX
-from pipeline.tasks.detection.anchors import Strides, grid_anchors
+from pipeline.tasks.detection.anchors import Maps, Strides, grid_anchors, read_maps
 from pipeline.tasks.detection.box_coding import sigmoid32
 from pipeline.tasks.detection.candidates import Candidates
 from pipeline.tasks.detection.decoder import MAYBE, NOT, SURELY, Decoder, Roles, known, sides
@@ -65,12 +65,21 @@ class FcosDecoder(Decoder):
         return self._spec("scores").shape[-1]
 
     @cached_property
+    def point_squares(self) -> NDArray[np.float32]:
+        """A square of one stride around each point, [N, 4]: centre y, centre x, height, width, shares of the input."""
+        return grid_anchors(self.input_size, self.strides, (1.0,), (1.0,))
+
+    @property
+    def point_maps(self) -> Maps:
+        """What they are made of."""
+        made = read_maps({"strides": self.strides, "scales": (1.0,), "ratios": (1.0,)}, self.input_size)
+        assert made is not None, "a rule has maps"
+        return made
+
+    @property
     def _points(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Points (y, x) as shares of the input, [N, 2], and a stride's shares of its height and width, [N, 2]."""
-        size = np.array(self.input_size, np.float64)
-        levels = [grid_anchors(self.input_size, (stride,), (1.0,), (1.0,))[:, :2] for stride in self.strides]
-        units = [np.full((len(level), 2), stride) / size for level, stride in zip(levels, self.strides, strict=True)]
-        return np.concatenate(levels), np.concatenate(units).astype(np.float32)
+        return self.point_squares[:, :2], self.point_squares[:, 2:]
 
     def check(self) -> None:
         counts = {}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.tasks.detection.anchor_matching import match_anchors
-from pipeline.tasks.detection.anchors import read_anchors
+from pipeline.tasks.detection.anchors import Maps, read_anchors, read_maps
 from pipeline.tasks.detection.box_coding import decode_offsets, encode_offsets, sigmoid32, softmax32
 from pipeline.tasks.detection.candidates import Candidates
 from pipeline.tasks.detection.decoder import MAYBE, NOT, SURELY, Decoder, Roles, known, sides
@@ -56,11 +56,17 @@ class SsdDecoder(Decoder):
         return SURELY if boxes[1] == 4 and (not classes or scores[1] in (classes, classes + 1)) else MAYBE
 
     @cached_property
-    def _anchors(self) -> NDArray[np.float32]:
+    def anchor_boxes(self) -> NDArray[np.float32]:
+        """[A, 4]: centre y, centre x, height, width as shares of the input."""
         return read_anchors(self.anchors, self.input_size)
 
     @property
-    def _columns(self) -> int:
+    def anchor_maps(self) -> Maps | None:
+        """What they are made of; None where a file lists them one by one."""
+        return read_maps(self.anchors, self.input_size)
+
+    @property
+    def score_columns(self) -> int:
         """Of the scores, the background among them."""
         boxes, scores = self.outputs["boxes"][0].shape, self.outputs["scores"][0].shape
         if len(boxes) == 4 and len(scores) == 4 and boxes[1:3] == scores[1:3] and scores[2] != 1:
@@ -70,10 +76,10 @@ class SsdDecoder(Decoder):
 
     @property
     def classes(self) -> int:
-        return self._columns - (self.background != "none") if self._columns > 0 else OPEN
+        return self.score_columns - (self.background != "none") if self.score_columns > 0 else OPEN
 
     @property
-    def _width(self) -> int:
+    def box_values(self) -> int:
         """Values of a box."""
         shape = self._spec("boxes").shape
         levels = len(shape) == 4 and shape[2] != 1
@@ -81,27 +87,27 @@ class SsdDecoder(Decoder):
 
     def check(self) -> None:
         counts = {}
-        for role, width in (("boxes", self._width), ("scores", self._columns)):
+        for role, width in (("boxes", self.box_values), ("scores", self.score_columns)):
             shapes = [spec.shape[1:] for spec in self.outputs[role]]
             if any(len(shape) < 2 for shape in shapes) or width < 1:
                 raise self._refuse(f"the {role} have another shape")
             if all(known(*shape) for shape in shapes):
                 counts[role] = sum(int(np.prod(shape)) for shape in shapes) / width
-        if self._width < 4:
-            raise self._refuse(f"a box has {self._width} values")
+        if self.box_values < 4:
+            raise self._refuse(f"a box has {self.box_values} values")
         if self.classes == 0:
             raise self._refuse("there is no class beside the background")
-        if counts and set(counts.values()) != {len(self._anchors)}:
+        if counts and set(counts.values()) != {len(self.anchor_boxes)}:
             given = ", ".join(f"{count:g} {role}" for role, count in counts.items())
             raise self._refuse(
-                f"the model gives {given} for {len(self._anchors)} anchors: `anchors` must be those that it was "
+                f"the model gives {given} for {len(self.anchor_boxes)} anchors: `anchors` must be those that it was "
                 "trained with"
             )
 
     def decode(self, outputs: Tensors) -> Candidates:
-        offsets = self._rows(outputs, "boxes", self._width)[..., :4][..., _ORDERS[self.order]]
-        boxes = decode_offsets(offsets, self._anchors, self._scale, self.sizes == "linear")
-        scores = self._rows(outputs, "scores", self._columns)
+        offsets = self._rows(outputs, "boxes", self.box_values)[..., :4][..., _ORDERS[self.order]]
+        boxes = decode_offsets(offsets, self.anchor_boxes, self._scale, self.sizes == "linear")
+        scores = self._rows(outputs, "scores", self.score_columns)
         if self.activation == "none":
             return Candidates(boxes, self._objects(scores))
         refuse_probabilities(scores, self._spec("scores").name, self.activation)
@@ -123,7 +129,7 @@ class SsdDecoder(Decoder):
 
     @property
     def losses(self) -> dict[str, LossName]:
-        if any(len(specs) > 1 for specs in self.outputs.values()) or self._width != 4:
+        if any(len(specs) > 1 for specs in self.outputs.values()) or self.box_values != 4:
             return {}
         scores: LossName = "categorical_crossentropy" if self._one_of_all else "focal"
         return {self._spec("boxes").name: "smooth_l1", self._spec("scores").name: scores}
@@ -133,8 +139,8 @@ class SsdDecoder(Decoder):
 
         Rows of anchors that are neither an object nor none are −1; with a background class 0 throughout.
         """
-        matched = match_anchors(boxes, self._anchors, self.classes)
-        offsets = encode_offsets(matched.boxes, self._anchors, self._scale, self.sizes == "linear")
+        matched = match_anchors(boxes, self.anchor_boxes, self.classes)
+        offsets = encode_offsets(matched.boxes, self.anchor_boxes, self._scale, self.sizes == "linear")
         places = np.concatenate(
             [offsets[..., _ORDERS[self.order]], matched.positive[..., None].astype(np.float32)], axis=-1
         )

@@ -58,7 +58,8 @@ class _SideBySide(Decoder):
         return NOT if OPEN in shape else MAYBE if min(shape) > cls.beside else NOT
 
     @property
-    def _values_first(self) -> bool:
+    def values_first(self) -> bool:
+        """Whether an output is [B, values, N]."""
         if self.layout is not None:
             return self.layout == "values_first"
         shapes = [_two(spec) for spec in self.outputs["output"]]
@@ -76,9 +77,13 @@ class _SideBySide(Decoder):
     @property
     def _values(self) -> int:
         """Side by side, of a box."""
-        axis = 0 if self._values_first else 1
-        sides = [_two(spec)[axis] for spec in self.outputs["output"]]
-        return sum(sides) if known(*sides) else OPEN
+        return sum(self.widths) if known(*self.widths) else OPEN
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many of a box's values each output has."""
+        axis = 0 if self.values_first else 1
+        return tuple(_two(spec)[axis] for spec in self.outputs["output"])
 
     @property
     def classes(self) -> int:
@@ -89,7 +94,7 @@ class _SideBySide(Decoder):
         shapes = [_two(spec) for spec in self.outputs["output"]]
         if any(len(shape) != 2 for shape in shapes):
             raise self._refuse("the output has another shape")
-        others = {shape[1 if self._values_first else 0] for shape in shapes}
+        others = {shape[1 if self.values_first else 0] for shape in shapes}
         if len(others) > 1:
             raise self._refuse("the outputs hold different numbers of boxes")
         if self.classes != OPEN and self.classes < 1:
@@ -110,7 +115,7 @@ class _SideBySide(Decoder):
         for spec in self.outputs["output"]:
             values = read(outputs, spec.name).astype(np.float32)
             values = values.reshape(len(values), *values.shape[-2:])
-            parts.append(values.transpose(0, 2, 1) if self._values_first else values)
+            parts.append(values.transpose(0, 2, 1) if self.values_first else values)
         return np.concatenate(parts, axis=-1)
 
     def _boxes(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -161,24 +166,25 @@ class YoloV5Decoder(_SideBySide):
         return max(super().fit(outputs, classes), MAYBE if all(map(_is_grid, shapes)) else NOT)
 
     @property
-    def _raw(self) -> bool:
+    def raw(self) -> bool:
+        """Whether the outputs are grids."""
         return all(_is_grid(spec.shape[1:]) for spec in self.outputs["output"])
 
     @property
     def _values(self) -> int:
-        if not self._raw:
+        if not self.raw:
             return super()._values
         shape = self._spec("output").shape[1:]
         return shape[-1] if len(shape) == 4 or shape[-1] == OPEN else shape[-1] // len(self.anchors[0])
 
     def check(self) -> None:
-        if not self._raw:
+        if not self.raw:
             super().check()
             return
         specs = self.outputs["output"]
         if len(specs) != len(self.anchors):
             raise self._refuse(f"the model has {len(specs)} grids and `anchors` {len(self.anchors)} levels")
-        for spec, anchors in zip(self._levels, self.anchors, strict=True):
+        for spec, anchors in zip(self.levels, self.anchors, strict=True):
             shape = spec.shape[1:]
             given = {3: shape[-1] / max(self._values, 1), 4: min(shape[0], shape[2])}[len(shape)]
             if given != len(anchors):
@@ -191,16 +197,16 @@ class YoloV5Decoder(_SideBySide):
         self._check_values()
 
     @property
-    def _levels(self) -> Sequence[TensorSpec]:
+    def levels(self) -> Sequence[TensorSpec]:
         """The finest grid first."""
         return sorted(self.outputs["output"], key=lambda spec: -int(np.prod(spec.shape[1:])))
 
     def decode(self, outputs: Tensors) -> Candidates:
-        if not self._raw:
+        if not self.raw:
             table = self._table(outputs)
             scores = self._activated(table[..., 4:])
             return Candidates(self._boxes(table[..., :4]), scores[..., :1] * scores[..., 1:])
-        parts = [self._level(read(outputs, spec.name), spec, level) for level, spec in enumerate(self._levels)]
+        parts = [self._level(read(outputs, spec.name), spec, level) for level, spec in enumerate(self.levels)]
         return Candidates(*(np.concatenate(both, axis=1) for both in zip(*parts, strict=True)))
 
     def _level(self, values: NDArray[Any], spec: TensorSpec, level: int) -> tuple[NDArray[np.float32], ...]:

@@ -67,11 +67,13 @@ def measure(arguments: dict) -> dict:
     from pipeline.tflite.runner import Runner
 
     model = Path(arguments["model"])
-    runner = Runner(model, threads=arguments["threads"], xnnpack=arguments["delegate"] == "xnnpack")
+    xnnpack, shapes = arguments["delegate"] == "xnnpack", arguments["input_shapes"]
+    runner = Runner(model, threads=arguments["threads"], xnnpack=xnnpack, shapes=shapes)
     golden = arguments["golden_input"]
     if golden:
-        (spec,) = runner.inputs
-        runner.feed(np.frombuffer(Path(golden).read_bytes(), spec.dtype).reshape(spec.shape))
+        contents = [Path(file).read_bytes() for file in golden]
+        pairs = zip(contents, runner.inputs, strict=True)
+        runner.feed(*(np.frombuffer(content, spec.dtype).reshape(spec.shape) for content, spec in pairs))
     else:
         runner.feed(*random_inputs(runner))
     samples = []
@@ -82,9 +84,12 @@ def measure(arguments: dict) -> dict:
     samples = samples[arguments["warmup_runs"] :]
     parity = None
     if golden:
-        ours, theirs = runner.views()[0].tobytes(), Path(arguments["golden_output"]).read_bytes()
-        differing = sum(a != b for a, b in zip(ours, theirs, strict=True))
-        parity = {"golden": True, "identical": differing == 0, "differing_bytes": differing}
+        differing = {
+            spec.name: sum(a != b for a, b in zip(view.tobytes(), Path(file).read_bytes(), strict=True))
+            for spec, view, file in zip(runner.outputs, runner.views(), arguments["golden_output"], strict=True)
+        }
+        total = sum(differing.values())
+        parity = {"golden": True, "identical": total == 0, "differing_bytes": total, "differing_by_output": differing}
     percentiles = {f"p{percent}": float(np.percentile(samples, percent)) for percent in (50, 90, 95, 99)}
     return {
         "schema": 1,

@@ -16,7 +16,9 @@ import org.tensorflow.lite.gpu.GpuDelegate;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
@@ -56,6 +58,13 @@ final class TfliteEngine implements Engine {
             options.addDelegate(gpu);
         }
         interpreter = new Interpreter(model, options);
+        if (!arguments.inputShapes.isEmpty() && arguments.inputShapes.size() != interpreter.getInputTensorCount()) {
+            throw new BadArguments("input_shapes has " + arguments.inputShapes.size() + " shapes; the model has "
+                    + interpreter.getInputTensorCount() + " inputs.");
+        }
+        for (int index = 0; index < arguments.inputShapes.size(); index++) {
+            interpreter.resizeInput(index, arguments.inputShapes.get(index));
+        }
         interpreter.allocateTensors();
         inputs = new Object[interpreter.getInputTensorCount()];
         for (int index = 0; index < inputs.length; index++) {
@@ -68,18 +77,20 @@ final class TfliteEngine implements Engine {
     }
 
     @Override
-    public void feed(byte[] bytes) {
-        int place = 0;
-        for (Object input : inputs) {
-            ByteBuffer buffer = (ByteBuffer) input;
-            if (bytes.length - place >= buffer.capacity()) {
-                buffer.clear();
-                buffer.put(bytes, place, buffer.capacity());
-            }
-            place += buffer.capacity();
+    public int[] inputSizes() {
+        int[] sizes = new int[inputs.length];
+        for (int index = 0; index < sizes.length; index++) {
+            sizes[index] = ((ByteBuffer) inputs[index]).capacity();
         }
-        if (place != bytes.length) {
-            throw new BadArguments("golden_input has " + bytes.length + " bytes; the model's inputs hold " + place + ".");
+        return sizes;
+    }
+
+    @Override
+    public void feed(List<byte[]> bytes) {
+        for (int index = 0; index < inputs.length; index++) {
+            ByteBuffer buffer = (ByteBuffer) inputs[index];
+            buffer.clear();
+            buffer.put(bytes.get(index));
         }
     }
 
@@ -122,19 +133,31 @@ final class TfliteEngine implements Engine {
     }
 
     @Override
-    public byte[] outputs() {
-        int size = 0;
-        for (Object output : outputs.values()) {
-            size += ((ByteBuffer) output).capacity();
-        }
-        ByteBuffer all = ByteBuffer.allocate(size);
+    public List<byte[]> outputs() {
+        List<byte[]> all = new ArrayList<>();
         for (int index = 0; index < outputs.size(); index++) {
             ByteBuffer output = (ByteBuffer) outputs.get(index);
-            output.rewind();
-            output.limit(output.capacity());
-            all.put(output);
+            byte[] bytes = new byte[output.capacity()];
+            output.clear();
+            output.get(bytes);
+            all.add(bytes);
         }
-        return all.array();
+        return all;
+    }
+
+    @Override
+    public List<String> outputNames() {
+        Map<Integer, String> signed = new HashMap<>();
+        String[] signatures = interpreter.getSignatureKeys();
+        for (String name : signatures.length == 0 ? new String[0] : interpreter.getSignatureOutputs(signatures[0])) {
+            signed.put(interpreter.getOutputTensorFromSignature(name, signatures[0]).index(), name);
+        }
+        List<String> names = new ArrayList<>();
+        for (int index = 0; index < outputs.size(); index++) {
+            Tensor tensor = interpreter.getOutputTensor(index);
+            names.add(signed.containsKey(tensor.index()) ? signed.get(tensor.index()) : tensor.name());
+        }
+        return names;
     }
 
     @Override

@@ -1,10 +1,13 @@
 package dev.kerasint8.bench.core;
 
+import org.json.JSONArray;
 import org.json.JSONException;
 import org.json.JSONObject;
 import org.json.JSONTokener;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 
@@ -15,7 +18,7 @@ public final class Arguments {
 
     private static final List<String> KEYS = Arrays.asList(
             "run_id", "model", "threads", "delegate", "runs", "min_secs", "warmup_runs", "affinity", "golden_input",
-            "golden_output");
+            "golden_output", "input_shapes");
     private static final List<String> DELEGATES = Arrays.asList("xnnpack", "gpu", "none");
     private static final List<String> AFFINITIES = Arrays.asList("big", "all");
 
@@ -33,10 +36,12 @@ public final class Arguments {
     public final int warmupRuns;
     /** big: keep to the fast cores; all: let the scheduler choose. */
     public final String affinity;
-    /** Raw bytes of the model's inputs, one after the other; null without. */
-    public final String goldenInput;
-    /** Raw bytes of its outputs; null without. */
-    public final String goldenOutput;
+    /** Files of raw bytes of the model's inputs, one for each or one for all; empty without. */
+    public final List<String> goldenInputs;
+    /** Files of raw bytes of its outputs, likewise; empty without. */
+    public final List<String> goldenOutputs;
+    /** Of the inputs, in the model's order; empty: as the file has them. */
+    public final List<int[]> inputShapes;
 
     private Arguments(JSONObject json) {
         runId = checkRunId(text(json, "run_id", null));
@@ -47,12 +52,13 @@ public final class Arguments {
         minSeconds = number(json, "min_secs", 1.0, 0, Measurement.MOST_SECONDS);
         warmupRuns = whole(json, "warmup_runs", 5, 0, Measurement.MOST_SAMPLES);
         affinity = oneOf(json, "affinity", AFFINITIES);
-        goldenInput = text(json, "golden_input", "");
-        goldenOutput = text(json, "golden_output", "");
+        goldenInputs = files(json, "golden_input");
+        goldenOutputs = files(json, "golden_output");
+        inputShapes = shapes(json, "input_shapes");
         if (!model.startsWith("/")) {
             throw new BadArguments("'model' must be an absolute path, not '" + model + "'.");
         }
-        if ((goldenInput == null) != (goldenOutput == null)) {
+        if (goldenInputs.isEmpty() != goldenOutputs.isEmpty()) {
             throw new BadArguments("golden_input and golden_output go together: give both or none.");
         }
     }
@@ -116,6 +122,54 @@ public final class Arguments {
             throw new BadArguments("'" + key + "' must be text, not " + value + ".");
         }
         return (String) value;
+    }
+
+    /** One file or several; none where it is missing or null. */
+    private static List<String> files(JSONObject json, String key) {
+        if (!(json.opt(key) instanceof JSONArray)) {
+            String file = text(json, key, "");
+            return file == null ? Collections.<String>emptyList() : Collections.singletonList(file);
+        }
+        List<String> files = new ArrayList<>();
+        JSONArray listed = json.optJSONArray(key);
+        for (int index = 0; index < listed.length(); index++) {
+            Object file = listed.opt(index);
+            if (!(file instanceof String) || ((String) file).isEmpty()) {
+                throw new BadArguments("'" + key + "' must be a file or a list of files, not " + listed + ".");
+            }
+            files.add((String) file);
+        }
+        return files;
+    }
+
+    /** A list of shapes; none where it is missing or null. */
+    private static List<int[]> shapes(JSONObject json, String key) {
+        List<int[]> shapes = new ArrayList<>();
+        Object value = json.opt(key);
+        if (value == null || value == JSONObject.NULL) {
+            return shapes;
+        }
+        JSONArray listed = value instanceof JSONArray ? (JSONArray) value : new JSONArray().put(value);
+        for (int index = 0; index < listed.length(); index++) {
+            JSONArray sides = listed.optJSONArray(index);
+            int[] shape = new int[sides == null ? 0 : sides.length()];
+            for (int axis = 0; axis < shape.length; axis++) {
+                shape[axis] = sides.optInt(axis);
+            }
+            if (sides == null || least(shape) < 1) {
+                throw new BadArguments("'" + key + "' must be a list of shapes such as [[1, 3]], not " + value + ".");
+            }
+            shapes.add(shape);
+        }
+        return shapes;
+    }
+
+    private static int least(int[] shape) {
+        int least = 1;
+        for (int side : shape) {
+            least = Math.min(least, side);
+        }
+        return least;
     }
 
     /** One of several words; the first where it is missing. */

@@ -90,6 +90,7 @@ final class Result {
         JSONObject told = new JSONObject().put("golden", true);
         put(told, "identical", parity == null ? null : parity.identical);
         put(told, "differing_bytes", parity == null ? null : parity.differingBytes);
+        put(told, "differing_by_output", parity == null ? null : new JSONObject(parity.byOutput));
         json.put("parity", told);
     }
 

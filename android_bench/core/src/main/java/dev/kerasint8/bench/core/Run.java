@@ -4,7 +4,9 @@ import org.json.JSONException;
 import org.json.JSONObject;
 
 import java.io.File;
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 
@@ -59,8 +61,8 @@ public final class Run {
         progress.at("reading " + file.getName(), 0, asked.runs);
         ByteBuffer model = Storage.model(file);
         result.model(file.getName(), Storage.sha256(model), model.remaining());
-        byte[] goldenInput = asked.goldenInput == null ? null : Storage.bytes(new File(asked.goldenInput));
-        byte[] goldenOutput = asked.goldenOutput == null ? null : Storage.bytes(new File(asked.goldenOutput));
+        List<byte[]> goldenInputs = contents(asked.goldenInputs);
+        List<byte[]> goldenOutputs = contents(asked.goldenOutputs);
         // Before the engine: its threads inherit what this one may run on.
         List<Integer> wanted = asked.affinity.equals("big") ? Cores.big(phone.cores()) : Collections.<Integer>emptyList();
         List<Integer> pinned = wanted.isEmpty() ? null : phone.pin(wanted);
@@ -71,15 +73,15 @@ public final class Run {
             long initUs = (clock.nanos() - begin) / 1000;
             String runner = "android-bench/" + phone.version() + " " + engine.runtime();
             result.opened(asked, engine.delegation(), initUs, runner);
-            if (goldenInput == null) {
+            if (goldenInputs.isEmpty()) {
                 engine.feedAnything();
             } else {
                 result.parity(null);
-                engine.feed(goldenInput);
+                engine.feed(GoldenInputs.of(goldenInputs, engine.inputSizes()));
             }
             Measurement measurement = Measurement.take(engine, asked, clock, progress);
-            if (goldenInput != null) {
-                result.parity(Parity.of(engine.outputs(), goldenOutput));
+            if (!goldenInputs.isEmpty()) {
+                result.parity(Parity.of(engine.outputs(), engine.outputNames(), goldenOutputs));
             }
             result.measured(measurement, phone.peakMegabytes());
             Conditions after = phone.conditions();
@@ -87,6 +89,14 @@ public final class Run {
             result.valid(Validity.reasons(asked, phone.facts(), engine.delegation(), pinned,
                     measurement.samplesUs.length, before, after));
         }
+    }
+
+    private static List<byte[]> contents(List<String> files) throws IOException {
+        List<byte[]> contents = new ArrayList<>();
+        for (String file : files) {
+            contents.add(Storage.bytes(new File(file)));
+        }
+        return contents;
     }
 
     private static String describe(Throwable failed) {

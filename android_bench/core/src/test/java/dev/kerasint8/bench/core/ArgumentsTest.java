@@ -1,11 +1,15 @@
 package dev.kerasint8.bench.core;
 
+import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
 import org.junit.Test;
+
+import java.util.Arrays;
+import java.util.Collections;
 
 public final class ArgumentsTest {
     private static final String LEAST = "{\"run_id\": \"r1\", \"model\": \"/data/local/tmp/m.tflite\"}";
@@ -28,7 +32,7 @@ public final class ArgumentsTest {
         assertEquals("big", arguments.affinity);
         assertEquals(1, arguments.threads);
         assertEquals(50, arguments.runs);
-        assertNull(arguments.goldenInput);
+        assertTrue(arguments.goldenInputs.isEmpty());
     }
 
     @Test
@@ -42,14 +46,14 @@ public final class ArgumentsTest {
         assertEquals(0.5, arguments.minSeconds, 0);
         assertEquals(0, arguments.warmupRuns);
         assertEquals("all", arguments.affinity);
-        assertEquals("/out", arguments.goldenOutput);
+        assertEquals(Collections.singletonList("/out"), arguments.goldenOutputs);
     }
 
     @Test
     public void nullIsAsLeftOut() {
         Arguments arguments = Arguments.parse(with("golden_input", "null").replace("}", ", \"golden_output\": null}"));
-        assertNull(arguments.goldenInput);
-        assertNull(arguments.goldenOutput);
+        assertTrue(arguments.goldenInputs.isEmpty());
+        assertTrue(arguments.goldenOutputs.isEmpty());
     }
 
     @Test
@@ -89,5 +93,21 @@ public final class ArgumentsTest {
     @Test
     public void theRunIdIsFoundInArgumentsThatAreWrongOtherwise() {
         assertEquals("r1", Arguments.runIdOf(with("threads", "0")));
+    }
+
+    @Test
+    public void severalTensorsAreListed() {
+        Arguments arguments = Arguments.parse("{\"run_id\": \"r\", \"model\": \"/m\", \"golden_input\": [\"/a\", \"/b\"], "
+                + "\"golden_output\": \"/out\", \"input_shapes\": [[1, 3], []]}");
+        assertEquals(Arrays.asList("/a", "/b"), arguments.goldenInputs);
+        assertEquals(Arrays.asList("/out"), arguments.goldenOutputs);
+        assertEquals(2, arguments.inputShapes.size());
+        assertArrayEquals(new int[] {1, 3}, arguments.inputShapes.get(0));
+        assertArrayEquals(new int[0], arguments.inputShapes.get(1));
+        refused(with("golden_input", "[\"/in\", 3]"), "a list of files");
+        refused(with("golden_input", "[\"\"]"), "a list of files");
+        refused(with("input_shapes", "[[1, 0]]"), "a list of shapes");
+        refused(with("input_shapes", "[1, 3]"), "a list of shapes");
+        refused(with("input_shapes", "3"), "a list of shapes");
     }
 }

@@ -9,7 +9,9 @@ final class Rehearsal implements Phone, Measurement.Clock, Measurement.Progress 
     long now;
     /** Nanoseconds of an inference: the given ones in turn, then the last again. */
     long[] inferences = {2_000_000};
-    byte[] golden = {1, 2, 3};
+    int[] inputSizes = {4};
+    List<byte[]> outputs = Arrays.asList(new byte[] {1, 2, 3});
+    List<String> outputNames = Arrays.asList("y");
     Throwable failure;
     Delegation delegation =
             Delegation.of(Arrays.asList("m", "Replacing 9 out of 9 node(s) with delegate (TfLiteXNNPackDelegate) node, "
@@ -86,11 +88,17 @@ final class Rehearsal implements Phone, Measurement.Clock, Measurement.Progress 
         }
 
         @Override
-        public void feed(byte[] inputs) {
-            done.add("feed " + inputs.length);
-            if (inputs.length != 4) {
-                throw new BadArguments("golden_input has " + inputs.length + " bytes; the model's inputs hold 4.");
+        public int[] inputSizes() {
+            return inputSizes;
+        }
+
+        @Override
+        public void feed(List<byte[]> inputs) {
+            StringBuilder fed = new StringBuilder("feed");
+            for (byte[] input : inputs) {
+                fed.append(' ').append(Arrays.toString(input));
             }
+            done.add(fed.toString());
         }
 
         @Override
@@ -106,8 +114,13 @@ final class Rehearsal implements Phone, Measurement.Clock, Measurement.Progress 
         }
 
         @Override
-        public byte[] outputs() {
-            return golden;
+        public List<byte[]> outputs() {
+            return outputs;
+        }
+
+        @Override
+        public List<String> outputNames() {
+            return outputNames;
         }
 
         @Override

@@ -113,12 +113,65 @@ public final class RunTest {
         assertTrue(parity.getBoolean("golden"));
         assertTrue(parity.getBoolean("identical"));
         assertEquals(0, parity.getInt("differing_bytes"));
-        assertTrue(rehearsal.done.contains("feed 4"));
+        assertTrue(rehearsal.done.contains("feed [0, 0, 0, 0]"));
+        assertEquals(0, parity.getJSONObject("differing_by_output").getInt("y"));
 
         arguments.put("golden_output", file("other", 1, 9, 3, 4));
         parity = run().getJSONObject("parity");
         assertFalse(parity.getBoolean("identical"));
         assertEquals(2, parity.getInt("differing_bytes"));
+        assertEquals(2, parity.getJSONObject("differing_by_output").getInt("y"));
+    }
+
+    private void detector() {
+        rehearsal.inputSizes = new int[] {2, 3};
+        rehearsal.outputs = Arrays.asList(new byte[] {1, 2, 3, 4}, new byte[] {5, 6});
+        rehearsal.outputNames = Arrays.asList("boxes", "scores");
+    }
+
+    @Test
+    public void severalInputsAndOutputsHaveAFileEach() throws IOException {
+        detector();
+        arguments.put("golden_input", Arrays.asList(file("left", 1, 2), file("right", 3, 4, 5)));
+        arguments.put("golden_output", Arrays.asList(file("boxes", 1, 2, 3, 4), file("scores", 5, 7)));
+        JSONObject parity = run().getJSONObject("parity");
+        assertTrue(rehearsal.done.contains("feed [1, 2] [3, 4, 5]"));
+        assertEquals(1, parity.getInt("differing_bytes"));
+        assertEquals(0, parity.getJSONObject("differing_by_output").getInt("boxes"));
+        assertEquals(1, parity.getJSONObject("differing_by_output").getInt("scores"));
+    }
+
+    @Test
+    public void oneFileHoldsThemOneAfterTheOther() throws IOException {
+        detector();
+        arguments.put("golden_input", file("in", 1, 2, 3, 4, 5)).put("golden_output", file("out", 1, 2, 3, 9, 5, 6));
+        JSONObject parity = run().getJSONObject("parity");
+        assertTrue(rehearsal.done.contains("feed [1, 2] [3, 4, 5]"));
+        assertEquals(1, parity.getInt("differing_bytes"));
+        assertEquals(1, parity.getJSONObject("differing_by_output").getInt("boxes"));
+
+        arguments.put("golden_output", file("short", 1, 2, 3, 4, 5));
+        parity = run().getJSONObject("parity");
+        assertEquals(1, parity.getJSONObject("differing_by_output").getInt("scores"));
+        arguments.put("golden_output", file("long", 1, 2, 3, 4, 5, 6, 7));
+        parity = run().getJSONObject("parity");
+        assertEquals(1, parity.getInt("differing_bytes"));
+        assertEquals(0, parity.getJSONObject("differing_by_output").getInt("scores"));
+    }
+
+    @Test
+    public void anotherNumberOfGoldenFilesThanTensorsIsAnError() throws IOException {
+        detector();
+        List<String> two = Arrays.asList(file("left", 1, 2), file("right", 3, 4, 5));
+        List<String> three = Arrays.asList(file("a", 1, 2), file("b", 3), file("c", 4));
+        arguments.put("golden_input", three).put("golden_output", two);
+        fails(run(), "golden_input names 3 files; the model has 2 inputs");
+        arguments.put("golden_input", two).put("golden_output", three);
+        fails(run(), "golden_output names 3 files; the model has 2 outputs");
+        arguments.put("golden_input", Arrays.asList(file("left", 1, 2), file("right", 3, 4)));
+        fails(run(), "golden_input 2 has 2 bytes; the model's input holds 3");
+        arguments.put("golden_input", file("in", 1, 2, 3, 4));
+        fails(run(), "golden_input has 4 bytes; the model's inputs hold 5");
     }
 
     @Test

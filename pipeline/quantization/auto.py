@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.comparison import Comparison, Record
-from pipeline.evaluation.statistics import finite_or_none, paired_mean_difference
+from pipeline.evaluation.statistics import finite_or_none
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate_many
 from pipeline.quantization.float_reference import Reference
@@ -24,7 +24,9 @@ from pipeline.quantization.observers import Estimator, describe, make
 from pipeline.quantization.ptq import FloatModel, Quantizer, Settings, prepare
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import BATCH, Inputs
+from pipeline.quantization.trial import best_of
 from pipeline.quantization.trial_work import TrialWork
+from pipeline.recipe import Keep
 from pipeline.tasks.task import Task
 from pipeline.tensors import Outputs, Tensors, batch_size, take
 from pipeline.tflite.endings import before_activations
@@ -36,7 +38,6 @@ HELD_OUT = 0.25
 FEWEST_HELD_OUT, MOST_HELD_OUT = 8, 128
 FOLDS = 4
 """Parts of few examples, each of which is held out once."""
-MARGIN_DB = 0.5
 WORK = 6000.0
 """10⁹ multiply-accumulates: some minutes of two cores."""
 
@@ -103,6 +104,7 @@ def choose(
     equalizing: bool = True,
     learning: bool = True,
     budget: float = WORK,
+    keep: Sequence[Keep] = (),
     threads: int = 2,
     track: Track = quiet,
 ) -> Choice:
@@ -122,6 +124,7 @@ def choose(
         base: What is not tried stays as it is here.
         equalizing: Whether to try channel equalization.
         learning: Whether to try learned rounding.
+        keep: Operators that every candidate keeps out of int8.
         budget: Work that all candidates together may take, in 10⁹ multiply-accumulates. Those that help least often are
             left out first; min-max is always tried.
 
@@ -130,8 +133,8 @@ def choose(
         PipelineError: no candidate can be written.
     """
     held = _held_out(examples)
-    parts = [_Fold(content, inputs, examples, part, task, threads) for part in held]
-    folds = [fold for fold in parts if fold.judged] or [_Fold(content, inputs, examples, None, task, threads)]
+    parts = [_Fold(content, inputs, examples, part, task, keep, threads) for part in held]
+    folds = [fold for fold in parts if fold.judged] or [_Fold(content, inputs, examples, None, task, keep, threads)]
     judged = sum(fold.judged for fold in folds)
     cost = TrialWork(content, examples - judged // len(folds), judged // len(folds), len(folds))
     plan = _Plan(cost, base, equalizing=equalizing, learning=learning, budget=budget)
@@ -207,23 +210,6 @@ def _candidate(settings: Settings, base: Settings) -> str:
     return "equalization" if settings.equalize != base.equalize else settings.estimator.replace("_", "-")
 
 
-def best_of(trials: Sequence[Trial]) -> Trial:
-    """The first one that no later, less simple one beats.
-
-    A later one beats the best so far where it agrees better with the float model by more than chance (the 95 % interval
-    of the paired difference lies above 0), or where its signal to noise ratio, which every example informs, is higher
-    by at least `MARGIN_DB` and its agreement is not worse by more than chance. Less is not worth a change to the
-    network.
-    """
-    best = trials[0]
-    for trial in trials[1:]:
-        difference = paired_mean_difference(trial.agreed, best.agreed)
-        clearer = best.sqnr_db < trial.sqnr_db and trial.sqnr_db >= best.sqnr_db + MARGIN_DB
-        if difference.low > 0 or (clearer and difference.high >= 0):
-            best = trial
-    return best
-
-
 def _options(settings: Settings) -> dict[str, float]:
     return {"percentile": settings.percentile} if settings.estimator == "percentile" else {}
 
@@ -253,11 +239,19 @@ class _Fold:
     """
 
     def __init__(
-        self, content: bytes, inputs: Inputs, examples: int, held: _Range | None, task: Task, threads: int
+        self,
+        content: bytes,
+        inputs: Inputs,
+        examples: int,
+        held: _Range | None,
+        task: Task,
+        keep: Sequence[Keep],
+        threads: int,
     ) -> None:
         self.apart = held is not None
         start, stop = (0, examples) if held is None else held
         self._content, self._threads, self._task = content, threads, task.before_activation()
+        self._keep = tuple(keep)
         self._examples = examples - (stop - start if self.apart else 0)
 
         def fit() -> Iterator[Tensors]:
@@ -282,7 +276,8 @@ class _Fold:
         """Quantize, and hold the answers against the float model's."""
         ready = prepared or prepare(self._content, self._fit, settings, threads=self._threads)
         own = self._reference if ready.content == self._content else None
-        written, _ = Quantizer(ready, self._fit, settings, threads=self._threads, reference=own)("int8")
+        quantizer = Quantizer(ready, self._fit, settings, threads=self._threads, reference=own)
+        written, _ = quantizer("int8", keep=self._keep)
         record, others = (Record(name, self._task) for name in ("int8", "float"))
         for answers, expected in zip(self._answers(written), self._expected, strict=True):
             record.hold_against(others.name, answers, expected)

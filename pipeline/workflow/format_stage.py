@@ -15,7 +15,7 @@ from pipeline.recipe import Format, IoType, Keep
 from pipeline.versions import versions
 from pipeline.workflow.context import RunContext, calibration_inputs
 from pipeline.workflow.provenance import with_metadata
-from pipeline.workflow.run_folder import CALIBRATION, PREPARED, RANGES, key_of
+from pipeline.workflow.run_folder import CALIBRATION, MIXED_RANGES, PREPARED, RANGES, Run, key_of
 
 if TYPE_CHECKING:
     from pipeline.quantization.ptq import Quantizer
@@ -41,7 +41,7 @@ def formats(
     for target in wanted:
         name = f"{target}.tflite" if target != "float32" else PREPARED
         written[target] = run.path(name)
-        rules = keep if target in BASE else ()
+        rules = (*mends(run), *keep) if target in BASE else ()
         kept = [str(rule) for rule in rules]
         key = key_of("format", target, io_type, kept, parent, said, versions())
         if target == "float32" or run.has(target, key):
@@ -58,14 +58,30 @@ def formats(
             quantizer.prepared.ranges.method,
             rules,
             quantizer.how,
+            mixed_ranges=mixed_tensors(run) if rules else (),
+            outputs_changed=run.manifest["stages"]["flatbuffers"].get("outputs_changed") or (),
             task=context.task,
             io=io_type if target in BASE else None,
         )
         write_bytes(run.path(name), described)
         changes = [change.to_json() for change in corrected.changes] if corrected else []
         run.record(target, key, [name], started, io=io_type, keep=kept, corrected=changes)
-    audit(written, io_type, keep, run.path(PREPARED))
+    audit(written, io_type, (*mends(run), *keep), run.path(PREPARED))
     return written
+
+
+def mixed_tensors(run: Run) -> tuple[str, ...]:
+    """Names of the tensors that the rules of :func:`mends` are for."""
+    found = run.manifest["stages"]["flatbuffers"].get(MIXED_RANGES) or {}
+    return tuple(found.get("found", ())) if found.get("keep") else ()
+
+
+def mends(run: Run) -> tuple[Keep, ...]:
+    """The rules for tensors that join parts of very different ranges, which stand before the recipe's."""
+    from pipeline.quantization.keep import parse
+
+    found = run.manifest["stages"]["flatbuffers"].get(MIXED_RANGES) or {}
+    return tuple(parse(rule) for rule in found.get("keep", ()))
 
 
 def open_quantizer(context: RunContext) -> Quantizer:

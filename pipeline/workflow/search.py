@@ -27,6 +27,7 @@ from pipeline.tensors import Outputs, Predictor, first_examples
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.kernels import open_runner
 from pipeline.workflow import stages
+from pipeline.workflow.format_stage import mends, mixed_tensors
 from pipeline.workflow.provenance import with_metadata
 
 MEMORY = 512 * 2**20
@@ -195,6 +196,7 @@ class _Search:
                 method,
                 rules,
                 how,
+                mixed_ranges=mixed_tensors(self._context.run),
                 task=self._task,
                 io=self._context.recipe.quantize.io,
             ),
@@ -222,7 +224,7 @@ class _Search:
         along = pass_through_operators(graph, [operator.index for operator in kept], moving)
         names = [operator.short for operator in kept]
         names += [flatbuffer.tensor_name(graph.tensors[graph.operators[place].outputs[0]]) for place in sorted(along)]
-        own = self._context.recipe.quantize.keep
+        own = (*mends(self._context.run), *self._context.recipe.quantize.keep)
         return (*own, *(Keep.model_validate({"match": name, "as": compute}) for name in names))
 
     def _ask(self, path: Path) -> Record:

@@ -17,31 +17,12 @@ from pipeline.quantization.tap import with_outputs
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.endings import final_activation
 from pipeline.tflite.flatbuffer import operator_name, tensor_name
+from pipeline.tflite.joins import MOVES
 from pipeline.tflite.operator_names import short_names
 from pipeline.tflite.signature import output_names
 from pipeline.tflite.unshare_constants import unshare_constants
 
-MOVES_VALUES = frozenset(
-    {
-        "BROADCAST_TO",
-        "DYNAMIC_UPDATE_SLICE",
-        "GATHER",
-        "GATHER_ND",
-        "MAX_POOL_2D",
-        "MIRROR_PAD",
-        "PACK",
-        "PAD",
-        "RESHAPE",
-        "RESIZE_NEAREST_NEIGHBOR",
-        "SLICE",
-        "SPACE_TO_DEPTH",
-        "SPLIT",
-        "SPLIT_V",
-        "STRIDED_SLICE",
-        "TRANSPOSE",
-        "UNPACK",
-    }
-)
+MOVES_VALUES = MOVES | {"PACK"}
 """Operators whose outputs are their inputs' values, at the same scale: what error there is was there before."""
 
 

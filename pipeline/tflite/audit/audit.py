@@ -17,11 +17,13 @@ from pipeline.tflite.audit.checks import (
     bias_scale,
     custom_operators,
     float_islands,
+    mixed_parts,
     partitions,
     per_channel,
     plausible,
     saturation,
     scales,
+    score_steps,
     zero_points,
     zero_rows,
 )
@@ -38,11 +40,13 @@ CHECKS: dict[str, Callable[[Subject], list[Finding]]] = {
     scales.CHECK: scales.check,
     bias_scale.CHECK: bias_scale.check,
     bias_overflow.CHECK: bias_overflow.check,
+    mixed_parts.CHECK: mixed_parts.check,
     zero_points.CHECK: zero_points.check,
     zero_rows.CHECK: zero_rows.check,
     per_channel.CHECK: per_channel.check,
     float_islands.CHECK: float_islands.check,
     partitions.CHECK: partitions.check,
+    score_steps.CHECK: score_steps.check,
     saturation.CHECK: saturation.check,
 }
 

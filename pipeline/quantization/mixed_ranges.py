@@ -1,0 +1,57 @@
+"""Find tensors that join parts of very different ranges, of which int8's one scale leaves some without steps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from ai_edge_litert.schema_py_generated import ModelT, TensorType
+
+from pipeline.quantization.formats import kernel_ranges
+from pipeline.quantization.ranges import Ranges
+from pipeline.tflite import flatbuffer
+from pipeline.tflite.few_steps import Mixed, Part
+from pipeline.tflite.joins import Join, joins
+from pipeline.tflite.signature import output_names
+
+_STEPS = 255
+
+
+def mixed_ranges(content: bytes, ranges: Ranges, kept: Collection[str] = ()) -> list[tuple[Join, Mixed]]:
+    """The joined tensors with a part that keeps fewer than `few_steps.FEWEST_STEPS` of int8's steps, in order.
+
+    Args:
+        content: A float .tflite file's content.
+        ranges: (min, max) of its activations by tensor name, as measured or learned.
+        kept: Outputs of operators that compute in float, which have no scale.
+    """
+    model = flatbuffer.read(content)
+    names = output_names(model)
+    given = kernel_ranges(content, "int8", ranges, kept)
+    found = []
+    for join in joins(model):
+        tensor = model.subgraphs[0].tensors[join.joined]
+        name = flatbuffer.tensor_name(tensor)
+        if tensor.type != TensorType.FLOAT32 or name in kept or name not in given:
+            continue
+        low, high = min(given[name][0], 0.0), max(given[name][1], 0.0)
+        scale = (high - low) / _STEPS
+        pairs = {index: _range(model, index, ranges) for index in join.parts}
+        parts = tuple(
+            Part(flatbuffer.tensor_name(model.subgraphs[0].tensors[index]), *pair, (pair[1] - pair[0]) / scale)
+            for index, pair in pairs.items()
+            if pair is not None and scale > 0
+        )
+        operator = flatbuffer.operator_name(model, model.subgraphs[0].operators[join.place])
+        one = Mixed(operator, join.place, name, scale, parts, tuple(names[position] for position in join.outputs))
+        if len(parts) > 1 and one.lost:
+            found.append((join, one))
+    return found
+
+
+def _range(model: ModelT, index: int, ranges: Ranges) -> tuple[float, float] | None:
+    tensor = model.subgraphs[0].tensors[index]
+    values = flatbuffer.tensor_data(model, tensor)
+    if values is not None and values.size:
+        return float(np.min(values)), float(np.max(values))
+    return ranges.get(flatbuffer.tensor_name(tensor))

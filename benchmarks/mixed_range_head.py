@@ -30,6 +30,7 @@ from pipeline.conversion.import_float import import_float
 from pipeline.diagnosis.checks.joined_ranges import before_export
 from pipeline.diagnosis.measured_ranges import measure, tap
 from pipeline.models.backend import tf, tf_keras
+from pipeline.quantization.outputs_apart import Change
 from pipeline.tensors import Batch
 from pipeline.tflite.audit.audit import audit
 from pipeline.tflite.inspect import inspect
@@ -89,8 +90,8 @@ def detector() -> tuple[Any, Any]:
     centre, size = (low + high) / 2.0, high - low
     boxes = tf.concat([centre, size], -1) * float(STRIDE)
     rows = layers.Reshape((cells, CLASSES), name="score_rows")(scores)
-    out = tf.transpose(tf.concat([boxes, rows], -1), (0, 2, 1), name="detections")
-    return trained, tf_keras.Model(picture, out)
+    joined = layers.Concatenate(name="joined")([boxes, rows])
+    return trained, tf_keras.Model(picture, layers.Permute((2, 1), name="detections")(joined))
 
 
 def _centres() -> NDArray[np.float32]:
@@ -160,6 +161,16 @@ def _overlap(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[n
     return np.asarray(shared / np.maximum(areas - shared, 1e-9), np.float32)
 
 
+def as_one(outputs: list[NDArray[np.float32]], changes: tuple[Change, ...]) -> NDArray[np.float32]:
+    """The float model's output [4 + classes, cells] from what a model with split or divided outputs gives."""
+    if len(outputs) > 1:
+        return np.concatenate([own[0] for own in outputs], -1).T
+    rows = outputs[0][0].copy()
+    for change in changes:
+        rows[change.start : change.stop] *= change.factor
+    return rows
+
+
 def precision(truth: list[NDArray[np.float32]], found: list[NDArray[np.float32]]) -> tuple[float, float]:
     """COCO's AP (0.50 to 0.95) and AP50, in percent."""
     from pycocotools.coco import COCO
@@ -216,9 +227,10 @@ def main() -> None:
     for finding in before_export(content, measure(tapped, [Batch({"picture": shown[:32]}, {})])):
         print(f"doctor, of the float model: {finding}\n")
     files = {"float": content, "TFLiteConverter": converter(model, shown), "ai-edge-quantizer": ai_edge(model, shown)}
-    for how in ("auto", "int8", "int16", "float", "float_decode"):
-        written = pipeline.quantize(model, shown, mixed_ranges=how, rounding="nearest", equalize=False)
-        files[f"here, {how}"] = written.content
+    changes: dict[str, tuple[Change, ...]] = {}
+    for how in ("auto", "int8", "int16", "float", "float_decode", "split", "normalize"):
+        written = pipeline.quantize(model, shown, mixed_ranges=how, calibration="min_max")
+        files[f"here, {how}"], changes[f"here, {how}"] = written.content, written.changes
         if how == "auto":
             print(f"{written.mended}\n")
 
@@ -232,10 +244,8 @@ def main() -> None:
         timed = {timing.model: timing for timing in benchmark(list(paths.values()), runs=options.runs)}
         for name, path in paths.items():
             runner = open_runner(path, "xnnpack", 1, threads=2)
-            rows = [
-                next(iter(runner({"picture": _pictures(images[n : n + 1])}).real.values()))[0]
-                for n in range(len(images))
-            ]
+            fed = ({"picture": _pictures(images[number : number + 1])} for number in range(len(images)))
+            rows = [as_one(list(runner(one).real.values()), changes.get(name, ())) for one in fed]
             boxes = [found_in(own) for own in rows]
             ap, ap50 = precision(truth, boxes)
             described = inspect(path)

@@ -45,6 +45,22 @@ def yolo(*, moved: bool = True, largest: float = 640.0, unrelated: bool = False)
     return graph.build([x], [out, features] if unrelated else [out])
 
 
+def scaled(last: float = 640.0, *, moved: bool = True) -> bytes:
+    """x → shares of 0 to 1 · [last, last, last, last, 1, 1, 1], boxes beside scores: out [1, 7, 64] or [1, 64, 7]."""
+    graph, rng = Graph(), np.random.default_rng(0)
+    x = graph.tensor(INPUT, [1, 8, 8, 3])
+    rows = _rows(graph, _conv(graph, rng, "head", x, 3, 4 + CLASSES), "rows", 4 + CLASSES)
+    shares, out = (graph.tensor(name, [1, CELLS, 4 + CLASSES]) for name in ("shares", "scaled"))
+    graph.operator("LOGISTIC", [rows], [shares])
+    factors = graph.tensor("factors", [4 + CLASSES], data=np.array([last] * 4 + [1.0] * CLASSES))
+    graph.operator("MUL", [shares, factors], [out], "MulOptions")
+    if moved:
+        before, out = out, graph.tensor("out", [1, 4 + CLASSES, CELLS])
+        order = graph.tensor("order", [3], "int32", data=np.array([0, 2, 1]))
+        graph.operator("TRANSPOSE", [before, order], [out], "TransposeOptions")
+    return graph.build([x], [out])
+
+
 def branches(widest: float = 100.0, *, given: bool = False) -> bytes:
     """x → a branch of up to `widest` and one of 0 to 1, joined and computed with by another layer.
 

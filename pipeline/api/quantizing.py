@@ -155,6 +155,7 @@ def quantize(
     from pipeline.conversion.import_float import import_float
     from pipeline.diagnosis.checks.joined_ranges import in_int8, of_ranges
     from pipeline.quantization.formats import NEEDS_RANGES, write
+    from pipeline.quantization.mends import unmeasured_rules
     from pipeline.workflow.float_model_stage import APART, apart, prepare_float_model
 
     if format not in get_args(Format):
@@ -173,7 +174,9 @@ def quantize(
                 f"{format} computes in integers and needs representative examples to measure the activations' ranges "
                 "on: quantize(model, data). Some hundred examples do, without labels."
             )
-        written = write(content, format, learned or None, io, section.keep)
+        if learned and format in NEEDS_RANGES:
+            rules = (*unmeasured_rules(content, learned, section.mixed_ranges, section.keep), *section.keep)
+        written = write(content, format, learned or None, io, rules)
     else:
         examples = data if hasattr(data, "batches") else GivenData(data)
         read = _Calibration(source, examples)

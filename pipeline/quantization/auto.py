@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.comparison import Comparison, Record
+from pipeline.evaluation.comparison import Record
 from pipeline.evaluation.statistics import finite_or_none
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate_many
 from pipeline.quantization.float_reference import Reference
 from pipeline.quantization.observers import Estimator, describe, make
+from pipeline.quantization.output_parts import Parts
 from pipeline.quantization.ptq import FloatModel, Quantizer, Settings, prepare
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import BATCH, Inputs
@@ -105,6 +106,7 @@ def choose(
     learning: bool = True,
     budget: float = WORK,
     keep: Sequence[Keep] = (),
+    parts: Parts = Parts(),
     threads: int = 2,
     track: Track = quiet,
 ) -> Choice:
@@ -125,6 +127,7 @@ def choose(
         equalizing: Whether to try channel equalization.
         learning: Whether to try learned rounding.
         keep: Operators that every candidate keeps out of int8.
+        parts: Of outputs that join values of very different ranges; the worst of them counts.
         budget: Work that all candidates together may take, in 10⁹ multiply-accumulates. Those that help least often are
             left out first; min-max is always tried.
 
@@ -133,8 +136,9 @@ def choose(
         PipelineError: no candidate can be written.
     """
     held = _held_out(examples)
-    parts = [_Fold(content, inputs, examples, part, task, keep, threads) for part in held]
-    folds = [fold for fold in parts if fold.judged] or [_Fold(content, inputs, examples, None, task, keep, threads)]
+    several = [_Fold(content, inputs, examples, part, task, keep, parts, threads) for part in held]
+    folds = [fold for fold in several if fold.judged]
+    folds = folds or [_Fold(content, inputs, examples, None, task, keep, parts, threads)]
     judged = sum(fold.judged for fold in folds)
     cost = TrialWork(content, examples - judged // len(folds), judged // len(folds), len(folds))
     plan = _Plan(cost, base, equalizing=equalizing, learning=learning, budget=budget)
@@ -150,8 +154,8 @@ def choose(
         except PipelineError as error:
             refusals.append(str(error))
             return
-        agreed = np.concatenate([one.agreed for one in found])
-        sqnr_db = min(one.sqnr_db for one in found)
+        agreed = np.concatenate([one for one, _ in found])
+        sqnr_db = min(one for _, one in found)
         trials.append(Trial(settings, float(agreed.mean()), sqnr_db, cost.of(settings), agreed))
 
     measured = [fold.ranges(plan.estimators, track) for fold in folds]
@@ -246,12 +250,13 @@ class _Fold:
         held: _Range | None,
         task: Task,
         keep: Sequence[Keep],
+        parts: Parts,
         threads: int,
     ) -> None:
         self.apart = held is not None
         start, stop = (0, examples) if held is None else held
         self._content, self._threads, self._task = content, threads, task.before_activation()
-        self._keep = tuple(keep)
+        self._keep, self._parts = tuple(keep), parts
         self._examples = examples - (stop - start if self.apart else 0)
 
         def fit() -> Iterator[Tensors]:
@@ -272,16 +277,18 @@ class _Fold:
             self._content, self._fit(), makers, examples=self._examples, threads=self._threads, track=track
         )
 
-    def compare(self, settings: Settings, prepared: FloatModel | None) -> Comparison:
-        """Quantize, and hold the answers against the float model's."""
+    def compare(self, settings: Settings, prepared: FloatModel | None) -> tuple[NDArray[np.float64], float]:
+        """Quantize, and hold the answers against the float model's: agreement by example, and SQNR in dB."""
         ready = prepared or prepare(self._content, self._fit, settings, threads=self._threads)
         own = self._reference if ready.content == self._content else None
         quantizer = Quantizer(ready, self._fit, settings, threads=self._threads, reference=own)
         written, _ = quantizer("int8", keep=self._keep)
         record, others = (Record(name, self._task) for name in ("int8", "float"))
-        for answers, expected in zip(self._answers(written), self._expected, strict=True):
+        pairs = list(zip(self._expected, self._answers(written), strict=True))
+        for expected, answers in pairs:
             record.hold_against(others.name, answers, expected)
-        return record.against(others)
+        compared = record.against(others)
+        return compared.agreed, self._parts.sqnr_db(pairs) if self._parts.labels else compared.sqnr_db
 
     def _answers(self, content: bytes) -> Iterator[Outputs]:
         runner = open_runner(before_activations(content), "xnnpack", BATCH, threads=self._threads)

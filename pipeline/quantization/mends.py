@@ -13,36 +13,32 @@ apart: over the whole output the boxes' signal would hide that the scores are go
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.schema_py_generated import ModelT
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.comparison import Record
-from pipeline.evaluation.fidelity import Noise
 from pipeline.evaluation.statistics import finite_or_none
 from pipeline.progress import Track, quiet
-from pipeline.quantization.keep import OUTPUT, as_options, keep_as, plan
+from pipeline.quantization.keep import OUTPUT, keep_as, plan
 from pipeline.quantization.mixed_ranges import mixed_ranges
+from pipeline.quantization.output_parts import Parts
 from pipeline.quantization.ptq import FloatModel, Quantizer, Settings, prepare
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import BATCH, Inputs
 from pipeline.quantization.trial import best_of
 from pipeline.recipe import Compute, IoType, Keep, MixedRanges, Quantize
 from pipeline.tasks.task import Task
-from pipeline.tensors import Array, Outputs, Tensors, batch_size, take
+from pipeline.tensors import Outputs, Tensors, batch_size, take
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.few_steps import Mixed
 from pipeline.tflite.inspect import inspect
-from pipeline.tflite.joins import Join, arithmetic_before, joins
+from pipeline.tflite.joins import Join, arithmetic_before, joins, scalings
 from pipeline.tflite.kernels import open_runner
-from pipeline.tflite.prune import prune
-from pipeline.tflite.runner import Runner
 from pipeline.tflite.signature import output_names
 
 EXAMPLES = 64
@@ -88,6 +84,8 @@ class Mended:
     trials: tuple[MendTrial, ...] = ()
     chosen: tuple[MendTrial, ...] = ()
     """One for outputs, one for what is inside, of those that there are."""
+    parts: Parts = field(default_factory=Parts, repr=False, compare=False)
+    """Of the outputs, told apart; not part of the JSON."""
 
     def __str__(self) -> str:
         """What was found and what is done, a sentence a kind."""
@@ -129,9 +127,10 @@ def mend_on_examples(
         InputError: as `ptq.prepare` and :func:`mend`.
         PipelineError: as :func:`mend`.
     """
-    if not joins(flatbuffer.read(content)):
+    read = flatbuffer.read(content)
+    if not joins(read) and not scalings(read):
         return Mended()
-    simple = replace(settings, estimator="min_max", equalize=False, rounding="nearest")
+    simple = Settings(activations=settings.activations, bias_correction=False)  # what corrects layers is alike in all
 
     def some() -> Iterator[Tensors]:
         return first(inputs(), EXAMPLES)
@@ -204,7 +203,22 @@ def mend(
         trials += reached
         chosen.append(best)
         rules = best.rules
-    return Mended(tuple(mixed for _, mixed in found), rules, tuple(trials), tuple(chosen))
+    return Mended(tuple(mixed for _, mixed in found), rules, tuple(trials), tuple(chosen), judge.parts)
+
+
+def unmeasured_rules(content: bytes, ranges: Ranges, how: MixedRanges, keep: Sequence[Keep] = ()) -> tuple[Keep, ...]:
+    """The rules where there are no examples to try ways on: for `auto` those of `float`, for outputs alone.
+
+    Args:
+        content: A float .tflite file's content.
+        ranges: Of its activations, such as QAT learned.
+        how: The recipe's `quantize.mixed_ranges`.
+        keep: The user's rules, which win.
+    """
+    way: MixedRanges = "float" if how == "auto" else how
+    found = mixed_ranges(content, ranges, _left_out(content, keep))
+    group = [one for one in found if one[1].outputs]
+    return _rules(content, group, way if way in AT_OUTPUTS else "int8") if group else ()
 
 
 def _distinct(content: bytes, group: _Found, ways: Iterable[MixedRanges]) -> list[tuple[MixedRanges, tuple[Keep, ...]]]:
@@ -255,7 +269,7 @@ class _Judge:
         self._quantizer = Quantizer(model, some, settings, threads=threads)
         self._batches = list(some())
         self._expected = list(self._answers(model.content))
-        self._labels = part_labels(model.content, [join for join, _ in mixed_ranges(model.content, model.ranges)])
+        self.parts = Parts.of(model.content, model.ranges)
 
     def __call__(
         self, how: MixedRanges, inside: bool, before: tuple[Keep, ...], added: tuple[Keep, ...]
@@ -272,78 +286,12 @@ class _Judge:
         for own, expected in zip(answers, self._expected, strict=True):
             record.hold_against(others.name, own, expected)
         compared = record.against(others)
-        whole = [one.sqnr_db for name, one in compared.fidelity.items() if name not in self._labels]
-        parts = [db for name in self._labels for db in self._parts(name, answers)]
-        return MendTrial(
-            how, inside, rules, compared.agreement, min([*whole, *parts], default=math.inf), compared.agreed
-        )
-
-    def _parts(self, name: str, answers: list[Outputs]) -> Iterator[float]:
-        """The signal to noise ratio of each part of an output that has any signal."""
-        labels = self._labels[name]
-        place = list(self._expected[0].real).index(name)
-        for label in np.unique(labels[labels > 0]):
-            noise, signal = Noise(), False
-            for own, expected in zip(answers, self._expected, strict=True):
-                mask = np.broadcast_to(labels == label, expected.real[name].shape)
-                wanted, found = expected.real[name][mask], list(own.real.values())[place][mask]
-                signal |= bool(np.ptp(wanted) > 0) if wanted.size else False
-                noise.add(wanted, found)
-            if signal:
-                yield noise.sqnr_db
+        worst = self.parts.sqnr_db(zip(self._expected, answers, strict=True))
+        return MendTrial(how, inside, rules, compared.agreement, worst, compared.agreed)
 
     def _answers(self, content: bytes) -> Iterator[Outputs]:
         runner = open_runner(content, "xnnpack", BATCH, threads=self._threads)
         return (runner(batch) for batch in self._batches)
-
-
-def part_labels(content: bytes, found: Sequence[Join]) -> dict[str, Array]:
-    """Which part each value of an output came from, by the output's name: 1, 2, …; 0 where none of them did.
-
-    The operators from the joining to the output are run on the parts' numbers in place of their values. Outputs of
-    which that cannot be done (shapes that the model computes) are left out.
-
-    Args:
-        content: A float .tflite file's content.
-        found: Joined tensors; of several on the way to an output the last one's parts are told apart.
-
-    Returns:
-        [1, …] each.
-    """
-    labels: dict[str, Array] = {}
-    for join in found:
-        model = flatbuffer.read(content)
-        names = output_names(model)
-        try:
-            values = _moved_numbers(model, join)
-        except (InputError, PipelineError):
-            continue
-        labels |= {names[position]: value for position, value in zip(join.outputs, values, strict=True)}
-    return labels
-
-
-def _moved_numbers(model: ModelT, join: Join) -> list[Array]:
-    graph = model.subgraphs[0]
-    outputs = [int(graph.outputs[position]) for position in join.outputs]
-    graph.operators = [graph.operators[place] for place in sorted({join.place, *join.behind})]
-    made = {int(index) for operator in graph.operators for index in operator.outputs}
-    read = dict.fromkeys(int(index) for operator in graph.operators for index in operator.inputs if index >= 0)
-    for index in join.parts:  # constants that are parts are numbered too
-        graph.tensors[index].buffer = 0
-    graph.inputs = [i for i in read if i not in made and not flatbuffer.is_constant(model, graph.tensors[i])]
-    graph.outputs = list(dict.fromkeys(outputs))
-    order = list(graph.inputs)
-    numbers = [float(join.parts.index(index) + 1) if index in join.parts else 0.0 for index in order]
-    model.signatureDefs = []
-    prune(model)
-    runner = Runner(flatbuffer.serialize(model))
-    if any(spec.dtype != np.float32 for spec in runner.inputs):
-        raise InputError("A shape is computed.")
-    runner.feed(*(np.full(spec.shape, number, np.float32) for spec, number in zip(runner.inputs, numbers, strict=True)))
-    runner.invoke()
-    values = dict(zip(graph.outputs, [view.copy() for view in runner.views()], strict=True))
-    unique = list(dict.fromkeys(outputs))
-    return [list(values.values())[unique.index(index)] for index in outputs]
 
 
 def first(batches: Iterable[Tensors], count: int) -> Iterator[Tensors]:
@@ -368,7 +316,7 @@ def _said(trial: MendTrial, mended: Mended) -> str:
     tried = [other for other in mended.trials if other.inside == trial.inside]
     own = [one for one in mended.mixed if bool(one.outputs) != trial.inside]
     outputs = dict.fromkeys(name for one in own for name in one.outputs)
-    least = min(part.steps for one in own for part in one.lost)
+    least = min((part.steps for one in own for part in one.lost), default=0.0)
     what = ", ".join(f"'{name}'" for name in outputs) if outputs else ", ".join(f"'{one.tensor}'" for one in own)
     others = ", ".join(
         f"{other.how} {100 * other.agreement:.1f} % and {other.sqnr_db:.1f} dB" for other in tried if other != trial
@@ -377,6 +325,5 @@ def _said(trial: MendTrial, mended: Mended) -> str:
         f"mixed ranges: one int8 scale leaves a part of {what} {least:.2g} of 256 steps; "
         f"{_DONE[trial.how](what)}: {100 * trial.agreement:.1f} % agreement, the worst part {trial.sqnr_db:.1f} dB"
         + (f" ({others})" if others else "")
-        + (f"; by hand: {as_options(trial.rules)}" if trial.rules else "")
-        + "."
+        + f". By hand: quantize.mixed_ranges: {trial.how}."
     )

@@ -16,8 +16,9 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator, ModelT
 
 from pipeline.errors import InputError
 from pipeline.quantization.calibrate import calibrate
-from pipeline.quantization.mends import EXAMPLES, first, part_labels
+from pipeline.quantization.mends import EXAMPLES, first
 from pipeline.quantization.mixed_ranges import mixed_ranges
+from pipeline.quantization.output_parts import part_labels
 from pipeline.quantization.tap import Inputs
 from pipeline.tensors import Array
 from pipeline.tflite import flatbuffer
@@ -79,7 +80,7 @@ def outputs_apart(content: bytes, inputs: Inputs, way: Way, *, threads: int = 2)
     if not joins(flatbuffer.read(content)):
         return content, ()
     ranges = calibrate(content, first(inputs(), EXAMPLES), threads=threads)
-    found = [one for one in mixed_ranges(content, ranges) if one[1].outputs]
+    found = [one for one in mixed_ranges(content, ranges) if one[1].outputs and one[0].factors is None]
     if not found:
         return content, ()
     for join, mixed in found:

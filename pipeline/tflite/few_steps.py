@@ -95,7 +95,7 @@ def _message(mixed: Mixed) -> str:
 
 def _effect(mixed: Mixed) -> str:
     if any(part.steps < 1 for part in mixed.lost):
-        return "One scale for all rounds these values to one or two numbers: scores become 0, and nothing is found."
+        return "One scale for all rounds these values to one or two numbers: of scores nothing is left."
     return f"One scale for all leaves these values coarser than {FEWEST_STEPS:.0f} steps."
 
 

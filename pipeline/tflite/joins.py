@@ -1,13 +1,16 @@
 """Where tensors are joined into one, and where their values go from there: CONCATENATION and PACK.
 
-In integers the joined tensor has one scale, so the widest of its parts decides the steps of all.
+In integers the joined tensor has one scale, so the widest of its parts decides the steps of all. A MUL by a constant
+whose values differ by much, boxes · 640 beside scores · 1, makes such parts out of one tensor.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ai_edge_litert.schema_py_generated import ModelT, OperatorT, SubGraphT
+import numpy as np
+from ai_edge_litert.schema_py_generated import ModelT, OperatorT, SubGraphT, TensorType
+from numpy.typing import NDArray
 
 from pipeline.tflite import flatbuffer
 
@@ -50,9 +53,12 @@ ELEMENTWISE = frozenset(
 _CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Join:
-    """One CONCATENATION or PACK of the main graph. Operators are given by their places, tensors by their indices."""
+    """One CONCATENATION or PACK of the main graph, or a MUL that makes as different parts.
+
+    Operators are given by their places, tensors by their indices.
+    """
 
     place: int
     parts: tuple[int, ...]
@@ -64,6 +70,8 @@ class Join:
     """Positions among the model's outputs that its values reach so."""
     computed_with: tuple[int, ...]
     """The operators that compute with its values, in order."""
+    factors: NDArray[np.float32] | None = None
+    """Of a MUL: what the values of its one part are multiplied with, in the joined tensor's shape."""
 
 
 def joins(model: ModelT) -> list[Join]:
@@ -74,6 +82,26 @@ def joins(model: ModelT) -> list[Join]:
         for place, operator in enumerate(graph.operators)
         if flatbuffer.operator_name(model, operator) in JOINS
     ]
+
+
+def scalings(model: ModelT) -> list[Join]:
+    """Every MUL of the main graph by a constant with several values, in order."""
+    graph = model.subgraphs[0]
+    found = []
+    for place, operator in enumerate(graph.operators):
+        if flatbuffer.operator_name(model, operator) != "MUL":
+            continue
+        tensors = {int(index): graph.tensors[int(index)] for index in operator.inputs if index >= 0}
+        constants = [index for index, tensor in tensors.items() if flatbuffer.is_constant(model, tensor)]
+        parts = tuple(index for index in tensors if index not in constants)
+        if len(constants) != 1 or len(parts) != 1 or tensors[constants[0]].type != TensorType.FLOAT32:
+            continue
+        values = flatbuffer.tensor_data(model, tensors[constants[0]])
+        shape = flatbuffer.tensor_shape(graph.tensors[int(operator.outputs[0])])
+        if values is not None and values.size > 1:
+            joined = _join(model, graph, place, operator)
+            found.append(replace(joined, parts=parts, factors=np.broadcast_to(values, shape)))
+    return found
 
 
 def arithmetic_before(model: ModelT, tensors: tuple[int, ...]) -> tuple[int, ...]:

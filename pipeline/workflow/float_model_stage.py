@@ -280,6 +280,7 @@ def prepare_float_model(
             learning=section.rounding is None,
             budget=section.work,
             keep=(*mended.rules, *section.keep) if mended.rules else (),
+            parts=mended.parts,
             track=track,
         )
         settings = choice.settings

@@ -9,9 +9,11 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.quantization.keep import OUTPUT, float_outputs, parse
-from pipeline.quantization.mends import AT_OUTPUTS, Mended, mend, part_labels
+from pipeline.quantization.mends import AT_OUTPUTS, Mended, mend, unmeasured_rules
 from pipeline.quantization.mixed_ranges import mixed_ranges
+from pipeline.quantization.output_parts import part_labels
 from pipeline.quantization.ptq import FloatModel, Settings, prepare, quantize
+from pipeline.quantization.sensitivity.algorithm import analyze
 from pipeline.recipe import Keep, MixedRanges
 from pipeline.tasks.fidelity_only import Fidelity
 from pipeline.tensors import Tensors
@@ -19,7 +21,7 @@ from pipeline.tflite import flatbuffer
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.joins import joins
 from pipeline.tflite.runner import Runner
-from tests.mixed_heads import INPUT, X, branches, yolo
+from tests.mixed_heads import INPUT, X, branches, scaled, yolo
 
 SIMPLE = Settings()
 
@@ -119,6 +121,14 @@ def test_int16_keeps_the_joining_in_integers() -> None:
     assert not found.float_operators
 
 
+def test_without_examples_what_is_joined_is_joined_in_float() -> None:
+    model = measured(yolo())
+    assert unmeasured_rules(model.content, model.ranges, "auto") == mended(yolo(), "float").rules
+    assert unmeasured_rules(model.content, model.ranges, "int8") == ()
+    inside = measured(branches())
+    assert unmeasured_rules(inside.content, inside.ranges, "auto") == ()
+
+
 def test_int8_leaves_everything_as_it_is() -> None:
     found = mended(yolo(), "int8")
     assert found.rules == ()
@@ -154,8 +164,34 @@ def test_inside_a_model_the_layer_that_computes_with_the_parts_goes_along_where_
     )
 
 
+def test_sensitivity_ranks_the_joining_first_for_the_scores_that_it_loses() -> None:
+    model = measured(yolo())
+    worst = analyze(model.content, model.ranges, [{INPUT: X[:8]}]).worst_first()[0]
+    assert worst.name == "joined"
+    assert worst.output_sqnr_db == pytest.approx(0, abs=0.1)
+    assert worst.sqnr_db > 35  # over the whole tensor the boxes hide it
+
+
 def test_branches_of_like_ranges_stay_int8() -> None:
     assert mended(branches(widest=1.0)) == Mended()
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_one_tensor_that_a_constant_makes_boxes_and_scores_of(moved: bool) -> None:
+    content = scaled(moved=moved)
+    found = mended(content)
+    assert found.mixed[0].lost[0].tensor == "shares · 1"
+    [best] = found.chosen
+    assert found.trials[0].sqnr_db == pytest.approx(0, abs=0.1)
+    assert best.how in ("float", "float_decode")
+    assert best.sqnr_db > 25
+    assert not {op.name for op in inspect(written(content, found.rules)).float_operators} - {
+        *("MUL", "TRANSPOSE", "LOGISTIC")
+    }
+
+
+def test_a_constant_of_like_factors_is_none() -> None:
+    assert mended(scaled(last=4.0)) == Mended()
 
 
 def test_an_output_is_kept_in_float_by_a_rule() -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pipeline.api.model import Model, files, load, task_of
 from pipeline.errors import InputError, did_you_mean
 from pipeline.progress import Track, quiet
-from pipeline.quantization.keep import BASE, INT8
+from pipeline.quantization.keep import BASE, INT8, kept_in_float
 from pipeline.recipe import Calibration, Format, IoType, Keep, Quantize
 from pipeline.tensors import Batch, Tensors, bind, first_examples
 from pipeline.text_table import decibels, size, text_table
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pipeline.evaluation.evaluator import Evaluation
     from pipeline.finding import Finding
     from pipeline.quantization.auto import Choice
+    from pipeline.quantization.mends import Mended
+    from pipeline.quantization.outputs_apart import Change
     from pipeline.quantization.ptq import Settings
     from pipeline.quantization.ranges import Ranges
     from pipeline.tasks.task import Task
@@ -55,6 +57,10 @@ class Quantized:
     """Why it is far from the float model, where it is."""
     kept: str = ""
     """Which LSTMs stay in float, and why; empty where none does of its own accord."""
+    mended: Mended | None = None
+    """What is done about tensors that join parts of very different ranges, boxes and scores."""
+    changes: tuple[Change, ...] = ()
+    """What `mixed_ranges="split"` or `"normalize"` changed of the outputs: the app must know."""
 
     @cached_property
     def model(self) -> Model:
@@ -88,6 +94,8 @@ class Quantized:
             "measured": self.measured.to_json() if self.measured else None,
             "findings": [finding.to_json() for finding in self.findings],
             "kept": self.kept or None,
+            "mixed_ranges": self.mended.to_json() if self.mended else None,
+            "outputs_changed": [change.to_json() for change in self.changes],
         }
 
     def __str__(self) -> str:
@@ -99,6 +107,9 @@ class Quantized:
             lines.append(f"calibration: {self.settings}{why}")
         if self.kept:
             lines.append(self.kept)
+        if self.mended is not None and self.mended.mixed:
+            lines.append(str(self.mended))
+        lines += [f"mixed ranges: {change}" for change in self.changes]
         if self.measured is not None and self.measured.compared is not None:
             lines.append(_shown(self.measured, self.measured.compared))
         lines += map(str, self.findings)
@@ -147,8 +158,10 @@ def quantize(
         >>> result.save("model_int8.tflite")  # doctest: +SKIP
     """
     from pipeline.conversion.import_float import import_float
+    from pipeline.diagnosis.checks.joined_ranges import in_int8, of_ranges
     from pipeline.quantization.formats import NEEDS_RANGES, write
-    from pipeline.workflow.float_model_stage import prepare_float_model
+    from pipeline.quantization.mends import unmeasured_rules
+    from pipeline.workflow.float_model_stage import APART, apart, prepare_float_model
 
     if format not in get_args(Format):
         raise InputError(f"There is no format '{format}'.{did_you_mean(format, get_args(Format))}")
@@ -156,8 +169,9 @@ def quantize(
     source = load(model)
     imported = import_float(source.content)
     content, learned = imported.content, imported.ranges
-    choice, how, ranges, measured = None, None, None, None
+    choice, how, ranges, measured, mended = None, None, None, None, None
     rules, kept = section.keep, ""
+    changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     if data is None:
         if format in NEEDS_RANGES and not learned:
@@ -165,28 +179,43 @@ def quantize(
                 f"{format} computes in integers and needs representative examples to measure the activations' ranges "
                 "on: quantize(model, data). Some hundred examples do, without labels."
             )
-        written = write(content, format, learned or None, io, section.keep)
+        if learned and format in NEEDS_RANGES:
+            rules = (*unmeasured_rules(content, learned, section.mixed_ranges, section.keep), *section.keep)
+        written = write(content, format, learned or None, io, rules)
     else:
         examples = data if hasattr(data, "batches") else GivenData(data)
         read = _Calibration(source, examples)
-        judged = task_of(task, source, examples).task
+        if section.mixed_ranges in APART and format in NEEDS_RANGES:
+            content, changes = apart(content, section.mixed_ranges, read)
+            judged = task_of(task, Model(content, source.name), examples).task
+        else:
+            judged = task_of(task, source, examples).task
+        float_content = content
         prepared = prepare_float_model(content, learned, section, read, read.size, judged, track=track)
-        rules = (*prepared.lstms.rules, *section.keep) if format in INT8 else section.keep
+        mended = prepared.mended
+        rules = (*mended.rules, *(prepared.lstms.rules if format in INT8 else ()), *section.keep)
         written, _ = prepared.quantizer(read, track)(format, io, rules)
         content, choice = prepared.model.content, prepared.choice
         kept = prepared.lstms.reason if format in INT8 else ""
         how, ranges = prepared.settings, prepared.model.ranges
         if format != "float32":
-            measured, findings = _judged(imported.content, written, format, examples, judged, track)
+            joined = in_int8(of_ranges(content, ranges, kept_in_float(content, rules))) if format in BASE else []
+            measured, findings = _judged(float_content, written, format, examples, judged, joined, track)
     _audit(written, format, io, rules, content)
     for finding in findings:
         warnings.warn(f"The {format} model is far from the float one. {finding}", stacklevel=2)
     name = f"{source.name}_{format}"
-    return Quantized(written, format, name, content, how, choice, ranges, measured, findings, kept)
+    return Quantized(written, format, name, content, how, choice, ranges, measured, findings, kept, mended, changes)
 
 
 def _judged(
-    float_content: bytes, written: bytes, format: Format, data: DataSource, task: Task, track: Track
+    float_content: bytes,
+    written: bytes,
+    format: Format,
+    data: DataSource,
+    task: Task,
+    joined: list[Finding],
+    track: Track,
 ) -> tuple[Evaluation, tuple[Finding, ...]]:
     """How near a model is to the float one on the examples that calibrated it, and why where it is not."""
     from pipeline.diagnosis.weak_int8 import first_cause, statistics_over
@@ -199,11 +228,11 @@ def _judged(
 
     found = evaluate({"float": float_content, format: written}, some(), task, "float", track=track)[format]
     if format not in BASE or found.compared is None or not is_weak(found.compared):
-        return found, ()
+        return found, tuple(joined)
     described = {name: preprocessor.describe() for name, preprocessor in data.preprocessors.items()}
     statistics = statistics_over(data.inputs, described, data.batches("calibration", EVALUATION_CHUNK))
     models = open_runner(float_content, "xnnpack", 1), open_runner(written, "xnnpack", 1)
-    return found, (first_cause(statistics, {}, *models, some()),)
+    return found, (first_cause(statistics, {}, *models, some(), joined),)
 
 
 def _shown(measured: Evaluation, compared: Comparison) -> str:

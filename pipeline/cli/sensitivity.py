@@ -13,7 +13,7 @@ from pipeline.cli.show import echo
 from pipeline.errors import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pipeline.quantization.sensitivity.sensitivity_result import OperatorError, Sensitivity
 
@@ -56,13 +56,13 @@ def sensitivity(
     if json:
         show.as_json(found.to_json())
     else:
-        _print(found, top, opened.export)
+        _print(found, top, opened.export, opened.kept)
     if plot is not None:
         sensitivity_plot.plot(found, plot, top=top)
         show.say(f"drawn: {plot}")
 
 
-def _print(found: Sensitivity, top: int | None, export: Sequence[str]) -> None:
+def _print(found: Sensitivity, top: int | None, export: Sequence[str], kept: Collection[str]) -> None:
     import shlex
 
     ranked = found.worst_first()
@@ -72,8 +72,12 @@ def _print(found: Sensitivity, top: int | None, export: Sequence[str]) -> None:
         "own, output: signal to quantization noise of the operator's and of the model's output (its logits); "
         "changed: " + ("share of other answers" if found.metric == "top1" else "how far the task's answers change")
     )
-    if ranked[0].output_sqnr_db < math.inf:
-        rule = f"{ranked[0].short}=float32"
+    already = [operator.short for operator in ranked if operator.name in kept]
+    if already:
+        echo(f"Kept out of int8 by this model's rules already: {', '.join(already)}")
+    worst = next((operator for operator in ranked if operator.name not in kept), None)
+    if worst is not None and worst.output_sqnr_db < math.inf:
+        rule = f"{worst.short}=float32"
         echo(f"Keep the worst in float: {shlex.join(['pipeline', 'export', *export, '--int8', '--keep', rule])}")
 
 

@@ -13,6 +13,7 @@ from pipeline.errors import InputError, PipelineError
 from pipeline.evaluation.comparison import Record
 from pipeline.models.predictor import KerasPredictor
 from pipeline.quantization.formats import NEEDS_RANGES, write
+from pipeline.quantization.mends import unmeasured_rules
 from pipeline.quantization.ptq import FloatModel, Settings, prepare
 from pipeline.recipe import Format, Quantize
 from pipeline.tasks.task import Task
@@ -41,7 +42,8 @@ def written(aware: Any, data: Dataset, how: Quantize) -> bytes:
         PipelineError: the writer refuses the model.
     """
     prepared = float_model_of(aware, data)
-    return write(prepared.content, format_of(how), prepared.ranges, how.io, how.keep)
+    rules = (*unmeasured_rules(prepared.content, prepared.ranges, how.mixed_ranges, how.keep), *how.keep)
+    return write(prepared.content, format_of(how), prepared.ranges, how.io, rules)
 
 
 def format_of(how: Quantize) -> Format:

@@ -16,7 +16,9 @@ from pipeline.diagnosis import scalings
 from pipeline.diagnosis.checks import (
     classes,
     duplicates,
+    exponentials,
     flat_inputs,
+    joined_ranges,
     label_fit,
     metadata_agreement,
     normalisation,
@@ -105,6 +107,10 @@ def diagnose(
     findings += _saturation(mine, other, notes)
     if tapped is not None and measured is not None:
         findings += _ranges(examined, tapped, measured, other)
+        findings += joined_ranges.before_export(model, measured)
+        findings += exponentials.wide_exponentials(model, measured)
+        if joined_ranges.joins_anything(model):
+            notes.checked.append("ranges of what is joined, boxes and scores")
     sizes = {part.split: part.count for part in (mine, other) if part is not None}
     return Diagnosis(worst_first(findings), sizes, tuple(notes.checked), tuple(notes.left_out))
 

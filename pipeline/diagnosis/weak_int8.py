@@ -41,9 +41,10 @@ def first_cause(
     float_model: Predictor,
     model: Predictor,
     batches: Iterable[Batch],
+    mixed: Sequence[Finding] = (),
 ) -> Finding:
-    """The first of: inputs without content, one scale for numbers of very different sizes, too few examples, outputs
-    that say nothing any more.
+    """The first of: inputs without content, one scale for numbers of very different sizes, in an input or an output,
+    too few examples, outputs that say nothing any more.
 
     Args:
         statistics: Of the calibration examples, by input.
@@ -51,6 +52,7 @@ def first_cause(
         float_model: What it was made from.
         model: The quantized one.
         batches: Examples to ask both about.
+        mixed: What `joined_ranges` found in it.
     """
     found: list[Finding] = []
     examples = 0
@@ -58,6 +60,7 @@ def first_cause(
         examples = one.count
         found += flat_inputs.without_content(one, len(statistics))
         found += wide_ranges.one_scale(one, columns.get(name, ()), len(statistics))
+    found += mixed
     found += sample_size.enough(examples, 0, None)
     if not found:
         asked = [(float_model(batch.inputs), model(batch.inputs)) for batch in batches]

@@ -15,17 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.comparison import Comparison
-from pipeline.evaluation.statistics import finite_or_none, paired_mean_difference
+from pipeline.evaluation.statistics import finite_or_none
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate_many
 from pipeline.quantization.float_comparison import FloatComparison, part_of
 from pipeline.quantization.float_reference import Reference
 from pipeline.quantization.observers import Estimator, describe, make
+from pipeline.quantization.output_parts import Parts
 from pipeline.quantization.ptq import FloatModel, Quantizer, Settings, prepare
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.tap import Inputs
+from pipeline.quantization.trial import best_of
 from pipeline.quantization.trial_work import TrialWork
+from pipeline.recipe import Keep
 from pipeline.tasks.task import Task
 from pipeline.tensors import Tensors
 
@@ -35,7 +37,6 @@ HELD_OUT = 0.25
 FEWEST_HELD_OUT, MOST_HELD_OUT = 8, 128
 FOLDS = 4
 """Parts of few examples, each of which is held out once."""
-MARGIN_DB = 0.5
 WORK = 6000.0
 """10⁹ multiply-accumulates: some minutes of two cores."""
 
@@ -102,6 +103,8 @@ def choose(
     equalizing: bool = True,
     learning: bool = True,
     budget: float = WORK,
+    keep: Sequence[Keep] = (),
+    parts: Parts = Parts(),
     threads: int = 2,
     track: Track = quiet,
 ) -> Choice:
@@ -121,6 +124,8 @@ def choose(
         base: What is not tried stays as it is here.
         equalizing: Whether to try channel equalization.
         learning: Whether to try learned rounding.
+        keep: Operators that every candidate keeps out of int8.
+        parts: Of outputs that join values of very different ranges; the worst of them counts.
         budget: Work that all candidates together may take, in 10⁹ multiply-accumulates. Those that help least often are
             left out first; min-max is always tried.
 
@@ -129,8 +134,9 @@ def choose(
         PipelineError: no candidate can be written.
     """
     held = _held_out(examples)
-    parts = [_Fold(content, inputs, examples, part, task, threads) for part in held]
-    folds = [fold for fold in parts if fold.judged] or [_Fold(content, inputs, examples, None, task, threads)]
+    several = [_Fold(content, inputs, examples, part, task, keep, parts, threads) for part in held]
+    folds = [fold for fold in several if fold.judged]
+    folds = folds or [_Fold(content, inputs, examples, None, task, keep, parts, threads)]
     judged = sum(fold.judged for fold in folds)
     cost = TrialWork(content, examples - judged // len(folds), judged // len(folds), len(folds))
     plan = _Plan(cost, base, equalizing=equalizing, learning=learning, budget=budget)
@@ -146,8 +152,8 @@ def choose(
         except PipelineError as error:
             refusals.append(str(error))
             return
-        agreed = np.concatenate([one.agreed for one in found])
-        sqnr_db = min(one.sqnr_db for one in found)
+        agreed = np.concatenate([one for one, _ in found])
+        sqnr_db = min(one for _, one in found)
         trials.append(Trial(settings, float(agreed.mean()), sqnr_db, cost.of(settings), agreed))
 
     measured = [fold.ranges(plan.estimators, track) for fold in folds]
@@ -206,23 +212,6 @@ def _candidate(settings: Settings, base: Settings) -> str:
     return "equalization" if settings.equalize != base.equalize else settings.estimator.replace("_", "-")
 
 
-def best_of(trials: Sequence[Trial]) -> Trial:
-    """The first one that no later, less simple one beats.
-
-    A later one beats the best so far where it agrees better with the float model by more than chance (the 95 % interval
-    of the paired difference lies above 0), or where its signal to noise ratio, which every example informs, is higher
-    by at least `MARGIN_DB` and its agreement is not worse by more than chance. Less is not worth a change to the
-    network.
-    """
-    best = trials[0]
-    for trial in trials[1:]:
-        difference = paired_mean_difference(trial.agreed, best.agreed)
-        clearer = best.sqnr_db < trial.sqnr_db and trial.sqnr_db >= best.sqnr_db + MARGIN_DB
-        if difference.low > 0 or (clearer and difference.high >= 0):
-            best = trial
-    return best
-
-
 def _options(settings: Settings) -> dict[str, float]:
     return {"percentile": settings.percentile} if settings.estimator == "percentile" else {}
 
@@ -252,11 +241,20 @@ class _Fold:
     """
 
     def __init__(
-        self, content: bytes, inputs: Inputs, examples: int, held: _Range | None, task: Task, threads: int
+        self,
+        content: bytes,
+        inputs: Inputs,
+        examples: int,
+        held: _Range | None,
+        task: Task,
+        keep: Sequence[Keep],
+        parts: Parts,
+        threads: int,
     ) -> None:
         self.apart = held is not None
         start, stop = (0, examples) if held is None else held
         self._content, self._threads = content, threads
+        self._keep, self._parts = tuple(keep), parts
         self._examples = examples - (stop - start if self.apart else 0)
 
         def fit() -> Iterator[Tensors]:
@@ -276,9 +274,10 @@ class _Fold:
             self._content, self._fit(), makers, examples=self._examples, threads=self._threads, track=track
         )
 
-    def compare(self, settings: Settings, prepared: FloatModel | None) -> Comparison:
-        """Quantize, and hold the answers against the float model's."""
+    def compare(self, settings: Settings, prepared: FloatModel | None) -> tuple[NDArray[np.float64], float]:
+        """Quantize, and hold the answers against the float model's: agreement by example, and SQNR in dB."""
         ready = prepared or prepare(self._content, self._fit, settings, threads=self._threads)
         own = self._reference if ready.content == self._content else None
-        written, _ = Quantizer(ready, self._fit, settings, threads=self._threads, reference=own)("int8")
-        return self._against_float(written)
+        quantizer = Quantizer(ready, self._fit, settings, threads=self._threads, reference=own)
+        written, _ = quantizer("int8", keep=self._keep)
+        return self._against_float.by_parts(written, self._parts)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.evaluation.comparison import Comparison, Record
+from pipeline.quantization.output_parts import Parts
 from pipeline.quantization.tap import BATCH
 from pipeline.tasks.task import Task
 from pipeline.tensors import Outputs, Tensors, batch_size, take
@@ -30,8 +34,25 @@ class FloatComparison:
 
     def __call__(self, written: bytes) -> Comparison:
         """How near a model's answers are."""
+        return self._compared(self._pairs(written))
+
+    def by_parts(self, written: bytes, parts: Parts) -> tuple[NDArray[np.float64], float]:
+        """The agreement of each example, [n], and the signal to noise ratio of the part that is worst off in dB.
+
+        Args:
+            written: A model of the same outputs.
+            parts: Of the outputs; without any, an output is one part.
+        """
+        pairs = self._pairs(written)
+        compared = self._compared(pairs)
+        return compared.agreed, parts.sqnr_db(pairs) if parts.labels else compared.sqnr_db
+
+    def _pairs(self, written: bytes) -> list[tuple[Outputs, Outputs]]:
+        return list(zip(self._expected, self._answers(written), strict=True))
+
+    def _compared(self, pairs: Iterable[tuple[Outputs, Outputs]]) -> Comparison:
         record, others = (Record(name, self._task) for name in ("int8", "float"))
-        for answers, expected in zip(self._answers(written), self._expected, strict=True):
+        for expected, answers in pairs:
             record.hold_against(others.name, answers, expected)
         return record.against(others)
 

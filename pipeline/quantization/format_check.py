@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.quantization.keep import BASE, INT8, as_options, in_float, plan
+from pipeline.quantization.keep import BASE, INT8, as_options, float_outputs, in_float, plan
 from pipeline.quantization.kernel_table import Dtype, refused
 from pipeline.recipe import Format, IoType, Keep
 from pipeline.tflite.hybrid import HALF, require_hybrid
@@ -34,8 +34,10 @@ def audit(files: dict[Format, Path], io_type: IoType, keep: Sequence[Keep] = (),
     for target, path in files.items():
         found = inspect(path)
         kept = plan(source.operators, keep, target) if keep and source is not None and target in BASE else {}
+        floating = float_outputs([port.name for port in found.outputs], keep) if target in BASE else frozenset()
+        names = {operator.output: compute for operator, compute in kept.items()}
         try:
-            _hold(found, target, io_type, {operator.output: compute for operator, compute in kept.items()}, source)
+            _hold(found, target, io_type, names, floating, source)
         except PipelineError as error:
             floats = {operator.output for operator in found.float_operators if operator.subgraph == 0}
             why = _reasons(found, target)
@@ -54,10 +56,17 @@ def _reasons(found: Inspection, target: Format) -> str:
     return "".join(f" {kind} in {dtype} failed its trial ({why})." for kind, why in known.items() if why)
 
 
-def _hold(found: Inspection, target: Format, io_type: IoType, kept: dict[str, str], source: Inspection | None) -> None:
+def _hold(
+    found: Inspection,
+    target: Format,
+    io_type: IoType,
+    kept: Mapping[str, str],
+    floating: Set[str],
+    source: Inspection | None,
+) -> None:
     half = {port.name for port in (*source.inputs, *source.outputs) if port.dtype in HALF} if source else set()
-    if kept:
-        require_hybrid(found, kept, target, io_type)
+    if kept or floating:
+        require_hybrid(found, kept, target, io_type, floating)
     elif target in ("int8", "int8_per_tensor") and (io_type == "float32" or half):
         _require_float_ends(found, target, None if io_type == "float32" else half)
     else:

@@ -13,7 +13,7 @@ from ai_edge_quantizer import quantizer
 
 from pipeline.errors import InputError, PipelineError, one_line
 from pipeline.quantization.fit_biases import fit_biases
-from pipeline.quantization.keep import BASE, plan
+from pipeline.quantization.keep import BASE, float_outputs, plan
 from pipeline.quantization.kernel_limits import wide_enough
 from pipeline.quantization.kernel_table import Dtype
 from pipeline.quantization.masked_softmax import without_masks
@@ -30,7 +30,7 @@ from pipeline.tflite.flatbuffer import operator_name, read, serialize, tensor_na
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.integer_shapes import shapes_of_integers
 from pipeline.tflite.runtime_messages import without_messages
-from pipeline.tflite.signature import with_signature
+from pipeline.tflite.signature import output_names, with_signature
 from pipeline.tflite.unshare_constants import unshare_constants
 
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -83,7 +83,8 @@ def write(
         if target != "int16x8":  # whose kernel TFLite does not have
             quantized = integer_lstms(quantized, ranges, names)
         quantized = use_more_kernels(quantized, ranges, names)
-        quantized = restore_outputs(quantized, content, io_type)
+        in_float = float_outputs(output_names(read(content)), keep) if keep else ()
+        quantized = restore_outputs(quantized, content, io_type, in_float)
         quantized = without_needless_quantize(quantized)
     return metadata.write(quantized, described) if described else quantized
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BASE: dict[Format, Compute] = {"int8": "int8", "int8_per_tensor": "int8", "int16x8": "int16x8"}
 """What the operators of each format with integer activations compute in, where no rule says otherwise."""
 INT8 = frozenset(name for name, compute in BASE.items() if compute == "int8")
+OUTPUT = "OUTPUT"
+"""The type, in a rule, of the model's outputs: `type:OUTPUT=float32` leaves them float whatever `--io` says."""
 
 
 def plan(operators: Sequence[Operator], rules: Sequence[Keep], target: Format = "int8") -> dict[Operator, Compute]:
@@ -34,9 +36,51 @@ def plan(operators: Sequence[Operator], rules: Sequence[Keep], target: Format = 
     found: dict[Operator, Compute] = {}
     computing = [operator for operator in operators if operator.compute]
     for rule in rules:
-        for operator in _matched(rule, computing):
+        for operator in _matched(rule, computing) if rule.type != OUTPUT else ():
             found[operator] = rule.to
     return {operator: compute for operator, compute in found.items() if compute != BASE[target]}
+
+
+def kept_in_float(content: bytes, rules: Sequence[Keep], target: Format = "int8") -> frozenset[str]:
+    """Outputs of the operators of a float .tflite that rules keep in float32, or in float16, which computes so.
+
+    Raises:
+        InputError: as :func:`plan`.
+    """
+    from pipeline.tflite.inspect import inspect
+
+    if not rules or target not in BASE:
+        return frozenset()
+    kept = plan(inspect(content).operators, rules, target)
+    return frozenset(operator.output for operator, compute in kept.items() if compute in ("float32", "float16"))
+
+
+def float_outputs(names: Sequence[str], rules: Sequence[Keep]) -> frozenset[str]:
+    """The outputs that stay float32 by rules of the type OUTPUT; the later rule wins.
+
+    Args:
+        names: Of the model's outputs.
+        rules: In the recipe's order; of other types too.
+
+    Raises:
+        InputError: a rule that no output matches, or one that asks for another type than float32 and int8, which takes
+            earlier rules back.
+    """
+    found: set[str] = set()
+    for rule in rules:
+        if rule.type != OUTPUT:
+            continue
+        if rule.to not in ("float32", "int8"):
+            raise InputError(f"The keep rule '{rule}': an output is kept as float32 or int8, not as {rule.to}.")
+        fitting = {name for name in names if rule.match is None or name == rule.match}
+        fitting = fitting or {name for name in names if matches(rule.match or "*", name)}
+        if not fitting:
+            raise InputError(
+                f"The keep rule '{rule}' matches no output.{did_you_mean(rule.match or '', names)} The model's outputs "
+                f"are {', '.join(map(repr, names))}."
+            )
+        found = found | fitting if rule.to == "float32" else found - fitting
+    return frozenset(found)
 
 
 def parse(text: str) -> Keep:
@@ -66,16 +110,22 @@ def as_options(rules: Sequence[Keep]) -> str:
 
 
 def in_float(operators: Sequence[Operator], names: Collection[str]) -> tuple[Keep, ...]:
-    """A rule for each operator of a float model that shall stay in float32.
+    """As :func:`keep_as`, in float32."""
+    return keep_as(operators, names, "float32")
+
+
+def keep_as(operators: Sequence[Operator], names: Collection[str], compute: Compute) -> tuple[Keep, ...]:
+    """A rule for each operator of a float model that shall leave its format.
 
     Args:
         operators: Of the float model.
         names: The outputs of those that shall; others of them are passed over.
+        compute: What they shall compute in.
     """
     computing = [operator for operator in operators if operator.compute]
     shorts = short_names([(operator.output, operator.name) for operator in computing])
     return tuple(
-        Keep.model_validate({"match": short, "as": "float32"})
+        Keep.model_validate({"match": short, "as": compute})
         for operator, short in zip(computing, shorts, strict=True)
         if operator.output in names
     )

@@ -8,6 +8,8 @@ conversion is written here.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.recipe import IoType
@@ -21,12 +23,13 @@ _TYPES = schema.TensorType
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
 
-def restore_outputs(written: bytes, content: bytes, io_type: IoType) -> bytes:
+def restore_outputs(written: bytes, content: bytes, io_type: IoType, in_float: Collection[str] = ()) -> bytes:
     """
     Args:
         written: A .tflite with integer activations and, where they are computed so, integer outputs.
         content: The float one that it was made from.
         io_type: The type that was promised of outputs; int8 stands for int16 in int16x8.
+        in_float: Names of outputs that are float32 whatever the others are.
 
     Returns:
         The written model; the same bytes where nothing is to be done.
@@ -36,7 +39,9 @@ def restore_outputs(written: bytes, content: bytes, io_type: IoType) -> bytes:
     if len(graph.outputs) != len(names):
         return written
     outputs = list(graph.outputs)
-    typed = {index: _in_type(model, index, io_type) for index in dict.fromkeys(outputs)}
+    wanted: dict[int, IoType] = dict.fromkeys(outputs, io_type)
+    wanted |= {index: "float32" for index, name in zip(outputs, names, strict=True) if name in in_float}
+    typed = {index: _in_type(model, index, own) for index, own in wanted.items()}
     graph.outputs = [typed[index] for index in outputs]
     if graph.outputs == outputs and output_names(model) == names:
         return written

@@ -13,7 +13,7 @@ from pipeline.quantization.correct import Corrected, Rounding, correct
 from pipeline.quantization.equalize import Equalized, equalize
 from pipeline.quantization.float_reference import Reference
 from pipeline.quantization.formats import write
-from pipeline.quantization.keep import BASE, plan
+from pipeline.quantization.keep import BASE, kept_in_float
 from pipeline.quantization.layerwise import activation_scales
 from pipeline.quantization.observers import Estimator
 from pipeline.quantization.quantized_weights import WeightScales
@@ -199,8 +199,8 @@ class Quantizer:
                 written = write(prepared.content, target, prepared.ranges, io_type, keep)
                 activations = {n: scale for n, scale in activations.items() if n not in _float_inputs(written)}
             per_channel = target != "int8_per_tensor"
-            return self._correct(activations, per_channel, _kept_in_float(prepared.content, keep, target))
-        left_out = _kept_in_float(prepared.content, keep, target)
+            return self._correct(activations, per_channel, kept_in_float(prepared.content, keep, target))
+        left_out = kept_in_float(prepared.content, keep, target)
         if left_out:
             return self._correct({}, True, left_out)
         # Float and int16 activations ask for the same corrections.
@@ -244,12 +244,3 @@ def _float_inputs(written: bytes) -> frozenset[str]:
     graph = model.subgraphs[0]
     quantized = {int(op.inputs[0]) for op in graph.operators if flatbuffer.operator_name(model, op) == "QUANTIZE"}
     return frozenset(flatbuffer.tensor_name(graph.tensors[index]) for index in graph.inputs if index not in quantized)
-
-
-def _kept_in_float(content: bytes, keep: Sequence[Keep], target: Format) -> frozenset[str]:
-    if not keep or target not in BASE:
-        return frozenset()
-    from pipeline.tflite.inspect import inspect
-
-    kept = plan(inspect(content).operators, keep, target)
-    return frozenset(operator.output for operator, compute in kept.items() if compute in ("float32", "float16"))

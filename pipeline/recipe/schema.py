@@ -35,6 +35,9 @@ WORK_A_SECOND = 6000 / 180
 
 Calibration = Literal["auto", "min_max", "moving_average", "percentile", "entropy", "mse"]
 
+MixedRanges = Literal["auto", "int8", "int16", "float", "float_decode", "split", "normalize"]
+"""What is done about a tensor that joins parts of very different ranges, boxes and scores."""
+
 Strategy = Literal["none", "mirrored", "multi_worker"]
 """How training is spread: not at all, over this machine's devices, over the processes that TF_CONFIG names."""
 
@@ -226,6 +229,13 @@ class Quantize(Section):
     io: IoType = Field("int8", description="Type of the inputs and outputs of an int8 model.")
     keep: tuple[Keep, ...] = Field(
         (), description="Operators of the int8 and int16x8 formats to keep in float or int16; the later rule wins."
+    )
+    mixed_ranges: MixedRanges = Field(
+        "auto",
+        description="What joins boxes of 0 to 640 and scores of 0 to 1, which one int8 scale would leave at 0: auto "
+        "tries int8, int16, float and float_decode (the box decode too) and keeps what answers most like the float "
+        "model; split gives each part an output, normalize brings wide parts to the narrow ones' range: both change "
+        "what the app reads.",
     )
     calibration: Calibration = Field(
         "auto", description="Range estimator of PTQ; auto tries them and keeps what agrees best with the float model."

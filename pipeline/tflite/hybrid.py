@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError
@@ -18,7 +18,13 @@ _ACTIVATIONS = {"int8": "int8", "int16x8": "int16", "float16": "float32", "float
 _WEIGHTS = {"int8": "int8", "int16x8": "int8", "float16": "float16", "float32": "float32"}
 
 
-def require_hybrid(inspection: Inspection, kept: Mapping[str, str], promise: str, io_type: str = "int8") -> None:
+def require_hybrid(
+    inspection: Inspection,
+    kept: Mapping[str, str],
+    promise: str,
+    io_type: str = "int8",
+    float_outputs: Collection[str] = (),
+) -> None:
     """Hold a model to its keep rules.
 
     Args:
@@ -26,6 +32,7 @@ def require_hybrid(inspection: Inspection, kept: Mapping[str, str], promise: str
         kept: What the kept operators compute in (float32, float16, int16x8, int8), by the name of their first output.
         promise: What all others are: int8, int8_per_tensor or int16x8.
         io_type: Type of the inputs and outputs that carry values: int8 (int16 with int16x8), uint8 or float32.
+        float_outputs: Names of outputs that were to be float32 whatever the others are.
 
     Raises:
         PipelineError: an operator computes in something else, its weights are stored otherwise, a kept operator is
@@ -42,8 +49,9 @@ def require_hybrid(inspection: Inspection, kept: Mapping[str, str], promise: str
     for port in (*inspection.inputs, *inspection.outputs):
         bytes_as_they_are = port.dtype in ("uint8", "int8") and (port.scale, port.zero_point) == (1, 0)
         valued = is_float(port.dtype) or (port.scale is not None and not bytes_as_they_are)
-        if valued and port.dtype not in (ports, *HALF):
-            reasons.append(f"'{port.name}' is {port.dtype}, not {ports}")
+        own = "float32" if port in inspection.outputs and port.name in float_outputs else ports
+        if valued and port.dtype not in (own, *HALF):
+            reasons.append(f"'{port.name}' is {port.dtype}, not {own}")
     if not reasons:
         return
     name = inspection.file or "The model given as bytes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,10 +18,11 @@ from pipeline.data import Dataset
 from pipeline.diagnosis.checks import metadata_agreement
 from pipeline.errors import InputError, PipelineError
 from pipeline.quantization.formats import FORMATS
-from pipeline.quantization.keep import BASE, parse, plan
+from pipeline.quantization.keep import BASE, OUTPUT, float_outputs, parse, plan
 from pipeline.recipe import Format, Keep
 from pipeline.tensors import TensorSpec, bind
 from pipeline.tflite import golden
+from pipeline.tflite.audit.formatting import short
 from pipeline.tflite.hybrid import require_hybrid
 from pipeline.tflite.inspect import Inspection
 from pipeline.tflite.metadata import Metadata
@@ -85,10 +86,11 @@ def _format(inspection: Inspection, facts: dict[str, Any]) -> list[Check]:
     kept = _kept(inspection, rules, said)
     io = facts.get("io")
     floats = [port.name for port in (*inspection.inputs, *inspection.outputs) if port.dtype == "float32"]
-    if kept:
-        count = f"{len(kept)} operator{'s' * (len(kept) > 1)} that its keep rules name"
+    floating = _float_outputs(inspection, rules, said)
+    if kept or floating:
+        count = _counted(kept, floating, facts)
         try:
-            require_hybrid(inspection, kept, said, io or ("float32" if floats else "int8"))
+            require_hybrid(inspection, kept, said, io or ("float32" if floats else "int8"), floating)
         except PipelineError as error:
             return [Check("format", "broken", f"written as {said} but for {count}: {str(error).rstrip('.')}")]
         return [Check("format", "ok", f"written as {said} but for {count} ({', '.join(map(str, rules))}), and {is_so}")]
@@ -119,11 +121,31 @@ def _kept(inspection: Inspection, rules: Sequence[Keep], said: Format) -> dict[s
     """What the operators of the file are to compute in by its keep rules, by their outputs."""
     fitting = []
     for rule in rules if said in BASE else ():
+        if rule.type == OUTPUT:
+            continue
         # The writer may have named what only moves values otherwise.
         with contextlib.suppress(InputError):
             plan(inspection.operators, [rule], said)
             fitting.append(rule)
     return {operator.output: compute for operator, compute in plan(inspection.operators, fitting, said).items()}
+
+
+def _float_outputs(inspection: Inspection, rules: Sequence[Keep], said: Format) -> frozenset[str]:
+    with contextlib.suppress(InputError):
+        return float_outputs([port.name for port in inspection.outputs], rules) if said in BASE else frozenset()
+    return frozenset()
+
+
+def _counted(kept: Mapping[str, str], floating: Collection[str], facts: Mapping[str, Any]) -> str:
+    """What leaves the format, and why."""
+    count = f"{len(kept)} operator{'s' * (len(kept) > 1)}" if kept else ""
+    if floating:
+        count += f"{' and ' * bool(kept)}the output{'s' * (len(floating) > 1)} {', '.join(map(repr, sorted(floating)))}"
+    joined = facts.get("mixed_ranges")
+    if isinstance(joined, list) and joined:
+        named = ", ".join(repr(short(str(name))) for name in joined)
+        return f"{count} that its keep rules name, since one int8 scale would leave parts of {named} without steps"
+    return f"{count} that its keep rules name"
 
 
 def _labels(described: Metadata, data: Dataset) -> list[Check]:

@@ -11,11 +11,14 @@ from pipeline.errors import InputError
 from pipeline.files import sha256
 from pipeline.progress import Track, quiet
 from pipeline.quantization.calibrate import calibrate
+from pipeline.quantization.keep import plan
 from pipeline.quantization.ptq import FloatModel
 from pipeline.quantization.ranges import Ranges
 from pipeline.tasks.task import Task
 from pipeline.tensors import Tensors, first_examples
+from pipeline.tflite.inspect import inspect
 from pipeline.workflow.context import EVALUATION_CHUNK, resolve_task
+from pipeline.workflow.format_stage import own_rules
 from pipeline.workflow.run_folder import MANIFEST, PREPARED, RANGES, Run
 from pipeline.workflow.targets import locate
 
@@ -33,6 +36,8 @@ class AnalysisModel:
     """What counts as another answer."""
     export: tuple[str, ...]
     """The arguments by which `pipeline export` writes this model."""
+    kept: frozenset[str]
+    """Outputs of the operators that the run keeps out of int8 already."""
 
 
 def open_for_analysis(
@@ -69,7 +74,9 @@ def open_for_analysis(
         export = (str(given), "--recipe", recipe, *settings) if recipe else (str(given.parent),)
     first = first_examples(data.batches("calibration", min(examples, EVALUATION_CHUNK)), examples)
     task = resolve_task(own, data, content).task
-    return AnalysisModel(content, ranges, (batch.inputs for batch in first), task, export)
+    rules = (*(own_rules(Run(given)) if given.is_dir() else ()), *own.quantize.keep)
+    kept = frozenset(operator.output for operator in plan(inspect(content).operators, rules)) if rules else frozenset()
+    return AnalysisModel(content, ranges, (batch.inputs for batch in first), task, export, kept)
 
 
 def _of_run(run: Run) -> tuple[bytes, Ranges]:

@@ -225,6 +225,7 @@ def judge(
 def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path]:
     from pipeline.conversion.import_float import import_float
     from pipeline.quantization.formats import NEEDS_RANGES, write
+    from pipeline.quantization.mends import unmeasured_rules
     from pipeline.quantization.ptq import AFTER_QAT, prepare
     from pipeline.quantization.tap import activations
     from pipeline.tflite import metadata
@@ -248,9 +249,12 @@ def _without_data(run: Run, target: Path, request: Request) -> dict[Format, Path
     content = metadata.write(content, described) if described else content
     written = {name: run.path(f"{name}.tflite") for name in request.formats}
     io = cast(IoType, request.io or "int8") if learned else "float32"
+    rules = request.keep
+    if ranges is not None:
+        rules = (*unmeasured_rules(content, ranges, "auto", request.keep), *request.keep)
     for name, path in written.items():
-        write_bytes(path, write(content, name, ranges if name in NEEDS_RANGES else None, io, request.keep))
-    audit(written, io, request.keep)
+        write_bytes(path, write(content, name, ranges if name in NEEDS_RANGES else None, io, rules))
+    audit(written, io, rules)
     return written
 
 

@@ -13,8 +13,8 @@ from pipeline.quantization.keep import BASE
 from pipeline.recipe import Format, Keep
 from pipeline.tflite import flatbuffer
 from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, task_json
-from pipeline.workflow.format_stage import open_quantizer
-from pipeline.workflow.run_folder import FLOAT, PREPARED, QAT
+from pipeline.workflow.format_stage import open_quantizer, own_rules
+from pipeline.workflow.run_folder import FLOAT, PREPARED, QAT, RANGES
 
 if TYPE_CHECKING:
     from pipeline.evaluation.evaluator import Evaluation
@@ -114,6 +114,7 @@ def judge(context: RunContext, written: Mapping[Format, Path], keep: Sequence[Ke
     findings = scale_and_labels(content, data, split, task, track=context.track) if "calibration" in data.splits else []
     weak = [name for name, score in scores.items() if score.compared is not None and is_weak(score.compared)]
     integers: list[Format] = [name for name in written if name in weak and name in BASE]
+    mixed = _joined(context, keep) if any(name in BASE for name in written) else []
     if integers and not any(finding.severity == "error" for finding in findings):
         statistics = statistics_over(
             data.inputs,
@@ -122,8 +123,10 @@ def judge(context: RunContext, written: Mapping[Format, Path], keep: Sequence[Ke
         )
         columns = {name: column.names for name, column in data.split("calibration").inputs.items()}
         own = open_runner(written[integers[0]], "xnnpack", 1)
-        cause = first_cause(statistics, columns, open_runner(content, "xnnpack", 1), own, sample(data, split, EXAMPLES))
+        models = open_runner(content, "xnnpack", 1), own
+        cause = first_cause(statistics, columns, *models, sample(data, split, EXAMPLES), mixed)
         findings.append(_with_proof(context, cause, split, keep))
+    findings += [finding for finding in mixed if finding not in findings]
     return Judgement(
         scores,
         against,
@@ -133,6 +136,17 @@ def judge(context: RunContext, written: Mapping[Format, Path], keep: Sequence[Ke
         tuple(weak),
         worst_first(findings),
     )
+
+
+def _joined(context: RunContext, keep: Sequence[Keep]) -> list[Finding]:
+    """What joins parts of very different ranges in int8: the whole output's signal to noise ratio hides it."""
+    from pipeline.diagnosis.checks.joined_ranges import in_int8, of_ranges
+    from pipeline.quantization.keep import kept_in_float
+    from pipeline.quantization.ranges import Ranges
+
+    content = context.run.path(PREPARED).read_bytes()
+    ranges = Ranges.load(context.run.path(RANGES))
+    return in_int8(of_ranges(content, ranges, kept_in_float(content, (*own_rules(context.run), *keep))))
 
 
 def _reference(context: RunContext) -> tuple[str, Path]:
@@ -156,13 +170,15 @@ def _with_proof(context: RunContext, cause: Finding, split: str, keep: Sequence[
     from pipeline.diagnosis.stream import sample
     from pipeline.evaluation.comparison import is_weak
     from pipeline.evaluation.evaluator import evaluate
-    from pipeline.quantization.lstm_choice import LstmChoice
 
     if cause.check != CHECK:
         return cause
     names = first_operators(context.run.path(PREPARED))
-    own = LstmChoice.from_json(context.run.manifest["stages"]["flatbuffers"].get("kept", {})).rules
-    rules = [*own, *keep, *(Keep.model_validate({"match": name, "as": "float32"}) for name in names)]
+    rules = [
+        *own_rules(context.run),
+        *keep,
+        *(Keep.model_validate({"match": name, "as": "float32"}) for name in names),
+    ]
     try:
         content, _ = open_quantizer(context)("int8", "float32", rules)
         models: dict[str, Path | bytes | Predictor] = {"float": context.run.path(FLOAT), "tried": content}

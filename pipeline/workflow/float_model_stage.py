@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.files import write_bytes, write_text
 from pipeline.progress import Track, quiet
-from pipeline.recipe import Quantize
+from pipeline.recipe import MixedRanges, Quantize
 from pipeline.versions import versions
 from pipeline.workflow import origins
 from pipeline.workflow.context import EVALUATION_CHUNK, RunContext, StageResult, calibration_inputs, silent
@@ -21,6 +21,7 @@ from pipeline.workflow.run_folder import (
     CALIBRATION,
     FLOAT,
     FLOAT_KERAS,
+    MIXED_RANGES,
     PREPARED,
     QAT,
     QAT_KERAS,
@@ -31,6 +32,8 @@ from pipeline.workflow.run_folder import (
 if TYPE_CHECKING:
     from pipeline.quantization.auto import Choice
     from pipeline.quantization.lstm_choice import LstmChoice
+    from pipeline.quantization.mends import Mended
+    from pipeline.quantization.outputs_apart import Change
     from pipeline.quantization.ptq import FloatModel, Quantizer, Settings
     from pipeline.quantization.ranges import Ranges
     from pipeline.quantization.tap import Inputs
@@ -62,7 +65,8 @@ def flatbuffers(context: RunContext, *, with_qat: bool) -> StageResult:
 
     outputs, facts = [FLOAT], dict[str, Any]()
     content, sizes = converted_for_data(context, run.path(FLOAT_KERAS), trusted=True)
-    _write_float(context, content)
+    content, facts["outputs_changed"] = _apart(context, content, with_qat=with_qat)
+    _write_float(context, content, facts["outputs_changed"])
     if with_qat:
         from pipeline.training.qat import custom_configs
 
@@ -117,20 +121,60 @@ def _take(context: RunContext, origin: Path | str, source: Path | Any) -> StageR
     content, _ = converted_for_data(context, source, context.recipe.model.signature, trusted=context.recipe.model.trust)
     run.forget("train", "qat")  # whatever was trained here before is another model
     run.path(QAT).unlink(missing_ok=True)
-    _write_float(context, content)
-    facts: dict[str, Any] = {"made_from": made_from}
+    content, changed = _apart(context, content)
+    _write_float(context, content, changed)
+    facts: dict[str, Any] = {"made_from": made_from, "outputs_changed": changed}
     if isinstance(origin, Path):
         facts["source"] = str(origin)
     about = origins.description(context)
     return _finish(context, key_of("flatbuffers", made_from, versions()), content, [FLOAT], started, facts, about)
 
 
-def _write_float(context: RunContext, content: bytes) -> None:
+def _apart(context: RunContext, content: bytes, *, with_qat: bool = False) -> tuple[bytes, list[dict[str, Any]]]:
+    """The model with its outputs changed where the recipe asks for that, and what was changed, as JSON.
+
+    Raises:
+        InputError: as :func:`apart`.
+    """
+    if with_qat and context.recipe.quantize.mixed_ranges in APART:
+        raise InputError(
+            f"quantize.mixed_ranges: {context.recipe.quantize.mixed_ranges} changes the float model's outputs, and QAT "
+            "trained it with those that it has. Take auto or float, or quantize without QAT: --ptq."
+        )
+    content, changes = apart(content, context.recipe.quantize.mixed_ranges, lambda: calibration_inputs(context))
+    for change in changes:
+        context.say(f"mixed ranges: {change}")
+    return content, [change.to_json() for change in changes]
+
+
+def apart(content: bytes, way: MixedRanges, inputs: Inputs) -> tuple[bytes, tuple[Change, ...]]:
+    """A float model with the outputs changed that join parts of very different ranges, where that is asked for.
+
+    Args:
+        content: A float .tflite file's content.
+        way: The recipe's `quantize.mixed_ranges`; nothing is done for ways that leave the outputs as they are.
+        inputs: The calibration examples.
+
+    Raises:
+        InputError: as `pipeline.quantization.outputs_apart.outputs_apart`.
+    """
+    from pipeline.quantization.outputs_apart import outputs_apart
+    from pipeline.tflite import metadata
+
+    if way != "split" and way != "normalize":
+        return content, ()
+    plain, described = metadata.take_out(content)
+    changed, changes = outputs_apart(plain, inputs, way)
+    return (metadata.write(changed, described) if described else changed), changes
+
+
+def _write_float(context: RunContext, content: bytes, changed: Sequence[Mapping[str, Any]]) -> None:
     """`float.tflite`: the model as it was converted, without fake-quantization where a file brought it."""
     from pipeline.tflite.metadata import without
 
     plain = without(content)
-    described = with_metadata(context.recipe, context.data, plain, "float32", task=context.task_of_model(plain))
+    task = context.task_of_model(plain)
+    described = with_metadata(context.recipe, context.data, plain, "float32", outputs_changed=changed, task=task)
     write_bytes(context.run.path(FLOAT), described)
 
 
@@ -146,17 +190,19 @@ def _finish(
     from pipeline.conversion.import_float import as_float_model
 
     imported = as_float_model(content)
-    prepared, files = _write(context, imported.content, imported.ranges)
-    method = prepared.model.ranges.method
-    facts |= {"ranges": method, "kept": prepared.lstms.to_json()}
-    context.run.record("flatbuffers", key, [*outputs, *files], started, about, **facts)
-    context.say(f"float flatbuffer and ranges ({method}), {time.time() - started:.0f} s")
+    measured, files = _write(context, imported.content, imported.ranges)
+    context.run.record("flatbuffers", key, [*outputs, *files], started, about, **measured, **facts)
+    context.say(f"float flatbuffer and ranges ({measured['ranges']}), {time.time() - started:.0f} s")
     return _result(context, key)
 
 
 def _result(context: RunContext, key: str, *, repeated: bool = False) -> StageResult:
     outputs = context.run.manifest["stages"]["flatbuffers"]["outputs"]
     return StageResult("flatbuffers", key, tuple(context.run.path(name) for name in outputs), repeated)
+
+
+APART: frozenset[MixedRanges] = frozenset({"split", "normalize"})
+"""Ways that change what the outputs are; what :func:`apart` does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +218,8 @@ class Prepared:
     """Whether QAT's ranges are in it."""
     lstms: LstmChoice
     """Which LSTMs stay in float."""
+    mended: Mended
+    """What is done about tensors that join parts of very different ranges."""
 
     def quantizer(self, inputs: Inputs, track: Track = quiet) -> Quantizer:
         """What writes the formats; `inputs` goes through the calibration examples once a call."""
@@ -209,6 +257,7 @@ def prepare_float_model(
     """
     from pipeline.quantization.auto import choose
     from pipeline.quantization.lstm_choice import keep_inaccurate
+    from pipeline.quantization.mends import mend_on_examples
     from pipeline.quantization.ptq import AFTER_QAT, Quantizer, Settings, prepare
     from pipeline.quantization.ranges import Ranges
 
@@ -221,7 +270,10 @@ def prepare_float_model(
                 "with the ranges that it learned. Leave them out, or quantize with --ptq."
             )
         settings, given = AFTER_QAT, learned
-    elif given is None and section.calibration == "auto":
+    mended = mend_on_examples(content, inputs, settings, section, given, task=task, track=track)
+    if mended.mixed:
+        say(str(mended))
+    if not learned and given is None and section.calibration == "auto":
         choice = choose(
             content,
             inputs,
@@ -231,17 +283,24 @@ def prepare_float_model(
             equalizing=section.equalize is None,
             learning=section.rounding is None,
             budget=section.work,
+            keep=(*mended.rules, *section.keep) if mended.rules else (),
+            parts=mended.parts,
             track=track,
         )
         settings = choice.settings
         say(f"calibration: {settings}; {choice.reason}")
     model = prepare(content, inputs, settings, given=given, examples=examples, track=track)
-    lstms = keep_inaccurate(Quantizer(model, inputs, settings, track=track), inputs, task, section.keep)
-    return Prepared(model, settings, choice, bool(learned), lstms)
+    rules = (*mended.rules, *section.keep)
+    lstms = keep_inaccurate(Quantizer(model, inputs, settings, track=track), inputs, task, rules)
+    return Prepared(model, settings, choice, bool(learned), lstms, mended)
 
 
-def _write(context: RunContext, content: bytes, learned: Ranges) -> tuple[Prepared, list[str]]:
-    """Prepare the float model and write it with its ranges, and how PTQ was done; the names of the files too."""
+def _write(context: RunContext, content: bytes, learned: Ranges) -> tuple[dict[str, Any], list[str]]:
+    """Prepare the float model and write it with its ranges, and how PTQ was done.
+
+    Returns:
+        How the ranges came about and what was chosen to compute in another type, and the names of the files.
+    """
     run = context.run
     prepared = prepare_float_model(
         content,
@@ -256,10 +315,15 @@ def _write(context: RunContext, content: bytes, learned: Ranges) -> tuple[Prepar
     model = prepared.model
     write_bytes(run.path(PREPARED), model.content)
     model.ranges.save(run.path(RANGES))
+    facts = {
+        "ranges": model.ranges.method,
+        "kept": prepared.lstms.to_json(),
+        MIXED_RANGES: prepared.mended.to_json(),
+    }
     if prepared.learned:
         run.path(CALIBRATION).unlink(missing_ok=True)
-        return prepared, [PREPARED, RANGES]
+        return facts, [PREPARED, RANGES]
     report = prepared.choice.to_json() if prepared.choice else {}
     report |= {"settings": prepared.settings.to_json(), "equalized": [pair.to_json() for pair in model.equalized]}
     write_text(run.path(CALIBRATION), json.dumps(report, indent=1) + "\n")
-    return prepared, [PREPARED, RANGES, CALIBRATION]
+    return facts, [PREPARED, RANGES, CALIBRATION]

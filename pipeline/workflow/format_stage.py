@@ -15,9 +15,10 @@ from pipeline.recipe import Format, IoType, Keep
 from pipeline.versions import versions
 from pipeline.workflow.context import RunContext, calibration_inputs
 from pipeline.workflow.provenance import with_metadata
-from pipeline.workflow.run_folder import CALIBRATION, PREPARED, RANGES, key_of
+from pipeline.workflow.run_folder import CALIBRATION, MIXED_RANGES, PREPARED, RANGES, Run, key_of
 
 if TYPE_CHECKING:
+    from pipeline.quantization.lstm_choice import LstmChoice
     from pipeline.quantization.ptq import Quantizer
 
 
@@ -33,21 +34,19 @@ def formats(
         InputError: a keep rule matches no operator, or asks for what the operator does not come in.
         PipelineError: the writer refuses the model, or the audit breaks the promise (the file is left for a look).
     """
-    from pipeline.quantization.lstm_choice import LstmChoice
-
     run = context.run
     parent = run.manifest["stages"]["flatbuffers"]["outputs"]
     said = [context.recipe.name, context.recipe.description, list(context.data.class_names)]
-    lstms = LstmChoice.from_json(run.manifest["stages"]["flatbuffers"].get("kept", {}))
-    if lstms.reason and not INT8.isdisjoint(wanted):
-        context.say(lstms.reason)
+    reason = _lstms(run).reason
+    if reason and not INT8.isdisjoint(wanted):
+        context.say(reason)
     written: dict[Format, Path] = {}
     promised: dict[Format, Sequence[Keep]] = {}
     quantizer: Quantizer | None = None
     for target in wanted:
         name = f"{target}.tflite" if target != "float32" else PREPARED
         written[target] = run.path(name)
-        rules = (*lstms.rules, *keep) if target in INT8 else keep if target in BASE else ()
+        rules = (*own_rules(run, target), *keep) if target in BASE else ()
         promised[target] = rules
         kept = [str(rule) for rule in rules]
         key = key_of("format", target, io_type, kept, parent, said, versions())
@@ -65,6 +64,8 @@ def formats(
             quantizer.prepared.ranges.method,
             rules,
             quantizer.how,
+            mixed_ranges=mixed_tensors(run) if rules else (),
+            outputs_changed=run.manifest["stages"]["flatbuffers"].get("outputs_changed") or (),
             task=context.task,
             io=io_type if target in BASE else None,
         )
@@ -74,6 +75,30 @@ def formats(
     for target, path in written.items():
         audit({target: path}, io_type, promised[target], run.path(PREPARED))
     return written
+
+
+def mixed_tensors(run: Run) -> tuple[str, ...]:
+    """Names of the tensors that join parts of very different ranges, for which :func:`own_rules` has rules."""
+    found = run.manifest["stages"]["flatbuffers"].get(MIXED_RANGES) or {}
+    return tuple(found.get("found", ())) if found.get("keep") else ()
+
+
+def own_rules(run: Run, target: Format = "int8") -> tuple[Keep, ...]:
+    """What measurements keep out of a format with integer activations; these rules stand before the recipe's.
+
+    Tensors that join parts of very different ranges, and LSTMs that are of no use in int8.
+    """
+    from pipeline.quantization.keep import parse
+
+    mixed = run.manifest["stages"]["flatbuffers"].get(MIXED_RANGES) or {}
+    lstms = _lstms(run).rules if target in INT8 else ()
+    return (*(parse(rule) for rule in mixed.get("keep", ())), *lstms)
+
+
+def _lstms(run: Run) -> LstmChoice:
+    from pipeline.quantization.lstm_choice import LstmChoice
+
+    return LstmChoice.from_json(run.manifest["stages"]["flatbuffers"].get("kept", {}))
 
 
 def open_quantizer(context: RunContext) -> Quantizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,8 @@ def with_metadata(
     keep: Sequence[Keep] = (),
     how: str | None = None,
     *,
+    mixed_ranges: Sequence[str] = (),
+    outputs_changed: Sequence[Mapping[str, Any]] = (),
     task: Task,
     io: str | None = None,
 ) -> bytes:
@@ -45,6 +47,8 @@ def with_metadata(
         ranges: How its ranges came about.
         keep: The rules that it was written with.
         how: How PTQ corrected its weights.
+        mixed_ranges: Tensors that join parts of very different ranges, which some of the rules are for.
+        outputs_changed: What was split or divided of the outputs of the model that it was made from, as JSON.
         task: What its outputs mean.
         io: Type of inputs and outputs that it was written with; None for formats that compute in float.
 
@@ -76,6 +80,8 @@ def with_metadata(
                 "ranges": ranges,
                 "calibration": how,
                 "keep": [str(rule) for rule in keep],
+                "mixed_ranges": list(mixed_ranges),
+                "outputs_changed": list(outputs_changed),
                 "golden": pair.to_json() if pair else None,
                 "versions": versions(),
             },

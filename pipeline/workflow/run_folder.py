@@ -34,6 +34,8 @@ FLOAT, QAT, PREPARED = "float.tflite", "qat.tflite", "prepared.tflite"
 RANGES = "ranges.json"
 CALIBRATION = "calibration.json"
 """How PTQ was done: the settings, what else was tried, what was scaled. Not written for QAT, which learned its own."""
+MIXED_RANGES = "mixed_ranges"
+"""In the record of the float model's stage: what joins parts of very different ranges, and the keep rules for it."""
 
 
 @dataclass(frozen=True)

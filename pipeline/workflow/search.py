@@ -14,6 +14,7 @@ from pipeline.evaluation.evaluator import evaluate
 from pipeline.evaluation.statistics import Difference
 from pipeline.files import write_bytes
 from pipeline.quantization.correct import Corrected
+from pipeline.quantization.keep import plan
 from pipeline.quantization.rules import takes_int8
 from pipeline.quantization.search.pass_through import pass_through_operators
 from pipeline.quantization.search.search_result import Found, Step, gain, show_points
@@ -25,8 +26,10 @@ from pipeline.recipe import Compute, Keep
 from pipeline.tasks.task import Metric, Task
 from pipeline.tensors import Outputs, Predictor, first_examples
 from pipeline.tflite import flatbuffer
+from pipeline.tflite.inspect import inspect
 from pipeline.tflite.kernels import open_runner
 from pipeline.workflow import stages
+from pipeline.workflow.format_stage import mixed_tensors, own_rules
 from pipeline.workflow.provenance import with_metadata
 
 MEMORY = 512 * 2**20
@@ -147,13 +150,20 @@ class _Search:
         # What the corrections take back needs no operator in float: the rounded weights count as exact.
         content = self._prepared.content if corrected is None else corrected.apply(self._prepared.content)
         first = first_examples(self._context.data.batches("calibration", stages.EVALUATION_CHUNK), RANKED_ON)
-        return analyze(
+        left = {operator.output for operator in plan(inspect(content).operators, self._own_rules)}
+        ranked = analyze(
             content,
             self._prepared.ranges,
             (batch.inputs for batch in first),
             track=self._context.track,
             threads=self._threads,
         ).worst_first()
+        return [operator for operator in ranked if operator.name not in left]
+
+    @property
+    def _own_rules(self) -> tuple[Keep, ...]:
+        """That hold in every model: for what joins parts of very different ranges, and the recipe's."""
+        return (*own_rules(self._context.run), *self._context.recipe.quantize.keep)
 
     def _warn_of_too_few(self) -> None:
         """Where the loss of the int8 model is known less exactly than the budget asks, whatever the metric."""
@@ -195,6 +205,7 @@ class _Search:
                 method,
                 rules,
                 how,
+                mixed_ranges=mixed_tensors(self._context.run),
                 task=self._task,
                 io=self._context.recipe.quantize.io,
             ),
@@ -222,8 +233,7 @@ class _Search:
         along = pass_through_operators(graph, [operator.index for operator in kept], moving)
         names = [operator.short for operator in kept]
         names += [flatbuffer.tensor_name(graph.tensors[graph.operators[place].outputs[0]]) for place in sorted(along)]
-        own = self._context.recipe.quantize.keep
-        return (*own, *(Keep.model_validate({"match": name, "as": compute}) for name in names))
+        return (*self._own_rules, *(Keep.model_validate({"match": name, "as": compute}) for name in names))
 
     def _ask(self, path: Path) -> Record:
         batch_size = self._context.recipe.evaluate.batch_size

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.evaluation.fidelity import Noise
 from pipeline.quantization import auto
-from pipeline.quantization.auto import ESTIMATORS, FEWEST_HELD_OUT, MARGIN_DB, Choice, Trial, best_of, choose
+from pipeline.quantization.auto import ESTIMATORS, FEWEST_HELD_OUT, Choice, Trial, choose
 from pipeline.quantization.ptq import Settings, prepare, quantize
+from pipeline.quantization.trial import MARGIN_DB, best_of
 from pipeline.tasks.fidelity_only import Fidelity
 from pipeline.tflite.runner import Runner
 from tests.quantization import networks

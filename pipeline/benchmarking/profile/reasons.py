@@ -9,6 +9,7 @@ from ai_edge_litert.schema_py_generated import ModelT
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.delegation import instead, why_not
 from pipeline.tflite.inspect import Operator
+from pipeline.tflite.joins import JOINS
 from pipeline.tflite.verdict import is_float
 from pipeline.tflite.work import Work
 
@@ -93,7 +94,9 @@ def _conversion(model: ModelT, operator: Operator) -> str:
         if before == "DEQUANTIZE":
             return "a DEQUANTIZE and QUANTIZE pair with nothing between"
     if operator.name == "QUANTIZE" and operator.inputs and not is_float(operator.inputs[0]):
-        return "requantization: branches that meet have other scales"
+        readers = flatbuffer.consumers(graph).get(int(graph.operators[operator.index].outputs[0]), [])
+        kinds = sorted({flatbuffer.operator_name(model, graph.operators[place]) for place in readers} & JOINS)
+        return f"requantization: branches that meet{f' in {kinds[0]}' if kinds else ''} have other scales"
     return "a conversion between float and integers in the middle of the model"
 
 

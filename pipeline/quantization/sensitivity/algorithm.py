@@ -106,7 +106,7 @@ class _Judge:
     def __call__(self, probed: Probed) -> OperatorError:
         probe = self._probes.write(probed)
         runner, shapes = None, None
-        own, logits = Noise(), {name: Noise() for name in probe.logits}
+        own, logits = Noise(), dict[tuple[str, int], Noise]()
         agreed: list[NDArray[np.float64]] = []
         for piece, reference in zip(self._pieces, self._references, strict=True):
             if runner is None or shapes != piece.shapes:
@@ -118,7 +118,7 @@ class _Judge:
             for exact, quantized in zip(probe.exact, probe.quantized, strict=True):
                 own.add(outputs[exact], outputs[quantized])
             for name, place in probe.logits.items():
-                logits[name].add(reference.logits[name], piece.by_example(outputs[place]))
+                self._add(logits, name, reference.logits[name], piece.by_example(outputs[place]))
             agreed += self._agreement(probe, piece, reference, outputs)
             del outputs  # LiteRT refuses to run while a view of its memory is held
         if not own.finite:
@@ -136,6 +136,12 @@ class _Judge:
             output_sqnr_db=min((noise.sqnr_db for noise in logits.values()), default=math.inf),
             changed=1 - float(np.concatenate(agreed).mean()) if agreed else None,
         )
+
+    def _add(self, noises: dict[tuple[str, int], Noise], name: str, expected: Array, found: Array) -> None:
+        """The noise of each part of an output."""
+        split = self._probes.parts.split
+        for part, (wanted, own) in enumerate(zip(split(name, expected), split(name, found), strict=True)):
+            noises.setdefault((name, part), Noise()).add(wanted, own)
 
     def _agreement(
         self, probe: Probe, piece: Piece, reference: _Reference, outputs: list[Array]

@@ -11,37 +11,19 @@ from ai_edge_litert.schema_py_generated import ModelT, OperatorT, SubGraphT, Ten
 
 from pipeline.errors import InputError
 from pipeline.quantization.formats import check_is_float, kernel_ranges, quantize, statistics
+from pipeline.quantization.output_parts import Parts
 from pipeline.quantization.ranges import Ranges
 from pipeline.quantization.rules import of_operator, takes_int8
 from pipeline.quantization.tap import with_outputs
 from pipeline.tflite import flatbuffer, metadata
 from pipeline.tflite.endings import final_activation
 from pipeline.tflite.flatbuffer import operator_name, tensor_name
+from pipeline.tflite.joins import MOVES
 from pipeline.tflite.operator_names import short_names
 from pipeline.tflite.signature import output_names
 from pipeline.tflite.unshare_constants import unshare_constants
 
-MOVES_VALUES = frozenset(
-    {
-        "BROADCAST_TO",
-        "DYNAMIC_UPDATE_SLICE",
-        "GATHER",
-        "GATHER_ND",
-        "MAX_POOL_2D",
-        "MIRROR_PAD",
-        "PACK",
-        "PAD",
-        "RESHAPE",
-        "RESIZE_NEAREST_NEIGHBOR",
-        "SLICE",
-        "SPACE_TO_DEPTH",
-        "SPLIT",
-        "SPLIT_V",
-        "STRIDED_SLICE",
-        "TRANSPOSE",
-        "UNPACK",
-    }
-)
+MOVES_VALUES = MOVES | {"PACK"}
 """Operators whose outputs are their inputs' values, at the same scale: what error there is was there before."""
 
 
@@ -104,6 +86,8 @@ class Probes:
         self._logits = {name: final_activation(self._model, index).logits for name, index in outputs.items()}
         self.logits = {name: tensor_name(self._graph.tensors[index]) for name, index in self._logits.items()}
         """The tensors that stand for the model's outputs, by those: what comes before a last softmax or sigmoid."""
+        self.parts = Parts.of(content, ranges)
+        """Of the outputs that join values of very different ranges."""
 
     def operators(self) -> list[Probed]:
         """Those that the int8 format quantizes and that add an error of their own, in the graph's order."""

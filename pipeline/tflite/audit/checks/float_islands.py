@@ -6,7 +6,7 @@ from collections import Counter
 
 from pipeline.finding import Finding
 from pipeline.tflite import flatbuffer
-from pipeline.tflite.audit.formatting import count, operator, some
+from pipeline.tflite.audit.formatting import count, operator, short, some
 from pipeline.tflite.audit.subject import Subject
 from pipeline.tflite.inspect import Operator
 from pipeline.tflite.verdict import CONVERSIONS, is_float
@@ -56,7 +56,10 @@ def _in_float(subject: Subject, islands: list[list[Operator]]) -> list[Finding]:
     computing = [op for island in inside for op in island if op.name not in CONVERSIONS]
     conversions = sum(op.name in CONVERSIONS for island in inside for op in island)
     described = subject.inspection.metadata
-    meant = bool(described and described.provenance.get("keep"))
+    facts = described.provenance if described else {}
+    meant = bool(facts.get("keep"))
+    joined = [repr(short(str(name))) for name in facts.get("mixed_ranges") or []]
+    why = f", since one int8 scale would leave parts of {some(joined)} without steps"
     kinds = ", ".join(f"{count} {name}" for name, count in Counter(op.name for op in computing).most_common())
     return [
         Finding(
@@ -65,7 +68,7 @@ def _in_float(subject: Subject, islands: list[list[Operator]]) -> list[Finding]:
             f"{count(len(computing), 'operator')} in float, in {count(len(inside), 'place')} ({kinds}): "
             f"{some([operator(op) for op in computing])}.",
             f"Each is as slow as in the float model, and {conversions} QUANTIZE and DEQUANTIZE go with them.",
-            "They were kept so by the recipe."
+            f"They were kept so by the recipe{why if joined else ''}."
             if meant
             else "If that was not meant: the quantizer knows no int8 form of them, or had no range. See what they are "
             "with `pipeline inspect --operators`, and replace them in the model.",

@@ -94,7 +94,7 @@ class Answer:
     found: dict[str, Array]
     """By the endings of the files; see `LocatedAnswer.vectors`."""
     drawn: bool
-    """The outputs are no model's: boxes that overlap and scores that are equal come up in them for certain."""
+    """The outputs are no model's: they have many boxes that overlap and equal scores, whatever the examples show."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -155,7 +155,7 @@ def test_a_face_mask_detector() -> None:
     specs = tensor("loc_branch_concat", 5972, 4), tensor("cls_branch_concat", 5972, 2)
     task = detection(section, *specs, names=("mask", "no mask"))
     [found] = task.answers({"loc_branch_concat": loc, "cls_branch_concat": cls})
-    y, x, height, width = task.decoder._anchors[4000]  # type: ignore[attr-defined]
+    y, x, height, width = task.decoder.anchor_boxes[4000]  # type: ignore[attr-defined]
     centre = y + 0.2 * height, x + 0.1 * width
     sides = height * np.exp(-0.1), width * np.exp(0.1)
     expected = [c - s / 2 for c, s in zip(centre, sides, strict=True)]
@@ -174,7 +174,7 @@ def test_blazeface() -> None:
     specs = tensor("regressors", 896, 16), tensor("classificators", 896, 1)
     task = detection(section, *specs, names=("face",), side=128)
     [found] = task.answers({"regressors": regressors, "classificators": scores})
-    y, x = task.decoder._anchors[728, :2]  # type: ignore[attr-defined]
+    y, x = task.decoder.anchor_boxes[728, :2]  # type: ignore[attr-defined]
     np.testing.assert_allclose(
         found.boxes, [[y - 0.1 - 0.25, x + 0.05 - 0.125, y - 0.1 + 0.25, x + 0.05 + 0.125]], atol=1e-6
     )

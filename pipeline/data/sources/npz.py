@@ -17,7 +17,7 @@ from pipeline import limits
 from pipeline.data.cache import cache_folder, filled
 from pipeline.data.sources.arrays import Arrays, source_of_arrays
 from pipeline.data.sources.source import SPLIT_OF, Source, required_path
-from pipeline.errors import InputError, did_you_mean, one_line
+from pipeline.errors import InputError, PipelineError, did_you_mean, one_line
 from pipeline.recipe import Data, Input, Target
 from pipeline.tensors import INPUT, TARGET, show_shape
 
@@ -139,7 +139,8 @@ def open_member(path: Path, member: zipfile.ZipInfo) -> NDArray[Any]:
     """One array of the archive, memory-mapped.
 
     Raises:
-        OSError: it cannot be read, or not be unpacked.
+        OSError: it cannot be read.
+        PipelineError: there is no room to unpack it.
         ValueError: it is no array, one of Python objects, or its header promises other than is there.
     """
     if member.compress_type == zipfile.ZIP_STORED:
@@ -198,17 +199,22 @@ def _unpacked(path: Path, member: zipfile.ZipInfo) -> Path:
                 shape, _, dtype = _header(packed)
                 _check_size(member, shape, dtype, packed.tell())
             with filled(folder) as temporary:
-                _check_room(temporary, member)
+                _check_room(path, temporary, member)
                 with archive.open(member) as packed, (temporary / file.name).open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
     return file
 
 
-def _check_room(folder: Path, member: zipfile.ZipInfo) -> None:
-    """An array is read from where it lies, so that only the disk limits it."""
+def _check_room(path: Path, folder: Path, member: zipfile.ZipInfo) -> None:
+    """An array is read from where it lies, so that only the disk limits it.
+
+    Raises:
+        PipelineError: it has no room for the array.
+    """
     free = shutil.disk_usage(folder).free
     if member.file_size > free:
-        raise ValueError(
-            f"unpacked it has {member.file_size:,} bytes, and '{cache_folder()}' has room for {free:,}. Make room, "
-            "name another folder with PIPELINE_CACHE, or save the arrays with numpy.savez, which does not pack them"
+        raise PipelineError(
+            f"'{member.filename}' in {path} has {member.file_size:,} bytes when it is unpacked, and '{cache_folder()}' "
+            f"has room for {free:,}. Make room, name another folder with PIPELINE_CACHE, or save the arrays with "
+            "numpy.savez, which does not pack them."
         )

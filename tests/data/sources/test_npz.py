@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.data import Batch, Dataset, load, open_source
 from pipeline.data.sources.npz import open_member
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PipelineError
 from pipeline.recipe import Data
 
 X = np.arange(4 * 5 * 6 * 3, dtype=np.uint8).reshape(4, 5, 6, 3)
@@ -217,6 +217,7 @@ def test_what_does_not_fit_on_the_disk_is_not_unpacked(tmp_path, cache, monkeypa
     path = tmp_path / "a.npz"
     np.savez_compressed(path, x=np.zeros((8, 4)), y=np.zeros(8, int))
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 100}))
-    with pytest.raises(InputError, match="room for 100"):
+    with pytest.raises(PipelineError, match="room for 100") as failed:
         open_npz(path)
+    assert failed.value.exit_status == 1
     assert not list(cache.rglob("array.npy"))

@@ -31,6 +31,7 @@ LOADING, NAMING, RESIZING, ALLOCATING = "loading", "naming", "resizing", "alloca
 """The steps of making it ready."""
 NO_MEMORY = 12
 """The exit status of a process that got no more memory; LiteRT may also abort there, or go where there is none."""
+_GIVEN = {kind: resource.getrlimit(kind) for kind in (resource.RLIMIT_CPU, resource.RLIMIT_AS)}
 _RESOLVERS = {
     "xnnpack": OpResolverType.AUTO,
     "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -40,13 +41,17 @@ _RESOLVERS = {
 
 def _bound(job: dict[str, Any]) -> None:
     """Let the next step take so much processor time (or be ended by SIGXCPU) and so much further memory."""
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + job["cpu_seconds"]), most))
+    _limit(resource.RLIMIT_CPU, math.ceil(time.process_time() + job["cpu_seconds"]))
     taken = Path("/proc/self/statm")  # elsewhere than on Linux nobody says, and the limit does not count
     if taken.exists():
         pages = int(taken.read_text(encoding="ascii").split()[0])
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + job["memory"], most))
+        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + job["memory"])
+
+
+def _limit(kind: int, value: int) -> None:
+    """Within the limits that the process was given."""
+    given = [limit for limit in _GIVEN[kind] if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(kind, (min([value, *given]), _GIVEN[kind][1]))
 
 
 def run(source: dict[str, Any], job: dict[str, Any], step: Callable[[str], None]) -> dict[str, Any]:

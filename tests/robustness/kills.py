@@ -296,6 +296,7 @@ def kill_runs(count: int, seed: int = 0, *options: str) -> Tally:
         runs = Runs(Path(home), random.Random(seed), tally, *options)
         while tally.kills.total() < count:
             runs.chain(count - tally.kills.total())
+            print(tally, flush=True)
     return tally
 
 
@@ -309,6 +310,7 @@ def kill_pushes(count: int, seed: int = 0) -> Tally:
             pushes = Pushes(home, phone, random.Random(seed), tally)
             while tally.kills.total() < count:
                 pushes.chain(count - tally.kills.total())
+                print(tally, flush=True)
     return tally
 
 

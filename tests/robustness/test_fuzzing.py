@@ -44,7 +44,7 @@ def test_a_fork_ends_as_a_process_of_its_own_does(tmp_path: Path, monkeypatch: p
 )
 def test_what_a_call_must_not_do_is_seen(code: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.cli.main", lambda: exec(code))
-    first, second = forked.calls([["one"], ["two"]], seconds=0.5)
+    first, second = forked.calls([["one"], ["two"]], seconds=1)
     assert fault in first.faults()
     assert fault in second.faults()  # the first took no other with it
 

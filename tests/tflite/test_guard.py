@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +110,16 @@ def test_a_model_that_has_much_to_multiply_gets_more_time(monkeypatch: pytest.Mo
     assert found is not None
     assert found.crash is None
     assert slow.seconds == (10, 20)  # 10⁹ multiplications at 10⁸ a second
+
+
+def test_bounds_stay_within_what_a_process_was_given() -> None:
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_CPU, (5, 7)); "
+        "from pipeline.tflite.dry_run_process import _bound; _bound({'cpu_seconds': 100, 'memory': 1}); "
+        "print(*resource.getrlimit(resource.RLIMIT_CPU))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "5 7\n"
 
 
 def test_a_model_that_takes_too_much_memory_is_refused() -> None:

@@ -207,7 +207,7 @@ def _from_zoo(model: recipe.Model, factory: Any, inputs: Mapping[str, TensorSpec
         if model.weights in (None, "none"):
             return factory(**options)
         if model.weights == "imagenet":
-            return _with_imagenet(model.name, factory, options)
+            return _with_imagenet(str(model.name), factory, options)
         return _with_weights(factory, options, Path(str(model.weights)))
     except ValueError as error:
         raise InputError(f"{model.name} cannot be built for inputs {input_shape}: {error}") from error

@@ -38,12 +38,14 @@ def scaling(source: Input) -> dict[str, object]:
 def image_values(source: Input) -> dict[str, object]:
     """How a photo gets the model's size."""
     recipe, (height, width) = source.image, source.tensor.shape[1:3]
-    how = f"{recipe.resize}, {recipe.fit}" if source.resize_known else "how it was trained is not recorded"
+    padded = f" with {recipe.padding}" if recipe.padding else ""
+    how = f"{recipe.resize}, {recipe.fit}{padded}" if source.resize_known else "how it was trained is not recorded"
     return {
         "height": height,
         "width": width,
         "method": recipe.resize.upper(),
         "fit": recipe.fit.upper(),
+        "padding": recipe.padding,
         "preparation": f"{height}x{width}, {how}",
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +23,21 @@ LUMA = (0.299, 0.587, 0.114)
 class Change:
     """One example's: all of its images and all that is known of places in them are changed alike.
 
-    An image is flipped or not, zoomed, and moved; what comes in from outside repeats the edge, and counts for nothing
-    in a mask.
+    An image is flipped or not, zoomed, and moved. What comes in from outside counts for nothing in a mask.
 
     Attributes:
         flip: Left–right.
         zoom: The factor by which things grow.
         move: Down and to the right, as shares of the size; by whole pixels where nothing is zoomed.
         colour: Factors of brightness, contrast and saturation.
+        fill: What comes in from outside: the `edge` again, or the image's `mean`.
     """
 
     flip: bool = False
     zoom: float = 1.0
     move: tuple[float, float] = (0.0, 0.0)
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    fill: Literal["edge", "mean"] = "edge"
 
     def tinted(self, image: Array) -> Array:
         """A stored image, [H, W, C] or [H, W], in other colours: whole numbers stay within their type's range."""
@@ -59,20 +61,25 @@ class Change:
         height, width = image.shape[:2]
         if self.zoom == 1.0:
             rows, columns = self._sources(height, 0), self._sources(width, 1)
-            return image[np.clip(rows, 0, height - 1)[:, None], np.clip(columns, 0, width - 1)]
-        x = image.astype(np.float32, copy=False)
-        for axis, length in enumerate((height, width)):
-            x = _between(x, self._centres(length, axis) - 0.5, axis)
-        return np.asarray(x if image.dtype.kind == "f" else np.round(x), image.dtype)
+            moved = image[np.clip(rows, 0, height - 1)[:, None], np.clip(columns, 0, width - 1)]
+        else:
+            x = image.astype(np.float32, copy=False)
+            for axis, length in enumerate((height, width)):
+                x = _between(x, self._centres(length, axis) - 0.5, axis)
+            moved = np.asarray(x if image.dtype.kind == "f" else np.round(x), image.dtype)
+        if self.fill == "edge":
+            return moved
+        mean = image.mean(axis=(0, 1), dtype=np.float64).astype(image.dtype)
+        return np.where(self._inside(height, width)[..., None], moved, mean)
 
     def mask(self, mask: Array) -> Array:
         """A prepared mask, [H, W]."""
         if self.flip:
             mask = mask[:, ::-1]
-        rows, columns = (self._sources(length, axis) for axis, length in enumerate(mask.shape))
-        inside = [(at >= 0) & (at < length) for at, length in zip((rows, columns), mask.shape, strict=True)]
-        moved = mask[np.clip(rows, 0, len(mask) - 1)[:, None], np.clip(columns, 0, mask.shape[1] - 1)]
-        return np.where(inside[0][:, None] & inside[1], moved, IGNORED).astype(mask.dtype)
+        height, width = mask.shape
+        rows, columns = self._sources(height, 0), self._sources(width, 1)
+        moved = mask[np.clip(rows, 0, height - 1)[:, None], np.clip(columns, 0, width - 1)]
+        return np.where(self._inside(height, width), moved, IGNORED).astype(mask.dtype)
 
     def placement(self, placement: Placement, size: tuple[int, int]) -> Placement:
         """Where the stored image's edges lie now; flipped, the left one lies right.
@@ -88,6 +95,11 @@ class Change:
         return replace(
             placement, top=down(placement.top), bottom=down(placement.bottom), left=across(left), right=across(right)
         )
+
+    def _inside(self, height: int, width: int) -> NDArray[np.bool_]:
+        """Which pixels, [H, W], show one of the image."""
+        rows, columns = self._sources(height, 0), self._sources(width, 1)
+        return ((rows >= 0) & (rows < height))[:, None] & (columns >= 0) & (columns < width)
 
     def _by(self, length: int, axis: int) -> float:
         """The move along an axis, in pixels."""
@@ -117,7 +129,9 @@ def changes(augment: Augment, rng: np.random.Generator) -> Callable[[], Change]:
     def draw() -> Change:
         toss, down, right = rng.random(3)
         change = Change(
-            bool(augment.flip and toss < 0.5), move=((2 * down - 1) * augment.shift, (2 * right - 1) * augment.shift)
+            bool(augment.flip and toss < 0.5),
+            move=((2 * down - 1) * augment.shift, (2 * right - 1) * augment.shift),
+            fill=augment.fill,
         )
         if augment.scale:
             size, *place = rng.random(3)

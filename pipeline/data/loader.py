@@ -98,12 +98,14 @@ class Dataset:
 
     def remarks(self, splits: Iterable[str] = ("train", "validation", "test")) -> list[str]:
         """What whoever works with some splits should be told: the notes, and which classes have no example there."""
-        return [*self.notes, *(said for name in splits if (said := self._without_examples(name)))]
+        return [*self.notes, *(said for name in splits if (said := self.missing_classes(name)))]
 
-    def _without_examples(self, split: str) -> str:
+    def missing_classes(self, split: str) -> str | None:
+        """A sentence about the classes of which a split has no example, or no box; empty where it has all, None where
+        there are no classes, or it takes reading every example to know."""
         names, there = self.class_names, self._classes_there(split)
         if not names or there is None:
-            return ""
+            return None
         missing = [name for index, name in enumerate(names) if index not in there]
         if not missing:
             return ""

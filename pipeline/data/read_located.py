@@ -74,7 +74,7 @@ def read_boxes(
         stored: Split → :class:`StoredBoxes`, or for each example rows of 5 to 7 numbers; and what names an example.
         section: The recipe's; its `invalid` says what happens to boxes that are none.
         known: What the source knows of the target.
-        given: The names in `data.labels`, where the source has no order of its own.
+        given: The names in `data.labels`.
 
     Returns:
         What is known of it now, split → its column, and what should be told, a sentence each.
@@ -87,9 +87,9 @@ def read_boxes(
         split: (_classes(name, boxes), lambda row, boxes=boxes: _named_row(boxes, row))
         for split, boxes in splits.items()
     }
-    native = known.class_names if known is not None and known.kind == "boxes" else ()
+    native = known.class_names if known is not None else ()
     training = classes.get("train", next(iter(classes.values())))[0]
-    names = name_classes(classes, given if not native else None, native or None, int(training.max(initial=0)) + 1)
+    names = name_classes(classes, given, native or None, int(training.max(initial=0)) + 1)
     counts: Counter[str] = Counter()
     wrong: list[str] = []
     columns: dict[str, Column] = {}
@@ -113,7 +113,7 @@ def read_mask(
     Without names the classes are those that the masks of the training examples show.
     """
     splits = {split: _stored_masks(name, y, where, section) for split, (y, where) in stored.items()}
-    names = (known.class_names if known is not None and known.kind == "mask" else ()) or given or ()
+    names = given or (known.class_names if known is not None else ())
     if not names:
         scanned = "train" if "train" in splits else next(iter(splits))
         names = tuple(map(str, range(_most_index(splits[scanned], stored[scanned][1], name) + 1)))
@@ -163,8 +163,7 @@ def read_points(
     count = {column[0].shape[0]: split for split, column in columns.items()}
     if len(count) > 1:
         raise InputError(f"The target '{name}' has {' or '.join(map(str, count))} points; every example needs as many.")
-    names = (known.class_names if known is not None and known.kind == "points" else ()) or given
-    names = names or tuple(map(str, range(next(iter(count)))))
+    names = given or (known.class_names if known is not None else ()) or tuple(map(str, range(next(iter(count)))))
     if len(names) != next(iter(count)):
         raise InputError(f"data.labels names {len(names)} points, and the target '{name}' has {next(iter(count))}.")
     return KnownTarget("points", names), columns, ()

@@ -13,7 +13,7 @@ from pipeline.data.labels import Where, class_indices, name_classes
 from pipeline.data.read_located import StoredBoxes, StoredMasks, read_boxes, read_mask, read_points
 from pipeline.data.sources.source import KnownTarget
 from pipeline.errors import InputError
-from pipeline.recipe import Target, TargetKind
+from pipeline.recipe import LOCATED, Target, TargetKind
 from pipeline.tensors import Array
 
 _MOST_GENERAL: tuple[TargetKind, ...] = ("value", "sequence", "multilabel", "class")
@@ -45,6 +45,7 @@ def read_target(
     """
     told = section.kind or (known.kind if known is not None else None)
     _check_located(name, stored, told)
+    _check_options(name, section, told)
     if told == "boxes":
         return read_boxes(name, stored, section, known, given)
     if told == "mask":
@@ -63,6 +64,26 @@ def read_target(
     padded = {split: np.asarray(row) for split, row in rows.items()} if same else _padded(rows, section.padding)
     columns: dict[str, Column] = {split: ArrayColumn(row, f"{name}_{split}") for split, row in padded.items()}
     return KnownTarget(kind), columns, ()
+
+
+_OPTIONS: Mapping[str, TargetKind] = {
+    "invalid": "boxes",
+    "min_visible": "boxes",
+    "ignore": "mask",
+    "colours": "mask",
+    "flip_pairs": "points",
+    "padding": "sequence",
+}
+"""What a target's section says of one kind alone."""
+
+
+def _check_options(name: str, section: Target, kind: TargetKind | None) -> None:
+    """See that nothing is asked for which the kind has no use for."""
+    for option, of in _OPTIONS.items():
+        if kind in LOCATED and kind != of and option in section.model_fields_set:
+            raise InputError(
+                f"data.targets.{name}.{option} is for the kind {of}, and this target is of {kind}. Remove it."
+            )
 
 
 def _check_located(name: str, stored: Mapping[str, tuple[Any, Where]], kind: TargetKind | None) -> None:

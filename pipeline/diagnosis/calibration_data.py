@@ -273,9 +273,14 @@ def _copies(mine: SplitStatistics, other: SplitStatistics | None, notes: _Notes)
 
 
 def _classes(dataset: Dataset, mine: SplitStatistics, other: SplitStatistics, notes: _Notes) -> list[Finding]:
-    if not dataset.class_names:
-        notes.left_out.append("classes: the data has none")
-        return []
+    if mine.examples.classes is None or other.examples.classes is None:
+        said = dataset.missing_classes(CALIBRATION)
+        if said is None:
+            has = "has them for pixels, not for examples" if dataset.class_names else "has none"
+            notes.left_out.append(f"classes: the data {has}")
+            return []
+        notes.checked.append("classes that have no box")
+        return readable.noted([said] if said else [])
     notes.checked.append("classes")
     return classes.classes(mine.examples.labels, other.examples.labels, other.split, dataset.class_names)
 

@@ -203,6 +203,9 @@ class Target(_Named):
             raise ValueError("copy_of stands alone: the target is what the input is")
         if self.standardize and self.kind not in (None, "value"):
             raise ValueError(f"standardize is for values, not for kind: {self.kind}")
+        colours = list((self.colours or {}).values())
+        if len({*colours, self.ignore}) < len(colours) + 1:
+            raise ValueError("colours: every class, and ignore, needs a colour of its own")
         return self
 
 
@@ -217,11 +220,20 @@ class Augment(Section):
     colour: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Brightness, contrast and saturation, each by a factor of 1 ± up to this."
     )
+    fill: Literal["edge", "mean"] = Field(
+        "edge",
+        description="What comes in where shift and scale leave room: the edge again, or the image's mean colour, which "
+        "draws no objects out that a detector has to find.",
+    )
 
     @property
     def changes(self) -> bool:
         """Whether anything is changed at all."""
         return bool(self.flip or self.shift or self.scale or self.colour)
+
+
+_SOURCE_OF = {".csv": "csv", ".npz": "npz", ".npy": "npz", ".json": "coco", ".yaml": "yolo", ".yml": "yolo"}
+"""What a file of data is read as, by its suffix."""
 
 
 class Data(Section):
@@ -280,7 +292,7 @@ class Data(Section):
         path = content.get("path") if isinstance(content, Mapping) else None
         if path is None or "source" in content:
             return content
-        kind = {".csv": "csv", ".npz": "npz", ".npy": "npz"}.get(Path(str(path)).suffix.lower(), "folder")
+        kind = _SOURCE_OF.get(Path(str(path)).suffix.lower(), "folder")
         return {**content, "source": kind}
 
     @model_validator(mode="after")

@@ -321,7 +321,8 @@ class Recipe(Section):
     task: str | dict[str, Any] = Field(
         "auto",
         description="What the model is for: auto, classification, multilabel, regression, reconstruction, embedding, "
-        "sequence, fidelity, or module:Class of your own; or a mapping with name and the task's options.",
+        "sequence, detection, segmentation, keypoints, fidelity, or module:Class of your own; or a mapping with name "
+        "and the task's options.",
     )
     model: Model
     data: Data = Data()

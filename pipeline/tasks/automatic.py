@@ -205,7 +205,7 @@ def _by_place(output: TensorSpec, target: TensorSpec, known: Known) -> Choice | 
 
 def boxes_target(known: Known) -> str | None:
     """The one target that holds boxes."""
-    boxes = [name for name, kind in known.spatial.items() if kind == "boxes"]
+    boxes = [name for name, kind in known.spatial.items() if kind == "boxes" and name in known.targets]
     return boxes[0] if len(boxes) == 1 else None
 
 

@@ -110,7 +110,7 @@ class Keypoints(SingleOutputTask):
 
     def statistics(self, outputs: Tensors, targets: Tensors) -> NDArray[np.float64]:
         """[B, 3]: points that are near enough, points that are known, and OKS (NaN where none is known)."""
-        values = self._read(outputs)
+        values = self._read_as_map(outputs)
         check_numbers(values, self.output.name)
         wanted = self._wanted(targets)
         check_count(wanted, len(values), "the points")
@@ -176,7 +176,7 @@ class Keypoints(SingleOutputTask):
 
     def agreement(self, reference: Tensors, other: Tensors) -> NDArray[np.float64]:
         """The share of points that are off by at most `pck_at` of the size, as the reference has it."""
-        one, two = self.answer(self._read(reference)), self.answer(self._read(other))
+        one, two = (self.answer(self._read_as_map(outputs)) for outputs in (reference, other))
         size = np.array(self.input_size, np.float64)
         off = np.linalg.norm((one - two) * size, axis=-1)
         sides = (one.max(axis=1) - one.min(axis=1)) * size

@@ -44,8 +44,13 @@ def read_options(
     try:
         return checked.model_validate(dict(options)).model_dump(include=set(options))
     except ValidationError as error:
-        problem = error.errors()[0]
-        key, wrong = ".".join(map(str, problem["loc"])), problem["msg"].rstrip(".")
-        if problem["type"] == "missing":
-            raise InputError(f"The {what} needs the option '{key}', which is not given.") from None
-        raise InputError(f"{where}.{key}: {wrong[0].lower()}{wrong[1:]}, not {problem['input']!r}.") from None
+        first = error.errors()[0]
+        if first["type"] == "missing" and len(first["loc"]) == 1:
+            raise InputError(f"The {what} needs the option '{first['loc'][0]}', which is not given.") from None
+        same = [problem for problem in error.errors() if problem["loc"][0] == first["loc"][0]]
+        # Of several kinds of value that an option may be, pydantic says of each why it is not that.
+        key = ".".join(map(str, first["loc"] if len(same) == 1 else first["loc"][:1]))
+        said = dict.fromkeys(problem["msg"].rstrip(".") for problem in same)
+        wrong = " or ".join(one[0].lower() + one[1:] for one in said)
+        given = first["input"] if len(same) == 1 else options[str(first["loc"][0])]
+        raise InputError(f"{where}.{key}: {wrong}, not {given!r}.") from None

@@ -84,7 +84,7 @@ class Segmentation(SingleOutputTask):
 
     def statistics(self, outputs: Tensors, targets: Tensors) -> NDArray[np.int64]:
         """[B, 3, C]: of each class the pixels that are rightly its, that are its, and that are said to be its."""
-        values = self._read(outputs)
+        values = self._read_as_map(outputs)
         check_numbers(values, self.output.name)
         masks = self._masks(targets)
         check_count(masks, len(values), "the masks")
@@ -171,7 +171,7 @@ class Segmentation(SingleOutputTask):
 
     def agreement(self, reference: Tensors, other: Tensors) -> NDArray[np.float64]:
         """The share of pixels to which both give the same class."""
-        one, two = self._read(reference), self._read(other)
+        one, two = self._read_as_map(reference), self._read_as_map(other)
         same = [np.mean(self.answer(a) == self.answer(b)) for a, b in zip(one, two, strict=True)]
         broken = np.isnan(one).reshape(len(one), -1).any(axis=1) | np.isnan(two).reshape(len(two), -1).any(axis=1)
         return np.where(broken, 0.0, same)

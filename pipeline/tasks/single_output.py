@@ -88,6 +88,12 @@ class SingleOutputTask(Task):
         """The output, [B, …]; the only one whatever it is called."""
         return find(self.output.name, outputs, f"the task '{self.name}'", "output")
 
+    def _read_as_map(self, outputs: Tensors) -> NDArray[Any]:
+        """The output in its own shape: cut before its last operator, it may come as before a reshape."""
+        values, shape = self._read(outputs), self.output.shape[1:]
+        same = OPEN not in shape and int(np.prod(shape)) == int(np.prod(values.shape[1:]))
+        return values.reshape(len(values), *shape) if same else values
+
     def _read_target(self, targets: Tensors) -> NDArray[Any]:
         """The target, [B, …]; the only one whatever it is called."""
         return np.asarray(find(self.target, without_placements(targets), f"the task '{self.name}'", "target"))

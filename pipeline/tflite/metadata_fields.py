@@ -44,6 +44,7 @@ METADATA: Mapping[str, Check] = {
 PREPROCESSING: Mapping[str, Check] = {
     "kind": _text, "order": _several(_text), "columns": _several(_text), "shape": _several(_side),
     "channels": lambda value: _whole(value) or _flag(value), "resize": _text, "fit": _text, "antialias": _flag,
+    "padding": _whole,
     "size": lambda value: _several(_whole)(value) and len(value) == 2 and all(value), "scale": _text,
     "mean": _several(_number), "std": lambda value: _several(_number)(value) and all(one > 0 for one in value),
     "dtype": _text, "features": _text, "window": _text, "spectrum": _text, "mel_scale": _text, "mel_norm": _text,

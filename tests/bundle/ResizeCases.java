@@ -21,7 +21,8 @@ final class ResizeCases {
             Image image = new Image(stored, Integer.parseInt(word[3]), Integer.parseInt(word[4]), Integer.parseInt(word[5]));
             int channels = Integer.parseInt(word[8]);
             Image made = Resize.resize(channels == 1 ? image.grey() : image, Integer.parseInt(word[6]),
-                    Integer.parseInt(word[7]), Resize.Method.valueOf(word[1]), Resize.Fit.valueOf(word[2]));
+                    Integer.parseInt(word[7]), Resize.Method.valueOf(word[1]), Resize.Fit.valueOf(word[2]),
+                    Integer.parseInt(word[9]));
             made = channels == 3 ? made.rgb() : made;
             if (!Arrays.equals(made.pixels, Files.readAllBytes(folder.resolve(word[0] + ".wanted")))) {
                 differ++;

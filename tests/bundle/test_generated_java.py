@@ -48,7 +48,7 @@ MODELS = {
     # tensorflow#41697: an int8 output read as if it were uint8 or a probability.
     "int8_softmax": described(classifier("int8", ending="SOFTMAX")),
     "uint8_halves": described(classifier("uint8", scale=0.5, zero_point=128), scale="raw", mean=[0.0], std=[1.0]),
-    "float_io": described(classifier("float32", ending="SOFTMAX"), resize="lanczos", fit="pad"),
+    "float_io": described(classifier("float32", ending="SOFTMAX"), resize="lanczos", fit="pad", padding=114),
     "int16": described(classifier("int16", scale=1 / 16384, zero_point=0), resize="nearest", fit="crop"),
     "one_sigmoid": described(classifier("int8", classes=1, ending="LOGISTIC"), labels=()),
     "grey_of_rgb": described(
@@ -175,11 +175,18 @@ def resize_cases(folder: Path, count: int) -> None:
         stored = generator.integers(0, 256, (height, width, channels)).astype(np.uint8)
         if number % 4 == 0:
             stored = np.where(stored > 127, 255, 0).astype(np.uint8)  # hard edges: overshoot is clipped
-        recipe = Preprocess(size=(to_height, to_width), resize=method, fit=fit, channels=(1, 3, None)[number % 7 % 3])
+        padding = (0, 114, 255)[number % 11 % 3] if fit == "pad" else 0
+        recipe = Preprocess(
+            size=(to_height, to_width),
+            resize=method,
+            fit=fit,
+            padding=padding,
+            channels=(1, 3, None)[number % 7 % 3],
+        )
         wanted = ImagePreprocessor(recipe)(stored).astype(np.uint8)
         (folder / f"{number}.stored").write_bytes(stored.tobytes())
         (folder / f"{number}.wanted").write_bytes(wanted.tobytes())
-        sizes = (height, width, channels, to_height, to_width, wanted.shape[2])
+        sizes = (height, width, channels, to_height, to_width, wanted.shape[2], padding)
         lines.append(" ".join(map(str, (number, method.upper(), fit.upper(), *sizes))))
     (folder / "cases").write_text("\n".join(lines))
 

@@ -27,7 +27,7 @@ fun main(arguments: Array<String>) {
         val image = Image(File(folder, word[0] + ".stored").readBytes(), sizes[0], sizes[1], sizes[2])
         val right = if (sizes[5] == 1) image.grey() else image
         val method = Resize.Method.valueOf(word[1])
-        var made = Resize.resize(right, sizes[3], sizes[4], method, Resize.Fit.valueOf(word[2]))
+        var made = Resize.resize(right, sizes[3], sizes[4], method, Resize.Fit.valueOf(word[2]), sizes[6])
         made = if (sizes[5] == 3) made.rgb() else made
         if (!made.pixels.contentEquals(File(folder, word[0] + ".wanted").readBytes())) {
             differ++

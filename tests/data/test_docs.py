@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -33,7 +34,37 @@ def files(tmp_path, monkeypatch, make_image, make_wav) -> None:
     Path("products.csv").write_text(f"photo,weight,height,price\n{products}\n")
     np.savez("pairs.npz", a=rng.normal(size=(20, 3)), b=rng.normal(size=(20, 3)), score=rng.random(20))
     np.savez("waveforms.npz", x=rng.normal(size=(20, 2000)), y=np.arange(20) % 2)
+    located_files(make_image)
     np.savez("series.npz", x=rng.normal(size=(200, 3)))
+
+
+def located_files(make_image) -> None:
+    """Images with what is where in them, in every format."""
+    outline = {"bbox": [1, 1, 3, 3], "segmentation": [[1, 1, 4, 1, 4, 4]]}
+    pictures = [{"id": n, "file_name": f"{n}.png", "height": 6, "width": 6} for n in range(20)]
+    coco = {
+        "images": pictures,
+        "annotations": [{"image_id": n, "category_id": 1, **outline} for n in range(20)],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    Path("street/annotations").mkdir(parents=True)
+    Path("street/annotations/instances_train2017.json").write_text(json.dumps(coco))
+    for folder in ("cells/Annotations", "yard/labels"):
+        Path(folder).mkdir(parents=True)
+    box = "<xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax>"
+    voc = f"<annotation><object><name>cell</name><bndbox>{box}</bndbox></object></annotation>"
+    for n in range(20):
+        for folder in ("street/train2017", "cells/JPEGImages", "yard/images", "fields/images"):
+            make_image(Path(folder, f"{n}.png"), colour=n)
+        Path(f"cells/Annotations/{n}.xml").write_text(voc)
+        Path(f"yard/labels/{n}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+        make_image(Path("fields/masks", f"{n}.png"), colour=255 * (n % 2))
+    boxes = "\n".join(f"photos/{'ab'[n % 2]}/{n}.png,1,1,4,4,pet" for n in range(20))
+    Path("boxes.csv").write_text(f"file,x_min,y_min,x_max,y_max,class\n{boxes}\n")
+    faces = "\n".join(f"photos/{'ab'[n % 2]}/{n}.png,1,1,4,1" for n in range(20))
+    Path("faces.csv").write_text(f"file,left_eye_x,left_eye_y,right_eye_x,right_eye_y\n{faces}\n")
+    rows = np.tile([[1, 1, 4, 4, 0], [0, 0, 0, 0, -1]], (20, 1, 1))
+    np.savez("scenes.npz", x=np.zeros((20, 6, 6, 1), np.uint8), y=rows)
 
 
 @pytest.mark.usefixtures("files")

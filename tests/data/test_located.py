@@ -204,3 +204,110 @@ def test_what_is_no_box_is_named(scenes, box, why):
     with pytest.raises(InputError, match=why) as error:
         read_all()
     assert "x_train[11]" in str(error.value)
+
+
+def test_an_array_of_boxes_has_rows_of_no_class_where_there_are_fewer(tmp_path):
+    boxes = np.full((12, 4, 5), -1.0)
+    boxes[:, 0] = [2, 3, 12, 13, 1]
+    boxes[3, 1] = [0, 0, 5, 5, 0]
+    np.savez(tmp_path / "a.npz", x=np.zeros((12, 20, 30, 3), np.uint8), y=boxes)
+    section = {"source": "npz", "path": tmp_path / "a.npz", "targets": {"y": {"kind": "boxes"}}}
+    data = load(Data.model_validate(section))
+    assert data.targets["y"].shape == (-1, 2, 7)
+    assert data.class_names == ("0", "1")
+    assert sum(len(e.targets["y"][n]) for e in data.splits.values() for n in range(len(e))) == 13
+    before = data.fingerprint
+    boxes[5, 0, 0] = 3
+    np.savez(tmp_path / "a.npz", x=np.zeros((12, 20, 30, 3), np.uint8), y=boxes)
+    assert load(Data.model_validate(section)).fingerprint != before
+
+
+def test_boxes_reach_every_split_in_their_share(scenes):
+    """Class 1 is in a tenth of the images; without care a test split of 8 often has none of it."""
+    rare = [np.array([[2, 3, 12, 13, 0], [2, 3, 12, 13, 1]], float)] * 4
+    y = rare + [np.array([[2, 3, 12, 13, 0]], float)] * 36
+    for seed in range(5):
+        data = scenes(y, ["common", "rare"], targets={"y": {"kind": "boxes"}}, seed=seed)
+        assert data.remarks(["test", "train"]) == []
+        assert data.size("test") == 8
+
+
+def test_a_split_without_a_box_of_a_class_is_named_and_one_without_any_box_is_no_error(scenes):
+    y = [np.zeros((0, 5))] * 40
+    data = scenes(y, ["cat", "dog"], targets={"y": {"kind": "boxes"}})
+    assert data.remarks(["test"]) == ["The test split has no box of 2 of the 2 classes: cat, dog."]
+    batch = next(data.batches("test", 4))
+    assert batch.targets["y"].shape == (4, 1, 7)
+    assert (batch.targets["y"][..., CLASS] == NO_CLASS).all()
+
+
+def test_training_boxes_follow_their_images(scenes):
+    y = [np.array([[2, 3, 12, 13, 0]], float)] * 20
+    data = scenes(y, targets={"y": {"kind": "boxes"}})
+    augment = Augment(flip=True, shift=0.2, scale=0.5)
+    first, again = (next(data.batches("train", 10, shuffle_seed=1, augment=augment)) for _ in range(2))
+    np.testing.assert_array_equal(first.targets["y"], again.targets["y"])
+    plain = next(data.batches("train", 10, shuffle_seed=1))
+    assert not np.array_equal(first.targets["y"], plain.targets["y"])
+    for row, placed in zip(first.targets["y"][:, 0], first.targets["y_placement"], strict=True):
+        if row[CLASS] >= 0 and (row[:2] > 0).all() and (row[2:4] < 1).all():  # whole
+            corners = Placement.of_row(placed).to_image(row[:4].reshape(2, 2))
+            np.testing.assert_allclose(np.sort(corners, axis=0), [[2, 3], [12, 13]], atol=1e-3)
+
+
+def test_masks_of_arrays(scenes):
+    masks = np.zeros((12, 20, 30), np.uint8)
+    masks[:, 5:, 10:] = 2
+    masks[:, 0] = 255
+    with pytest.raises(InputError, match="ignore: 255"):
+        scenes(masks, targets={"y": {"kind": "mask"}})
+    data = scenes(masks, targets={"y": {"kind": "mask", "ignore": 255}}, preprocess={"size": [10, 15]})
+    assert data.class_names == ("0", "1", "2")
+    np.testing.assert_array_equal(next(data.batches("test", 2)).targets["y"][0], masks[0, 1::2, 1::2])
+    assert data.remarks() == []
+
+
+def test_masks_of_another_size_than_their_image_are_named(scenes):
+    data = scenes(list(np.zeros((11, 20, 30), np.uint8)), targets={"y": {"kind": "mask"}})
+    assert data.class_names == ("0",)
+    with pytest.raises(InputError, match=r"mask is of 20 x 31 pixels and the image of 20 x 30"):
+        scenes(list(np.zeros((11, 20, 31), np.uint8)), targets={"y": {"kind": "mask"}})
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_points_of_arrays(scenes, columns):
+    points = np.array([[[10, 15, 2], [5, 3, 2]]] * 12, float)[..., :columns]
+    if columns == 2:
+        points[3, 1] = np.nan
+    else:
+        points[3, 1, 2] = 0
+    data = scenes(points, ["nose", "tail"], targets={"y": {"kind": "points", "flip_pairs": [["nose", "tail"]]}})
+    assert data.class_names == ()
+    assert data.known["y"].class_names == ("nose", "tail")
+    every = np.concatenate([b.targets["y"] for split in data.splits for b in data.batches(split, 4)])
+    np.testing.assert_allclose(every[:, 0], [[0.5, 0.5, 2]] * 12)
+    assert sorted(every[:, 1, 2]) == [0] + [2] * 11
+    with pytest.raises(InputError, match="no point 'ear'"):
+        scenes(points, ["nose", "tail"], targets={"y": {"kind": "points", "flip_pairs": [["nose", "ear"]]}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        ("boxes", {"ignore": 255}),
+        ("mask", {"invalid": "skip"}),
+        ("points", {"min_visible": 0.5}),
+        ("boxes", {"flip_pairs": [[0, 1]]}),
+    ],
+)
+def test_options_of_another_kind_are_refused(scenes, kind, option):
+    y = {"boxes": [np.zeros((0, 5))] * 12, "mask": np.zeros((12, 20, 30), int), "points": np.ones((12, 2, 2))}[kind]
+    with pytest.raises(InputError, match=next(iter(option))):
+        scenes(y, targets={"y": {"kind": kind} | option})
+
+
+def test_boxes_need_one_image(tmp_path):
+    boxes = np.array([[[2, 3, 12, 13, 1]]] * 12)
+    np.savez(tmp_path / "a.npz", x=np.zeros((12, 8)), y=boxes)
+    with pytest.raises(InputError, match="lie in the one input that is an image"):
+        load(Data.model_validate({"source": "npz", "path": tmp_path / "a.npz", "targets": {"y": {"kind": "boxes"}}}))

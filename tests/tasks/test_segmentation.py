@@ -117,6 +117,14 @@ def test_the_same_before_the_softmax() -> None:
     ) == TASK.reduce(TASK.statistics(scores(SAID, 3), {"m": MASK}))
 
 
+def test_logits_as_they_are_before_a_reshape_that_was_cut() -> None:
+    flat = {"y": scores(SAID, 3)["y"].reshape(1, 6, 3)}
+    assert TASK.before_activation().agreement(flat, scores(SAID, 3)).tolist() == [1]
+    np.testing.assert_array_equal(
+        TASK.before_activation().statistics(flat, {"m": MASK}), TASK.statistics(scores(SAID, 3), {"m": MASK})
+    )
+
+
 def test_what_is_refused() -> None:
     mask = {"m": TensorSpec("m", (-1, 2, 3), np.dtype(np.int32))}
     TASK.check(model(TASK.output), mask)

@@ -1,5 +1,7 @@
 package dev.kerasint8.contract;
 
+import java.util.Arrays;
+
 /** An image of 8-bit channels, row by row, a pixel's channels beside each other: grey (1) or red, green, blue (3). */
 public final class Image {
     public final byte[] pixels;
@@ -66,11 +68,12 @@ public final class Image {
         return new Image(part, partHeight, partWidth, channels);
     }
 
-    /** It on a black canvas. */
-    Image on(int canvasHeight, int canvasWidth) {
+    /** It in the middle of a canvas of one grey, 0 to 255. */
+    Image on(int canvasHeight, int canvasWidth, int grey) {
         int top = (canvasHeight - height) / 2;
         int left = (canvasWidth - width) / 2;
         byte[] canvas = new byte[canvasHeight * canvasWidth * channels];
+        Arrays.fill(canvas, (byte) grey);
         for (int row = 0; row < height; row++) {
             System.arraycopy(pixels, row * width * channels, canvas, ((top + row) * canvasWidth + left) * channels,
                     width * channels);

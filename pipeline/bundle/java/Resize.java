@@ -27,7 +27,7 @@ public final class Resize {
         STRETCH,
         /** The largest part in the middle that has the target's. */
         CROP,
-        /** The whole image, on black. */
+        /** The whole image, and padding around it. */
         PAD
     }
 
@@ -35,7 +35,8 @@ public final class Resize {
 
     private Resize() {}
 
-    public static Image resize(Image image, int height, int width, Method method, Fit fit) {
+    /** Of {@code padding}, 0 to 255, is what PAD fills up with. */
+    public static Image resize(Image image, int height, int width, Method method, Fit fit, int padding) {
         switch (fit) {
             case CROP:
                 int partHeight = Math.max(1, Math.min(image.height, round((double) (image.width * (long) height) / width)));
@@ -46,7 +47,7 @@ public final class Resize {
                 double ratio = Math.min((double) height / image.height, (double) width / image.width);
                 int innerHeight = Math.max(1, round(image.height * ratio));
                 int innerWidth = Math.max(1, round(image.width * ratio));
-                return stretch(image, innerHeight, innerWidth, method).on(height, width);
+                return stretch(image, innerHeight, innerWidth, method).on(height, width, padding);
             default:
                 return stretch(image, height, width, method);
         }

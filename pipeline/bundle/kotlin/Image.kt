@@ -31,11 +31,11 @@ class Image(val pixels: ByteArray, val height: Int, val width: Int, val channels
         return Image(part, partHeight, partWidth, channels)
     }
 
-    /** It on a black canvas. */
-    internal fun on(canvasHeight: Int, canvasWidth: Int): Image {
+    /** It in the middle of a canvas of one grey, 0 to 255. */
+    internal fun on(canvasHeight: Int, canvasWidth: Int, grey: Int): Image {
         val top = (canvasHeight - height) / 2
         val left = (canvasWidth - width) / 2
-        val canvas = ByteArray(canvasHeight * canvasWidth * channels)
+        val canvas = ByteArray(canvasHeight * canvasWidth * channels) { grey.toByte() }
         for (row in 0 until height) {
             val from = row * width * channels
             pixels.copyInto(canvas, ((top + row) * canvasWidth + left) * channels, from, from + width * channels)

@@ -30,13 +30,14 @@ object Resize {
         /** The largest part in the middle that has the target's. */
         CROP,
 
-        /** The whole image, on black. */
+        /** The whole image, and padding around it. */
         PAD,
     }
 
     private const val BITS = 32 - 8 - 2
 
-    fun resize(image: Image, height: Int, width: Int, method: Method, fit: Fit): Image =
+    /** Of [padding], 0 to 255, is what PAD fills up with. */
+    fun resize(image: Image, height: Int, width: Int, method: Method, fit: Fit, padding: Int): Image =
         when (fit) {
             Fit.STRETCH -> stretch(image, height, width, method)
             Fit.CROP -> {
@@ -50,7 +51,7 @@ object Resize {
                 val ratio = min(height.toDouble() / image.height, width.toDouble() / image.width)
                 val innerHeight = max(1, round(image.height * ratio))
                 val innerWidth = max(1, round(image.width * ratio))
-                stretch(image, innerHeight, innerWidth, method).on(height, width)
+                stretch(image, innerHeight, innerWidth, method).on(height, width, padding)
             }
         }
 

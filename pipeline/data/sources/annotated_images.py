@@ -18,6 +18,7 @@ from pipeline.tensors import Array
 
 _NAMED = 3
 _ORIENTATION = 0x0112
+_PNG = b"\x89PNG\r\n\x1a\n"
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that exchange height and width."""
 
@@ -106,10 +107,32 @@ def header_of(path: Path) -> Header | None:
     """None: it cannot be read, which whoever reads the image says."""
     try:
         with Image.open(path) as image:
-            orientation = image.getexif().get(_ORIENTATION, 1)
+            # Pillow decodes a whole PNG to see whether one stands behind its pixels.
+            told = image.format != "PNG" or _may_be_turned(path)
+            orientation = image.getexif().get(_ORIENTATION, 1) if told else 1
             return Header((image.height, image.width), orientation if orientation in range(1, 9) else 1)
     except Exception:  # Pillow's decoders raise nearly anything on a broken file
         return None
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """[height, width] of an image file as it is stored; None: it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except Exception:  # as above
+        return None
+
+
+def _may_be_turned(path: Path) -> bool:
+    """Whether a PNG file has a chunk that may hold an EXIF orientation: EXIF itself, or text (XMP, raw profiles)."""
+    with path.open("rb") as file:
+        file.seek(len(_PNG))
+        while len(start := file.read(8)) == 8:
+            if start[4:] in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+                return True
+            file.seek(int.from_bytes(start[:4], "big") + 4, os.SEEK_CUR)
+    return False
 
 
 def turned(points: NDArray[np.float64], header: Header) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.data.annotations.mask_files import MaskFiles, names_of
 from pipeline.data.read_located import StoredMasks
 from pipeline.data.sources.annotated_files import SPLIT_NAMES, kind_asked, sets_of, source_of_files
-from pipeline.data.sources.annotated_images import header_of, upright
+from pipeline.data.sources.annotated_images import header_of, size_of, upright
 from pipeline.data.sources.file_lists import NotTaken, examples_in, kind_of
 from pipeline.data.sources.source import KnownTarget, Source, required_path
 from pipeline.errors import InputError, readable
@@ -103,18 +103,15 @@ class Masks:
             f"{readable(path)} ({size[0]} x {size[1]}, the image {header.upright[0]} x {header.upright[1]})"
             for (_, masks), header in zip(self.pairs, self._headers, strict=True)
             for path in masks.values()
-            if header is not None and (size := _size(path)) is not None and size not in (header.upright, header.stored)
+            if header is not None
+            and (size := size_of(path)) is not None
+            and size not in (header.upright, header.stored)
         ]
         if odd:
             raise InputError(
                 f"{len(odd):,} masks are of another size than their images (height x width): "
                 f"{', '.join(odd[:_NAMED])}{', …' if len(odd) > _NAMED else ''}. Save each in its image's size."
             )
-
-
-def _size(path: Path) -> tuple[int, int] | None:
-    header = header_of(path)
-    return None if header is None else header.stored
 
 
 def _check_there(found: dict[str, list[tuple[Path, Files]]], data: Data) -> tuple[str, ...]:

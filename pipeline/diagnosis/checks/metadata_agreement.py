@@ -97,7 +97,9 @@ def _scale(stated: dict[str, Any], described: dict[str, Any], integer_input: boo
 
 
 def _resizing(stated: dict[str, Any], described: dict[str, Any]) -> list[Finding]:
-    other = [key for key in ("fit", "resize") if key in stated and stated[key] != described[key]]
+    if "fit" in stated:  # without a word of it, it is black
+        stated, described = {"padding": 0, **stated}, {"padding": 0, **described}
+    other = [key for key in ("fit", "resize", "padding") if key in stated and stated[key] != described[key]]
     if not other or described["size"] is None:
         return []
     said = " and ".join(f"{key} {stated[key]}" for key in other)

@@ -72,10 +72,12 @@ def encode_offsets(boxes: NDArray[Any], anchors: Floats, variances: Floats, line
 
 def intersections(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
     """Areas that boxes share, [N, M] of corners [N, 4] and [M, 4]."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    sides = np.maximum(high - low, 0)
-    shared: NDArray[Any] = sides[..., 0] * sides[..., 1]
+    height, width = (
+        np.minimum(first[:, None, axis + 2], second[None, :, axis + 2])
+        - np.maximum(first[:, None, axis], second[None, :, axis])
+        for axis in (0, 1)
+    )
+    shared: NDArray[Any] = np.maximum(height, 0) * np.maximum(width, 0)
     return shared
 
 

@@ -17,8 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.tasks.detection.box_coding import overlaps
+
 MOST = 1000
 """Pairs that are looked at in an image, the best ones."""
+_TOGETHER = 128
+"""Boxes whose overlaps are worked out at once: fewer steps of Python, and no more work than is needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,18 +109,16 @@ def suppress(
         threshold: Of intersection over union; a box that overlaps by more is left out.
         most: How many are kept.
     """
-    y_min, x_min, y_max, x_max = np.ascontiguousarray(boxes.T)
-    area = np.maximum(y_max - y_min, 0) * np.maximum(x_max - x_min, 0)
-    left = np.arange(len(boxes))
     kept: list[int] = []
-    while len(left) and len(kept) < most:
-        first, left = left[0], left[1:]
-        kept.append(int(first))
-        height = np.minimum(y_max[left], y_max[first]) - np.maximum(y_min[left], y_min[first])
-        width = np.minimum(x_max[left], x_max[first]) - np.maximum(x_min[left], x_min[first])
-        shared = np.maximum(height, 0) * np.maximum(width, 0)
-        whole = area[left] + area[first] - shared
-        # Division, as the definition has it: a product with the threshold rounds otherwise.
-        share = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-        left = left[(share <= threshold) | (classes[left] != classes[first])]
+    for start in range(0, len(boxes), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        own, numbers = boxes[some], classes[some]
+        same = (overlaps(own, own) > threshold) & (numbers[:, None] == numbers)
+        gone = ((overlaps(boxes[kept], own) > threshold) & (classes[kept][:, None] == numbers)).any(axis=0)
+        for place in range(len(own)):
+            if not gone[place]:
+                kept.append(start + place)
+                if len(kept) == most:
+                    return np.array(kept, np.int64)
+                gone |= same[place]
     return np.array(kept, np.int64)

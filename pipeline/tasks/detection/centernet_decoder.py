@@ -27,7 +27,8 @@ class CenterNetDecoder(Decoder):
     """Heat map [B, h, w, C], sizes [B, h, w, 2], and offsets of the centre within its cell [B, h, w, 2] or none.
 
     X. Zhou, D. Wang, P. Krähenbühl, Objects as points, https://arxiv.org/abs/1904.07850. A peak is a value that none
-    of its eight neighbours exceeds; of the equal neighbours that int8 makes of one peak, suppression keeps one.
+    of its eight neighbours exceeds. Of the equal neighbours that int8 makes of one peak, it is the one whose
+    surroundings are the highest, where they tell; of what is left, suppression keeps one.
     """
 
     name = "centernet"
@@ -84,7 +85,7 @@ class CenterNetDecoder(Decoder):
         middle = np.full_like(sizes, 0.5)
         centres = (cells + (self._pairs(outputs, "offset") if "offset" in self.outputs else middle)) / grid
         boxes = to_corners(np.concatenate([centres, np.maximum(sizes, 0)], axis=-1))
-        scores = np.where(heat >= _of_neighbours(heat), heat, np.float32(-1))
+        scores = np.where(_peaks(heat), heat, np.float32(-1))
         return Candidates(
             np.asarray(boxes, np.float32).reshape(batch, -1, 4), scores.reshape(batch, height * width, classes)
         )
@@ -122,14 +123,23 @@ class CenterNetDecoder(Decoder):
         return found | ({self._spec("offset").name: offset} if "offset" in self.outputs else {})
 
 
-def _of_neighbours(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest value of each cell and its eight neighbours."""
+def _peaks(heat: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which values of a map [B, h, w, C] are peaks."""
+    highest = heat >= _over_neighbours(heat, np.maximum, -np.inf)
+    # Two neighbours that both are the highest around are equal: one step of int8.
+    around = np.where(highest, _over_neighbours(heat, np.add, 0.0), np.float32(-np.inf))
+    peaks: NDArray[np.bool_] = highest & (around >= _over_neighbours(around, np.maximum, -np.inf))
+    return peaks
+
+
+def _over_neighbours(heat: NDArray[np.float32], join: np.ufunc, outside: float) -> NDArray[np.float32]:
+    """Each cell and its eight neighbours joined: three of a column, then three such of a row, the first two first."""
     for axis in (1, 2):
         padding = [(0, 0)] * heat.ndim
         padding[axis] = (1, 1)
-        padded = np.pad(heat, padding, constant_values=-np.inf)
+        padded = np.pad(heat, padding, constant_values=outside)
         parts = [np.take(padded, np.arange(start, start + heat.shape[axis]), axis=axis) for start in range(3)]
-        heat = np.maximum(np.maximum(parts[0], parts[1]), parts[2])
+        heat = join(join(parts[0], parts[1]), parts[2])
     return heat
 
 

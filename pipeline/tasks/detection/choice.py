@@ -77,9 +77,18 @@ def _found(
 ) -> Decoder:
     """The first decoder that the outputs fit beyond doubt."""
     nearest = ""  # what is wrong with the first one that their shapes fit
+    _check_names(options, others)
+    wrong: InputError | None = None  # with the options' values, where no decoder takes them
+    taken = False
     for kind in DECODERS.values():
         if not classes and issubclass(kind, YoloV5Decoder | YoloV8Decoder):
             continue  # only the number of classes tells the two apart
+        try:
+            read_options(f"decoder {kind.name}", _options(kind), _without_roles(kind, options))
+        except InputError as error:
+            wrong = error if set(_without_roles(kind, options)) <= set(_options(kind)) else wrong
+            continue
+        taken = True
         try:
             made = _made(kind, options, others, signature, endings, input_size, classes)
         except InputError:
@@ -94,6 +103,8 @@ def _found(
         return made
     if nearest:
         raise InputError(nearest)
+    if wrong is not None and not taken:
+        raise wrong
     listed = ", ".join(f"'{spec.name}' {show_shape(spec.shape)}" for spec in signature.outputs)
     raise InputError(
         f"Which decoder reads the outputs {listed} cannot be told from their shapes. Say it: `task: {{name: detection, "
@@ -112,7 +123,7 @@ def _made(
 ) -> Decoder:
     given = dict(options)
     roles = {role: _names(role, given.pop(role)) for role in kind.roles if role in given}
-    known = options_of(kind, [field.name for field in fields(Decoder)])
+    known = _options(kind)
     for key in given:
         if key not in known:
             every = [*known, *kind.roles, *others, "decode"]
@@ -121,6 +132,27 @@ def _made(
     outputs = _outputs(kind, signature, roles, classes)
     defaults = _defaults(kind, outputs, endings, input_size, classes, checked)
     return kind(outputs=outputs, input_size=input_size, data_classes=classes, **{**defaults, **checked})
+
+
+def _options(kind: type[Decoder]) -> dict[str, Any]:
+    return options_of(kind, [field.name for field in fields(Decoder)])
+
+
+def _without_roles(kind: type[Decoder], options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key not in kind.roles}
+
+
+def _check_names(options: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        InputError: an option that no decoder has.
+    """
+    every = {*others, "decode"}
+    for kind in DECODERS.values():
+        every |= {*_options(kind), *kind.roles}
+    for key in options:
+        if key not in every:
+            raise InputError(f"The task detection has no option '{key}'.{did_you_mean(key, every)}")
 
 
 def _outputs(

@@ -144,7 +144,10 @@ def find_roles(
         InputError: an output that is not there, none that fit, or several that fit equally.
     """
     fixed = {role: _named(role, name, outputs) for role, name in named.items()}
-    taken = {spec.name for specs in fixed.values() for spec in specs}
+    taken = [spec.name for specs in fixed.values() for spec in specs]
+    twice = next((one for one in taken if taken.count(one) > 1), None)
+    if twice is not None:
+        raise InputError(f"The task names the output '{twice}' twice; the decoder {kind.name} reads {kind.reads}.")
     free = [spec for spec in outputs if spec.name not in taken]
     open_roles = [role for role in kind.roles if role not in fixed]
     needed = [role for role in open_roles if role not in kind.optional]

@@ -135,7 +135,6 @@ class SsdDecoder(Decoder):
         """
         matched = match_anchors(boxes, self._anchors, self.classes)
         offsets = encode_offsets(matched.boxes, self._anchors, self._scale, self.sizes == "linear")
-        offsets *= matched.positive[..., None]
         places = np.concatenate(
             [offsets[..., _ORDERS[self.order]], matched.positive[..., None].astype(np.float32)], axis=-1
         )

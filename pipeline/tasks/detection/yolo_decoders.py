@@ -51,11 +51,11 @@ class _SideBySide(Decoder):
         shape = outputs["output"][0].shape[1:]
         if len(shape) == 3 and shape[0] == 1:
             shape = shape[1:]
-        if len(shape) != 2 or not known(*shape):
+        if len(shape) != 2:
             return NOT
         if classes and cls.beside + classes in shape:
             return SURELY
-        return MAYBE if min(shape) > cls.beside else NOT
+        return NOT if OPEN in shape else MAYBE if min(shape) > cls.beside else NOT
 
     @property
     def _values_first(self) -> bool:

@@ -14,7 +14,7 @@ from tests.tasks.detection.scenes import coco, matches, scene
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=SEEDS, images=st.integers(1, 8), classes=st.integers(1, 4))
 def test_equals_cocoeval_for_every_class_threshold_and_size(seed: int, images: int, classes: int) -> None:
     generator = np.random.default_rng(seed)

@@ -70,8 +70,8 @@ def test_the_best_of_very_many() -> None:
     assert found.classes.tolist() == [2 * MOST, 0, 1]
 
 
-@settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 40), most=st.integers(1, 40))
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 300), most=st.integers(1, 60))
 def test_suppression_is_the_plain_loop(seed: int, count: int, most: int) -> None:
     generator = np.random.default_rng(seed)
     low = generator.random((count, 2), np.float32)

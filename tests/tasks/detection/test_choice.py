@@ -98,6 +98,11 @@ def test_options_are_checked_like_those_of_other_tasks() -> None:
         ({"decode": "yolo_v8", "output": "z"}, "task.output names the output 'z', which the model does not have"),
         ({"decode": "yolo_v8", "metric": "map"}, "task.metric"),
         ({"decode": 8}, "a decoder's name or module:function"),
+        ({"unit": "pixels"}, "no option 'unit'. Did you mean 'units'"),
+        ({"box_format": "hwyx"}, "task.box_format: input should be 'xywh'"),
+        ({"decode": "ssd", "anchors": 7}, "task.anchors: input should be a valid string or .* dictionary, not 7"),
+        ({"decode": "ssd", "boxes": "y", "scores": "y"}, "names the output 'y' twice"),
+        ({"decode": "ssd", "boxes": []}, r"an output's name, or a list of names, not \[\]"),
     ):
         with pytest.raises(InputError, match=match):
             resolved({"name": "detection", **section}, output)
@@ -123,6 +128,19 @@ def test_names_of_outputs_go_before_their_shapes() -> None:
     section = {"name": "detection", "decode": "centernet", "heatmap": "c", "size": "a"}
     described = detection(section, *maps, names=("one", "two")).describe()
     assert (described["heatmap"], described["size"], described["offset"]) == ("c", "a", "b")
+
+
+def test_a_target_that_is_named_goes_before_boxes() -> None:
+    mask = {"m": TensorSpec("m", (-1, 64, 64), np.dtype(np.int32)), "m_placement": tensor("m_placement", 6)}
+    both = {**BOXES, **mask}
+    output = tensor("y", 32, 32, 3)
+    assert resolved({"name": "auto", "target": "m"}, output, targets=both).task.name == "segmentation"
+    assert resolved({"name": "auto", "target": "y"}, tensor("y", 7, 84), targets=both).task.name == "detection"
+
+
+def test_a_number_of_boxes_that_is_open() -> None:
+    assert detection("auto", tensor("y", 7, -1)).describe()["decode"] == "yolo_v8"
+    assert detection("auto", tensor("y", -1, 8)).describe()["decode"] == "yolo_v5"
 
 
 def test_no_image_no_anchors() -> None:

@@ -133,6 +133,19 @@ def test_a_peak_of_equal_neighbours_is_one_object() -> None:
     np.testing.assert_allclose(found.boxes[0], [4.5 / 16 - 0.125, 4.5 / 16 - 0.125, 4.5 / 16 + 0.125, 4.5 / 16 + 0.125])
 
 
+def test_of_two_equal_neighbours_the_one_with_higher_surroundings_is_the_peak() -> None:
+    heat = np.zeros((1, 16, 16, 3), np.float32)
+    heat[0, 4, 4:7, 0] = 0.75, 0.75, 0.5
+    heat[0, 10:13, 10, 1] = 0.25, 0.5, 0.5
+    heat[0, 13, 10, 1] = 0.375
+    outputs = {"heatmap": heat, "size": np.full((1, 16, 16, 2), 0.25, np.float32)}
+    specs = [tensor(name, *array.shape[1:]) for name, array in outputs.items()]
+    task = detection({"name": "detection", "decode": "centernet"}, *specs, endings={"heatmap": "sigmoid"})
+    [found] = task.answers(outputs)
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    np.testing.assert_allclose(centres * 16, [[4.5, 5.5], [12.5, 10.5]], atol=1e-5)
+
+
 def test_a_face_mask_detector() -> None:
     """Offsets of x, y, width, height by variances from 5972 anchors, and probabilities, as AIZOO has it."""
     loc, cls = np.zeros((1, 5972, 4), np.float32), np.zeros((1, 5972, 2), np.float32)

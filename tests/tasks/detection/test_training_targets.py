@@ -90,6 +90,7 @@ def test_anchors_are_matched_as_the_papers_have_it() -> None:
 
 def test_two_objects_with_the_same_best_anchor_have_one_each() -> None:
     boxes = np.tile(BOXES[:1, :1], (1, 2, 1))
+    boxes[0, :, :4] = 0.5, 0.5, 0.55, 0.55  # no anchor overlaps it by a half
     boxes[0, 1, 4] = 1
     scores = detection("auto", *SSD, endings=PROBABLE).training_targets({"y": boxes})["scores"][0]
     assert scores[:, 0].max() == scores[:, 1].max() == 1
@@ -118,3 +119,24 @@ def test_a_gaussian_around_each_centre() -> None:
     assert found["size"][0, 4, 4] == pytest.approx([0.3, 0.4, 1])
     assert found["offset"][0, 4, 4] == pytest.approx([0.0, 0.8, 1], abs=1e-5)
     assert found["size"][0, ..., 2].sum() == 3
+
+
+def test_of_two_centres_in_a_cell_the_smaller_objects_sides_are_kept() -> None:
+    boxes = np.zeros((1, 2, 7), np.float32)
+    boxes[0, 0, :5] = 0.45, 0.45, 0.57, 0.57, 0
+    boxes[0, 1, :5] = 0.1, 0.1, 0.92, 0.92, 1
+    for order in ([0, 1], [1, 0]):
+        found = detection("auto", *MAPS, endings=PROBABLE).training_targets({"y": boxes[:, order]})
+        assert found["size"][0, 8, 8] == pytest.approx([0.12, 0.12, 1], abs=1e-6)
+        assert found["heatmap"][0, 8, 8].tolist() == [1, 1, 0]
+
+
+def test_a_point_answers_on_the_level_that_the_objects_size_fits() -> None:
+    section = {"name": "detection", "decode": "fcos"}
+    task = detection(section, *(tensor(s.name, 1364, s.shape[-1]) for s in FCOS), endings=PROBABLE, side=256)
+    levels = np.repeat([8, 16, 32, 64, 128], [1024, 256, 64, 16, 4])
+    boxes = np.zeros((1, 1, 7), np.float32)
+    for side, expected in ((0.2, {8}), (0.8, {16, 32})):  # 26 and 102 pixels from the middle to a side
+        boxes[0, 0, :4] = 0.5 - side / 2, 0.5 - side / 2, 0.5 + side / 2, 0.5 + side / 2
+        found = task.training_targets({"y": boxes})["boxes"][0]
+        assert set(levels[found[:, 4] > 0].tolist()) == expected

@@ -56,7 +56,7 @@ def test_an_unknown_source_gets_a_hint(source, hint):
     assert hint in str(raised.value)
 
 
-@pytest.mark.parametrize("source", ["folder", "csv", "npz"])
+@pytest.mark.parametrize("source", ["folder", "csv", "npz", "coco", "voc", "yolo", "masks"])
 def test_a_missing_path_says_which_and_how_to_give_it(source, tmp_path):
     with pytest.raises(InputError, match=r"needs .*--set data\.path="):
         open_source(Data(source=source))

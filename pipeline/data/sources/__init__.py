@@ -81,7 +81,8 @@ def open_source(data: Data, class_names: tuple[str, ...] | None = None) -> Sourc
     read = SOURCES_WITH_NAME.get(kind, function.read) if colon else SOURCES.get(kind)
     if read is None:
         known = [*SOURCES, *(f"{name}:NAME" for name in SOURCES_WITH_NAME), "module:function"]
-        raise InputError(f"data.source: there is no source '{data.source}'.{did_you_mean(data.source, known)}")
+        hint = did_you_mean(data.source, known) or f" Known: {', '.join(sorted(known))}."
+        raise InputError(f"data.source: there is no source '{data.source}'.{hint}")
     if data.path is not None and (kind in EMBEDDED or kind == "keras" or read is function.read):
         raise InputError(
             f"data.path is '{data.path}', but data.source '{data.source}' reads no path. Set data.source to "

@@ -132,7 +132,7 @@ def source_of_annotated(
     _check_unique(pairs)
     every = [pair for listed in pairs.values() for pair in listed]
     if not every:
-        raise InputError(f"data.path: {data.path} has no annotated images.")
+        raise InputError(" ".join((f"data.path: {data.path} has no annotated images.", *notes)))
     if kind == "points":
         pairs, told = _one_object(pairs, data)
         notes += told

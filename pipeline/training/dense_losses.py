@@ -18,8 +18,6 @@ SMALLEST = 1e-7
 """Probabilities are kept this far from 0 and 1, whose logarithms are none."""
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 HEATMAP_ALPHA, HEATMAP_BETA = 2.0, 4.0
-SMOOTH = 1.0
-"""Pixels added to both sides of a class's Dice, so that a class that is nowhere, and found nowhere, counts as right."""
 
 Corners = Callable[[Any], tuple[Any, Any]]
 """From the four values of a box, [B, …, 4], to its upper left and lower right corner, [B, …, 2] each."""
@@ -123,8 +121,10 @@ def about_points(distances: Any) -> tuple[Any, Any]:
 
 
 def dice(targets: Any, found: Any, ending: Ending) -> Any:
-    """1 − the mean over the classes of 2·|both| / (|one| + |other|): F. Milletari et al., V-Net, 2016,
-    https://arxiv.org/abs/1606.04797.
+    """1 − 2·|both| / (|one| + |other|): F. Milletari et al., V-Net, 2016, https://arxiv.org/abs/1606.04797.
+
+    The mean over the classes that an image has: of one that it lacks, a single pixel's worth of probability would cost
+    as much as a whole object, and a network that has learned nothing yet would learn to answer background.
 
     Args:
         targets: One-hot [B, …, C]; all zeros: ignored.
@@ -135,8 +135,10 @@ def dice(targets: Any, found: Any, ending: Ending) -> Any:
     shares = (tf.nn.softmax(found) if ending == "none" else found) * counts
     rest = list(range(1, len(targets.shape) - 1))
     both = tf.reduce_sum(shares * targets, axis=rest)
-    sizes = tf.reduce_sum(shares + targets, axis=rest)
-    return 1 - tf.reduce_mean((2 * both + SMOOTH) / (sizes + SMOOTH), axis=-1)
+    wanted = tf.reduce_sum(targets, axis=rest)
+    loss = 1 - 2 * both / tf.maximum(tf.reduce_sum(shares, axis=rest) + wanted, SMALLEST)
+    there = tf.cast(wanted > 0, loss.dtype)
+    return _over_image(loss * there) / _positives(there)
 
 
 def dice_crossentropy(targets: Any, found: Any, ending: Ending, smoothing: float = 0.0) -> Any:

@@ -144,17 +144,18 @@ def test_ignored_pixels_change_nothing(ending: str) -> None:
         assert one[0] > 0.1
 
 
-def test_dice_is_twice_what_is_common_in_shares_of_both() -> None:
-    logits = np.array([[[[2.0, 0.0], [0.0, 1.0]]]])
-    targets = np.array([[[[1.0, 0.0], [1.0, 0.0]]]])
+def test_dice_is_twice_what_is_common_in_shares_of_both_for_the_classes_that_are_there() -> None:
+    logits = np.array([[[[2.0, 0.0, 1.0], [0.0, 1.0, 3.0], [0.5, 0.0, 0.0]]]])
+    targets = np.array([[[[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]])
     shares = softmax(logits)[0, 0]
-    first = (2 * shares[:, 0].sum() + 1) / (shares[:, 0].sum() + 2 + 1)
-    second = 1 / (shares[:, 1].sum() + 1)
+    first = 2 * shares[:2, 0].sum() / (shares[:, 0].sum() + 2)
+    second = 2 * shares[2, 1] / (shares[:, 1].sum() + 1)
     np.testing.assert_allclose(loss("dice", targets, logits), [1 - (first + second) / 2], 1e-5)
-    entropy = -np.log(shares[:, 0]).mean()
+    right = np.array([shares[0, 0], shares[1, 0], shares[2, 1]])
+    entropy = -np.log(right).mean()
     both = loss("dice_crossentropy", targets, logits)
     np.testing.assert_allclose(both, [1 - (first + second) / 2 + entropy], 1e-5)
-    smooth = -(0.95 * np.log(shares[:, 0]) + 0.05 * np.log(shares[:, 1])).mean()
+    smooth = entropy * 0.9 - 0.1 * np.log(shares).mean()
     np.testing.assert_allclose(loss("dice_crossentropy", targets, logits, smoothing=0.1), both - entropy + smooth, 1e-5)
 
 

@@ -20,6 +20,7 @@ def network(name: str) -> Any:
     return build_network(Request(name, SHAPE, 3, task, alpha=0.35), zoo())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ssd_lite", "centernet", "deeplabv3plus_lite", "u_net"])
 def test_every_output_of_int8_is_what_qat_computed(name: str) -> None:
     from pipeline.conversion.convert import to_flatbuffer
@@ -36,13 +37,13 @@ def test_every_output_of_int8_is_what_qat_computed(name: str) -> None:
     from pipeline.training.qat.snap import snap
 
     model = network(name)
-    x = np.random.default_rng(0).uniform(-1, 1, (16, *SHAPE)).astype(np.float32)
+    x = np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)).astype(np.float32)
     batch_norm.reestimate(model, [{"x": x}])
     aware = quantize_aware(model)
     calibrated_start.calibrate(aware, [{"x": x}])
     batch_norm.freeze(aware)
     aware.compile(tf_keras.optimizers.SGD(1e-4), "mse")
-    aware.fit(x, model.predict(x, verbose=0), epochs=2, batch_size=8, verbose=0, callbacks=[Following()])
+    aware.fit(x, model.predict(x, verbose=0), epochs=1, batch_size=8, verbose=0, callbacks=[Following()])
     snap(aware)
 
     simulated = to_flatbuffer(aware)
@@ -54,12 +55,14 @@ def test_every_output_of_int8_is_what_qat_computed(name: str) -> None:
     found = inspect(int8)
     assert found.verdict.text == "full int8, per-channel", found.verdict.breaks
     assert not [op for op in found.operators if op.name == "QUANTIZE"]  # nothing is rounded a second time
-    answers = Runner(int8)({"x": x}).real
+    runner = Runner(int8)
+    answers = runner({"x": x}).real
     expected = dict(zip(aware.output_names, as_list(aware.predict(x, verbose=0)), strict=True))
     assert set(answers) == set(expected)
-    for output, values in expected.items():
-        noise = answers[output] - values
-        assert 10 * np.log10((values**2).sum() / ((noise**2).sum() + 1e-12)) > 35, output
+    for spec in runner.outputs:
+        # Where a sum lies between two steps, one of the two may round it otherwise, and a deep network carries that on.
+        assert spec.scale is not None
+        assert np.mean(np.abs(answers[spec.name] - expected[spec.name]) < spec.scale / 2) > 0.9, spec.name
 
 
 def as_list(answers: Any) -> list[Any]:

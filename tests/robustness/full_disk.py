@@ -231,7 +231,7 @@ def _judge(stage: Stage, folder: Path, sound: Path, ended: forked.Ended, what: s
     if (
         speaks
         and ended.status == 1
-        and not any(word in said for word in (b"cannot be", b"No space", b"too large", b"Read-only"))
+        and not any(word in said for word in (b"cannot be", b"No space", b"too large", b"Read-only", b"room for"))
     ):
         faults.append("no reason")
     if len(said) > 2048 or said.strip().count(b"\n"):

@@ -23,8 +23,9 @@ def list_(json: AsJson = False) -> None:
     if json:
         show.as_json({name: entry.model_dump(mode="json") for name, entry in found.items()})
         return
+    width = max(map(len, found), default=0) + 2
     for name, entry in found.items():
-        echo(f"{name:22}{entry.description}")
+        echo(f"{name:{width}}{entry.description}")
 
 
 @app.command("show")

@@ -47,8 +47,8 @@ def bundle(
     from pipeline.bundle.bundle import bundle as pack
     from pipeline.cli import show
     from pipeline.progress import bar
+    from pipeline.workflow.command_targets import for_bundle
     from pipeline.workflow.examination import examine_labels
-    from pipeline.workflow.targets import for_bundle
 
     found = for_bundle(target, recipe, overrides or [], noise=noise)
     made = pack(

@@ -57,8 +57,8 @@ def doctor(
 
 def _of_data(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
     from pipeline.progress import bar
+    from pipeline.workflow.command_targets import for_data
     from pipeline.workflow.examination import examine_data
-    from pipeline.workflow.targets import for_data
 
     found = for_data(target, recipe, overrides)
     diagnosis = examine_data(found, bar)
@@ -69,8 +69,8 @@ def _of_data(target: Path | None, recipe: str | None, overrides: list[str]) -> t
 def _of_model(target: Path | None, recipe: str | None, overrides: list[str]) -> tuple[str, Diagnosis]:
     from pipeline.cli import show
     from pipeline.errors import InputError
+    from pipeline.workflow.command_targets import for_keras_model
     from pipeline.workflow.examination import examine_model
-    from pipeline.workflow.targets import for_keras_model
 
     if recipe is not None:
         raise InputError("--recipe names the data of --data. To examine a recipe's model: pipeline doctor RECIPE.")

@@ -82,8 +82,8 @@ def verify(
     from pipeline.cli import show
     from pipeline.errors import InputError, PipelineError
     from pipeline.progress import bar
+    from pipeline.workflow.command_targets import has_recipe
     from pipeline.workflow.ladder_rungs import arm_rungs, open_ladder
-    from pipeline.workflow.targets import has_recipe
     from pipeline.workflow.verification import verify as stage
 
     if profiles and not arm:

@@ -9,8 +9,8 @@ from pathlib import Path
 from pipeline.finding import Diagnosis, Finding
 from pipeline.progress import Track, quiet
 from pipeline.recipe import Recipe
+from pipeline.workflow.command_targets import DataTarget, KerasTarget
 from pipeline.workflow.context import resolve_task, silent
-from pipeline.workflow.targets import DataTarget, KerasTarget
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def examine_data(target: DataTarget, track: Track = quiet) -> Diagnosis:
     """What is wrong with the data for the model.
 
     Args:
-        target: Of `targets.for_data`.
+        target: Of `command_targets.for_data`.
         track: Follows the passes over the data.
 
     Raises:
@@ -77,7 +77,7 @@ def examine_model(target: KerasTarget, say: Callable[[str], None] = silent) -> M
     """What is in the way of QAT and int8, and what is done about it. Imports TensorFlow.
 
     Args:
-        target: Of `targets.for_keras_model`.
+        target: Of `command_targets.for_keras_model`.
         say: Told what takes a while.
 
     Raises:

@@ -23,8 +23,9 @@ from pipeline.verification.arm.random_inputs import random_examples
 from pipeline.verification.flatbuffer_rung import FlatbufferRung
 from pipeline.verification.keras_rung import KerasRung
 from pipeline.verification.rung import Rung
+from pipeline.workflow.command_targets import LadderTarget, for_ladder
 from pipeline.workflow.run_folder import Run
-from pipeline.workflow.targets import LadderTarget, float_beside, for_ladder, model_file
+from pipeline.workflow.targets import float_beside, model_file
 
 REFERENCE, LAST = "float", "xnnpack"
 """The rungs between which the whole loss is counted."""

@@ -25,11 +25,11 @@ from pipeline.verification.ladder import Step, compare_rungs
 from pipeline.verification.metadata_check import Check
 from pipeline.verification.rung import Rung
 from pipeline.versions import versions
+from pipeline.workflow.command_targets import LadderTarget
 from pipeline.workflow.context import resolve_task
 from pipeline.workflow.given_data import DataSource
 from pipeline.workflow.ladder_rungs import LAST, REFERENCE, rungs
 from pipeline.workflow.stages import EVALUATION_CHUNK, silent
-from pipeline.workflow.targets import LadderTarget
 
 RESULT = "verify.json"
 LOOKED_AT = 16

@@ -81,9 +81,10 @@ class Outcome:
 
 
 class _Process:
-    """The other process, started with the first job and again after a crash."""
+    """The other process, started with the first job and again after a crash; a fork of this one starts its own."""
 
     def __init__(self) -> None:
+        self._owner = os.getpid()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._printed: IO[bytes] | None = None
@@ -114,6 +115,8 @@ class _Process:
 
     def close(self) -> None:
         """End it."""
+        if self._owner != os.getpid():
+            return
         process, self._process = self._process, None
         if process is not None and process.stdin is not None and process.stdout is not None:
             with contextlib.suppress(OSError):
@@ -125,6 +128,8 @@ class _Process:
             self._printed = None
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._owner != os.getpid():
+            self._owner, self._process, self._printed = os.getpid(), None, None
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._printed = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -121,14 +121,13 @@ def _source(content: bytes) -> Iterator[dict[str, Any]]:
     An operator that writes to a constant ends the process then. In memory it would change what lies there, and whatever
     lies behind, without a word.
     """
-    with tempfile.TemporaryFile() as file:
-        path = Path(f"/dev/fd/{file.fileno()}")
-        try:
+    with ExitStack() as opened:
+        path = None
+        with suppress(OSError):  # a full disk, or no folder for temporary files
+            file = opened.enter_context(tempfile.TemporaryFile(buffering=0))  # nothing is left to write as it closes
             file.write(content)
-            file.flush()
-            mapped = path.exists()
-        except OSError:  # a full disk
-            mapped = False
+            path = Path(f"/dev/fd/{file.fileno()}")
+        mapped = path is not None and path.exists() and path.stat().st_size == len(content)
         yield {"model_path": str(path)} if mapped else {"model_content": content}
 
 

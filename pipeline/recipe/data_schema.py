@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline import limits
 
@@ -36,7 +36,12 @@ def _possible(path: Path) -> Path:
     return path
 
 
-FilePath = Annotated[Path, AfterValidator(_possible)]
+def _as_path(given: Any) -> Any:
+    """A name of any bytes, which pydantic's strings of a limited length are not."""
+    return Path(given) if isinstance(given, str) else given
+
+
+FilePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_possible)]
 
 TargetKind = Literal["class", "value", "multilabel", "sequence", "boxes", "mask", "points"]
 """What a target says: the index of a class, numbers, a 0/1 for each label, a row of class indices (padded); or where

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import InputError
 from pipeline.workflow.run_lock import hold
 
 
@@ -58,9 +59,15 @@ def test_the_folder_itself_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "runs" / "a").exists()
 
 
-def test_where_nothing_can_be_written_nobody_is_kept_out(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_nobody_is_kept_out() -> None:
+    assert hold(Path("/proc/runs/a")) is None
+
+
+def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    assert hold(tmp_path / "file" / "a") is None
+    for folder in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises(InputError, match=r"'.*file' is a file, where the folder of the run is to be"):
+            hold(folder)
 
 
 @pytest.mark.parametrize("text", [b"\x1b]0;title\x07", b"\xff" * 500, b""], ids=["escapes", "bytes", "nothing"])

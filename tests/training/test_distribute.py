@@ -159,6 +159,7 @@ assert distribute.strategy("mirrored").num_replicas_in_sync == 2
 """
 
 
+@pytest.mark.slow
 def test_two_devices_of_one_process_train_as_one(tmp_path: Path, single: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(spread("mirrored")))
     done = subprocess.run(

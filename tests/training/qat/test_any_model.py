@@ -121,7 +121,13 @@ def ended() -> Callable[[Any], Ended]:
     return of
 
 
-@pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)
+SLOW = (autoencoder, keyword_spotter, open_sides)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow if kind in SLOW else (), id=kind.__name__) for kind in MODELS],
+)
 def test_it_ends_in_int8_that_answers_as_the_fake_quant_model(kind: Any, ended: Callable[[Any], Ended]) -> None:
     from pipeline.models.predictor import KerasPredictor
     from pipeline.tflite.inspect import inspect

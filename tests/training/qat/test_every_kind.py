@@ -108,7 +108,13 @@ KINDS: tuple[Callable[[Any, Any], Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+IN_EVERY_RUN = (swish, separable, grouped, attention, joined)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in IN_EVERY_RUN else pytest.mark.slow, id=kind.__name__) for kind in KINDS],
+)
 def test_it_trains_and_ends_in_int8_that_computes_the_same(kind: Callable[[Any, Any], Any]) -> None:
     from pipeline.conversion.convert import to_flatbuffer
     from pipeline.models.backend import tf_keras

@@ -86,8 +86,17 @@ FROZEN = {
 }
 
 
-@pytest.mark.parametrize("freeze", FROZEN)
-@pytest.mark.parametrize("version", ["Keras 2", "Keras 3"])
+IN_EVERY_RUN = (("Keras 2", "partly"), ("Keras 3", "base"))
+
+
+@pytest.mark.parametrize(
+    ("version", "freeze"),
+    [
+        pytest.param(version, freeze, marks=() if (version, freeze) in IN_EVERY_RUN else pytest.mark.slow)
+        for version in ("Keras 2", "Keras 3")
+        for freeze in FROZEN
+    ],
+)
 def test_transfer_learning_from_a_file_to_int8(version: str, freeze: str, tmp_path: Path) -> None:
     import keras
 

@@ -137,7 +137,8 @@ def _boxes(axes: Axes, image: NDArray[np.uint8], answer: BoxesAnswer, class_name
     from matplotlib.patches import Rectangle
 
     height, width = image.shape[:2]
-    for number, (box, index) in enumerate(zip(answer.boxes, answer.classes, strict=True)):
+    for number in range(len(answer.boxes) - 1, -1, -1):  # the surest, which come first, lie on top
+        box, index = answer.boxes[number], answer.classes[number]
         top, left, bottom, right = box * (height, width, height, width)
         colour = _rgb(int(index))
         corner = left - 0.5, top - 0.5  # a pixel's centre is at a whole number
@@ -153,7 +154,7 @@ def _boxes(axes: Axes, image: NDArray[np.uint8], answer: BoxesAnswer, class_name
             clip_on=True,
         )
         text.set_parse_math(False)
-    _write(axes.set_xlabel(f"{len(answer.boxes)} objects", fontsize=7, color=_TEXT))
+    _write(axes.set_xlabel(f"{len(answer.boxes)} object{'s' * (len(answer.boxes) != 1)}", fontsize=7, color=_TEXT))
 
 
 def _mask(axes: Axes, image: NDArray[np.uint8], answer: MaskAnswer, class_names: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -40,13 +41,14 @@ _LONG_WORD = re.compile(rf"\S{{{MOST_OF_A_WORD + 1},}}")
 
 def readable(text: object) -> str:
     """Text as a terminal or a log may have it: what UTF-8 cannot say, and what would move a cursor, colour the text or
-    turn its direction, is an escape as of :data:`AS_ESCAPES`; line breaks and tabs stay."""
+    turn its direction, is an escape as of :data:`AS_ESCAPES`; line breaks, tabs and all kinds of spaces stay."""
     said = str(text).encode(errors=AS_ESCAPES).decode()
     return said if said.isprintable() else "".join(map(_shown, said))
 
 
 def _shown(sign: str) -> str:
-    if sign.isprintable() or sign in "\n\t":
+    # No space but the plain one is printable to Python, not even the one that keeps an interval on a line.
+    if sign.isprintable() or sign in "\n\t" or unicodedata.category(sign) == "Zs":
         return sign
     return f"\\x{ord(sign):02x}" if ord(sign) <= 0xFF else _escaped(ord(sign))
 

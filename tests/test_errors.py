@@ -18,6 +18,7 @@ NAME = os.fsdecode(b"caf\xe9.png")
 def test_bytes_that_are_no_text_are_shown_as_escapes():
     assert readable(Path("a") / NAME) == r"a/caf\xe9.png"
     assert readable("café – 中文") == "café – 中文"
+    assert readable("+0.5 [-0.1\u00a0+1.3]\n") == "+0.5 [-0.1\u00a0+1.3]\n"
     assert readable("\ud800") == r"\ud800"
     assert "a–\U0001f600".encode("ascii", AS_ESCAPES) == rb"a\u2013\U0001f600"
 

@@ -40,22 +40,23 @@ def as_json(content: Any) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """A table on stdout: the first column to the left, numbers to the right.
 
-    Where it is wider than the terminal, columns of long texts fold; numbers and short words stay on one line, and where
-    even these do not fit, an ellipsis shows that something is cut.
+    Names out of a file, which may hold anything, move no cursor. Where it is wider than the terminal, columns of long
+    texts fold; numbers and short words stay on one line, and where even these do not fit, an ellipsis shows that
+    something is cut.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     sheet = Table(
-        title=title,
+        title=None if title is None else readable(title),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         title_style="bold",
         pad_edge=False,
         collapse_padding=True,
     )
-    cells = [list(row) for row in rows]
+    cells = [[readable(text) for text in row] for row in rows]
     for index, column in enumerate(columns):
         longest = max(len(text) for text in (column, *(row[index] for row in cells)))
         folds = longest > FOLDED

@@ -27,6 +27,11 @@ def test_damaged_files_end_no_command_without_a_word() -> None:
     assert tally.calls == 63
 
 
+def test_files_that_were_at_fault_once_are_not_again() -> None:
+    """A name of an input that colours the terminal; a convolution of int32."""
+    assert not fuzz((50027, 50072), sound_files(), QUICK).faults
+
+
 def test_a_fork_ends_as_a_process_of_its_own_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("sound.tflite").write_bytes(sound_files()[1])

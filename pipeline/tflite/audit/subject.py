@@ -127,7 +127,7 @@ def _layer(
     axis: int,
 ) -> Layer | None:
     source, weights, bias = read
-    if source is None or weights is None:
+    if source is None or weights is None or flatbuffer.tensor_type(source) not in LIMITS:
         return None
     parameters = [flatbuffer.quantization(tensor) for tensor in (source, weights, output)]
     stored = _constant(model, weights)

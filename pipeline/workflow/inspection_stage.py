@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.progress import Track, quiet
 from pipeline.tensors import Tensors
 from pipeline.tflite.audit.audit import Audit, audit
+from pipeline.tflite.guard import damage_told
 from pipeline.tflite.inspect import Inspection, inspect
 from pipeline.workflow import targets
 from pipeline.workflow.context import EVALUATION_CHUNK
@@ -37,7 +38,8 @@ def inspect_file(
     path = targets.model_file(given)
     found = inspect(path)
     examples = _examples(path, recipe, overrides) if with_data else None
-    return found, audit(path, found, examples, track=track)
+    with damage_told(path, f"The model {path}"):
+        return found, audit(path, found, examples, track=track)
 
 
 def _examples(path: Path, recipe: str | None, overrides: Sequence[str]) -> Iterator[Tensors]:

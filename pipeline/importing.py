@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipeline.errors import InputError, did_you_mean
+
 
 def module(name: str) -> ModuleType:
     """A module by its dotted name.
@@ -35,6 +37,35 @@ def named(reference: str) -> Any:
     """
     where, _, name = reference.partition(":")
     return getattr(module(where), name)
+
+
+def chosen(reference: str, what: str, key: str, takes: str) -> Any:
+    """As :func:`named`, for what a recipe's key names.
+
+    Args:
+        reference: `module:name`.
+        what: How messages call it.
+        key: The recipe's.
+        takes: What it may be, as people write it.
+
+    Raises:
+        InputError: it is not written so, cannot be imported, or the module has nothing of that name.
+    """
+    where, _, name = reference.partition(":")
+    if not where or not name:
+        raise InputError(f"A {what} of your own is named {takes}, not '{reference}'.")
+    try:
+        return named(reference)
+    except AttributeError as error:
+        known = [one for one in vars(module(where)) if not one.startswith("_")]
+        raise InputError(
+            f"The module {where} has no '{name}' ({key}: {reference}).{did_you_mean(name, known)}"
+        ) from error
+    except Exception as error:
+        raise InputError(
+            f"The {what} {reference} cannot be imported: {type(error).__name__}: {error}. Modules are looked for in "
+            "the current directory and on PYTHONPATH."
+        ) from error
 
 
 def source_digest(reference: str) -> str | None:

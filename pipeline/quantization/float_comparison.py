@@ -17,17 +17,20 @@ from pipeline.tflite.kernels import open_runner
 
 
 class FloatComparison:
-    """Holds written models against a float one, before a last softmax or sigmoid, whose rounding would hide the rest.
+    """Holds written models against a float one.
 
     Args:
         content: The float .tflite.
         batches: The examples, by input name; they are kept.
         task: What counts as the same answer.
         threads: Interpreter threads.
+        cut: Compare before a last softmax or sigmoid, whose rounding would hide the rest; else the whole models.
     """
 
-    def __init__(self, content: bytes, batches: Iterable[Tensors], task: Task, threads: int) -> None:
-        self._task, self._threads = task.before_activation(), threads
+    def __init__(
+        self, content: bytes, batches: Iterable[Tensors], task: Task, threads: int, *, cut: bool = True
+    ) -> None:
+        self._task, self._threads, self._cut = task.before_activation() if cut else task, threads, cut
         self._batches = list(batches)
         self._expected = list(self._answers(content)) if self._batches else []
         self.examples = sum(map(batch_size, self._batches))
@@ -57,7 +60,9 @@ class FloatComparison:
         return record.against(others)
 
     def _answers(self, content: bytes) -> Iterator[Outputs]:
-        runner = open_runner(before_activations(content), "xnnpack", BATCH, threads=self._threads)
+        runner = open_runner(
+            before_activations(content) if self._cut else content, "xnnpack", BATCH, threads=self._threads
+        )
         return (runner(batch) for batch in self._batches)
 
 

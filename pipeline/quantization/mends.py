@@ -21,25 +21,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, PipelineError
-from pipeline.evaluation.comparison import Record
 from pipeline.evaluation.statistics import finite_or_none
 from pipeline.progress import Track, quiet
-from pipeline.quantization.float_comparison import part_of
+from pipeline.quantization.float_comparison import FloatComparison, part_of
 from pipeline.quantization.keep import OUTPUT, keep_as, plan
 from pipeline.quantization.mixed_ranges import mixed_ranges
 from pipeline.quantization.output_parts import Parts
 from pipeline.quantization.ptq import FloatModel, Quantizer, Settings, prepare
 from pipeline.quantization.ranges import Ranges
-from pipeline.quantization.tap import BATCH, Inputs
+from pipeline.quantization.tap import Inputs
 from pipeline.quantization.trial import best_of
 from pipeline.recipe import Compute, IoType, Keep, MixedRanges, Quantize
 from pipeline.tasks.task import Task
-from pipeline.tensors import Outputs, Tensors
+from pipeline.tensors import Tensors
 from pipeline.tflite import flatbuffer
 from pipeline.tflite.few_steps import Mixed
 from pipeline.tflite.inspect import inspect
 from pipeline.tflite.joins import Join, arithmetic_before, joins, scalings
-from pipeline.tflite.kernels import open_runner
 from pipeline.tflite.signature import output_names
 
 EXAMPLES = 64
@@ -266,10 +264,9 @@ class _Judge:
         def some() -> Iterator[Tensors]:
             return part_of(inputs(), 0, EXAMPLES)
 
-        self._task, self._io, self._keep, self._threads = task, io_type, tuple(keep), threads
+        self._io, self._keep = io_type, tuple(keep)
         self._quantizer = Quantizer(model, some, settings, threads=threads)
-        self._batches = list(some())
-        self._expected = list(self._answers(model.content))
+        self._against_float = FloatComparison(model.content, some(), task, threads, cut=False)
         self.parts = Parts.of(model.content, model.ranges)
 
     def __call__(
@@ -278,21 +275,12 @@ class _Judge:
         rules = (*before, *added)
         try:
             written, _ = self._quantizer("int8", self._io, (*rules, *self._keep))
-            answers = list(self._answers(written))
+            agreed, worst = self._against_float.by_parts(written, self.parts)
         except (InputError, PipelineError):
             if how == "int8":
                 raise
             return None
-        record, others = Record(how, self._task), Record("float", self._task)
-        for own, expected in zip(answers, self._expected, strict=True):
-            record.hold_against(others.name, own, expected)
-        compared = record.against(others)
-        worst = self.parts.sqnr_db(zip(self._expected, answers, strict=True))
-        return MendTrial(how, inside, rules, compared.agreement, worst, compared.agreed)
-
-    def _answers(self, content: bytes) -> Iterator[Outputs]:
-        runner = open_runner(content, "xnnpack", BATCH, threads=self._threads)
-        return (runner(batch) for batch in self._batches)
+        return MendTrial(how, inside, rules, float(agreed.mean()), worst, agreed)
 
 
 _DONE: dict[MixedRanges, Callable[[str], str]] = {

@@ -98,21 +98,7 @@ def load(reference: str, signature: Signature, endings: Endings, options: Mappin
     Raises:
         InputError: it cannot be imported, or is none of these.
     """
-    module, _, name = reference.partition(":")
-    if not module or not name:
-        raise InputError(f"A task of your own is named module:Class or module:function, not '{reference}'.")
-    try:
-        found = importing.named(reference)
-    except AttributeError as error:
-        known = [one for one in vars(importing.module(module)) if not one.startswith("_")]
-        raise InputError(
-            f"The module {module} has no '{name}' (task: {reference}).{did_you_mean(name, known)}"
-        ) from error
-    except Exception as error:
-        raise InputError(
-            f"The task {reference} cannot be imported: {type(error).__name__}: {error}. Modules are looked for in the "
-            "current directory and on PYTHONPATH."
-        ) from error
+    found = importing.chosen(reference, "task", "task", "module:Class or module:function")
     if isinstance(found, Task):
         _no_options(reference, options, "is a task already made")
         return found

@@ -131,12 +131,13 @@ def _collect(
                 f"The task '{task.name}' has nothing to draw: pictures are of classes, boxes, masks and points."
             )
         labels = task.drawn_targets(targets) if targets else []
-        values = {model: _metric_of_each(task, own, targets) for model, own in outputs.items()}
+        judged = {model: task.statistics(own, targets) for model, own in outputs.items() if targets and task.metrics}
+        values = {model: _metric_of_each(task, judged.get(model), len(batch)) for model in models}
         agreed = {model: task.agreement(outputs[against], own) for model, own in outputs.items() if model != against}
         differ = {model: _distance(outputs[against], outputs[model]) for model in agreed}
         for model in models:
-            if targets and task.metrics:
-                statistics[model].append(task.statistics(outputs[model], targets))
+            if model in judged:
+                statistics[model].append(judged[model])
             classes[model] += [
                 (label.index, answer.index)
                 for label, answer in zip(labels, drawn[model], strict=False)
@@ -162,12 +163,10 @@ def _collect(
     return sorted(kept, reverse=True), classes, found
 
 
-def _metric_of_each(task: Task, outputs: Tensors, targets: Tensors) -> NDArray[np.float64]:
+def _metric_of_each(task: Task, statistics: NDArray[Any] | None, count: int) -> NDArray[np.float64]:
     """The first metric of each example alone, higher for better; 0 where it has none."""
-    count = len(next(iter(outputs.values())))
-    if not targets or not task.metrics:
+    if statistics is None:
         return np.zeros(count)
-    statistics = task.statistics(outputs, targets)
     metric = task.metrics[0]
     sign = 1 if metric.higher_is_better else -1
     values = [sign * task.reduce(statistics[index : index + 1])[metric.name] for index in range(count)]

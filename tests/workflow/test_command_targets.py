@@ -9,34 +9,8 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.recipe import Recipe
 from pipeline.workflow.command_targets import for_bundle, for_data, for_keras_model, for_ladder, has_recipe
-from pipeline.workflow.run_folder import LABELS, Run
-from tests import tiny_models
-
-RECIPE = {"name": "digits", "model": {"name": "ResNet50"}, "data": {"source": "digits"}}
-
-
-@pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PIPELINE_RUNS", str(tmp_path / "runs"))
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def run(runs: Path) -> Run:
-    """A run with float and int8 models and labels, the only one."""
-    made = Run(runs / "digits")
-    made.describe(recipe=RECIPE)
-    for name in ("float", "int8"):
-        made.path(f"{name}.tflite").write_bytes(tiny_models.digits())
-    made.path(LABELS).write_text("zero\none\n")
-    return made
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A model in no run."""
-    (tmp_path / "m.tflite").write_bytes(tiny_models.digits())
-    return tmp_path / "m.tflite"
+from pipeline.workflow.run_folder import Run
+from tests.workflow.target_files import RECIPE, folder_of_runs, model_in_no_run, run_with_models  # noqa: F401
 
 
 class TestForBundle:

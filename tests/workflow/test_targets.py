@@ -9,35 +9,9 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.files import write_bytes
 from pipeline.workflow import targets
-from pipeline.workflow.run_folder import LABELS, Run
+from pipeline.workflow.run_folder import Run
 from pipeline.workflow.targets import locate
-from tests import tiny_models
-
-RECIPE = {"name": "digits", "model": {"name": "ResNet50"}, "data": {"source": "digits"}}
-
-
-@pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PIPELINE_RUNS", str(tmp_path / "runs"))
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def run(runs: Path) -> Run:
-    """A run with float and int8 models and labels, the only one."""
-    made = Run(runs / "digits")
-    made.describe(recipe=RECIPE)
-    for name in ("float", "int8"):
-        made.path(f"{name}.tflite").write_bytes(tiny_models.digits())
-    made.path(LABELS).write_text("zero\none\n")
-    return made
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A model in no run."""
-    (tmp_path / "m.tflite").write_bytes(tiny_models.digits())
-    return tmp_path / "m.tflite"
+from tests.workflow.target_files import folder_of_runs, model_in_no_run, run_with_models  # noqa: F401
 
 
 def test_a_run_folder_a_file_in_it_and_a_file_elsewhere(run: Run, file: Path) -> None:

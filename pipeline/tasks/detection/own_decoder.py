@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline import importing
-from pipeline.errors import InputError, PipelineError, did_you_mean
+from pipeline.errors import InputError, PipelineError
 from pipeline.tasks.detection.candidates import Candidates
 from pipeline.tasks.detection.decoder import NOT, Decoder, Roles
 from pipeline.tensors import OPEN, Tensors
@@ -45,21 +45,7 @@ class OwnDecoder(Decoder):
         Raises:
             InputError: it cannot be imported, or is no function.
         """
-        module, _, name = reference.partition(":")
-        if not module or not name:
-            raise InputError(f"A decoder of your own is named module:function, not '{reference}'.")
-        try:
-            found = importing.named(reference)
-        except AttributeError as error:
-            known = [one for one in vars(importing.module(module)) if not one.startswith("_")]
-            raise InputError(
-                f"The module {module} has no '{name}' (decode: {reference}).{did_you_mean(name, known)}"
-            ) from error
-        except Exception as error:
-            raise InputError(
-                f"The decoder {reference} cannot be imported: {type(error).__name__}: {error}. Modules are looked for "
-                "in the current directory and on PYTHONPATH."
-            ) from error
+        found = importing.chosen(reference, "decoder", "decode", "module:function")
         if not callable(found):
             raise InputError(f"The decoder {reference} is {type(found).__name__}, not a function.")
         return cls(outputs={}, input_size=input_size, reference=reference, function=found)

@@ -26,6 +26,12 @@ RECIPE_BYTES = 256 << 10
 """A recipe is written by hand; PyYAML reads some 100 KB a second."""
 RECIPE_VALUES = 100_000
 """What a recipe's anchors may stand for."""
+ANNOTATION_BYTES = 64 << 20
+"""Of one image's boxes, as XML or as lines: some 400,000 objects."""
+COCO_BYTES = 2 << 30
+"""Of a whole data set's annotations: those of COCO itself have 0.5 GB."""
+XML_DEPTH = 64
+"""Of elements in elements: Pascal VOC has four."""
 TEXT_BYTES = 64 << 20
 """Of a list of labels or a line of a table: a million names of 64 letters."""
 ARCHIVE_BYTES = 256 << 20
@@ -66,8 +72,18 @@ def json_file(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: as `json_value`.
     """
+    return json_value(file_bytes(path, JSON_BYTES))
+
+
+def file_bytes(path: Path, most: int) -> bytes:
+    """A whole file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is larger than `most` bytes.
+    """
     with path.open("rb") as file:
-        return json_value(_read(file, JSON_BYTES))
+        return _read(file, most)
 
 
 def text_file(path: Path) -> str:
@@ -77,8 +93,7 @@ def text_file(path: Path) -> str:
         OSError: it cannot be read.
         ValueError: it is no UTF-8, or larger than any such text.
     """
-    with path.open("rb") as file:
-        return _read(file, TEXT_BYTES).decode("utf-8-sig")
+    return file_bytes(path, TEXT_BYTES).decode("utf-8-sig")
 
 
 @contextlib.contextmanager

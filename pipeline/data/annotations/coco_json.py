@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import limits
 from pipeline.boxes import CROWD, ORDINARY
 from pipeline.data.annotations.annotated import AnnotatedImage, Box, Outline, Polygon, RunLengths
 from pipeline.errors import InputError, one_line, readable, shortened
 from pipeline.files import check_ordinary
 
-MOST_BYTES = 2**31
-"""The largest of COCO's own files has a quarter of it."""
 _MOST_PIXELS = 2**30
 
 
@@ -79,11 +78,7 @@ def read(path: Path, *, outlines: bool = False) -> CocoFile:
 def _content(path: Path) -> dict[str, Any]:
     check_ordinary(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES >> 30} GB")
-        content = json.loads(raw, parse_constant=_no_number)
+        content = json.loads(limits.file_bytes(path, limits.COCO_BYTES), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as COCO's JSON: {one_line(error, 200)}.") from error
     if not isinstance(content, dict) or "images" not in content:

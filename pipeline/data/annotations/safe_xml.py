@@ -7,11 +7,9 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from pipeline import limits
 from pipeline.errors import InputError, one_line
 from pipeline.files import check_ordinary
-
-MOST_BYTES = 64 * 2**20
-MOST_DEPTH = 64
 
 
 def read(path: Path) -> Element:
@@ -22,11 +20,7 @@ def read(path: Path) -> Element:
     """
     check_ordinary(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES >> 20} MB")
-        return _parsed(content)
+        return _parsed(limits.file_bytes(path, limits.ANNOTATION_BYTES))
     except (OSError, ValueError, LookupError, expat.ExpatError) as error:
         raise InputError(f"{path} cannot be read as XML: {one_line(error, 200)}.") from error
 
@@ -37,8 +31,8 @@ def _parsed(content: bytes) -> Element:
     def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
-        if depth > MOST_DEPTH:
-            raise ValueError(f"its elements are nested more than {MOST_DEPTH} deep")
+        if depth > limits.XML_DEPTH:
+            raise ValueError(f"its elements are nested more than {limits.XML_DEPTH} deep")
         builder.start(tag, attributes)
 
     def end(tag: str) -> None:

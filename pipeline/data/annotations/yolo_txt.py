@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import limits
 from pipeline.data.annotations.annotated import Box, Polygon
 from pipeline.errors import InputError, one_line, shortened
 from pipeline.files import check_ordinary
 
-MOST_BYTES = 16 * 2**20
 _PIXELS = 1.5
 """A share beyond it is none."""
 
@@ -32,11 +32,7 @@ def read(path: Path, points: tuple[int, int] | None = None) -> list[Box]:
     """
     check_ordinary(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES >> 20} MB")
-        lines = content.decode("utf-8-sig").splitlines()
+        lines = limits.file_bytes(path, limits.ANNOTATION_BYTES).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as YOLO's labels: {one_line(error, 200)}.") from error
     return [_box(path, number, line.split(), points) for number, line in enumerate(lines, 1) if line.strip()]
